@@ -1,0 +1,100 @@
+"""What happens to a case: a study with the orders and the patient it belongs to.
+
+Every event carries the whole case as it is after the event, so a consumer keeps the newest and needs no second source.
+"""
+
+from enum import StrEnum
+from uuid import UUID
+
+from overread.contracts.envelope import Body, Value
+from overread.contracts.events.orders import Patient, ServiceRequest
+from overread.contracts.identifiers import Sha256, StudyInstanceUid
+
+
+class CompletenessBasis(StrEnum):
+    """Why the study was taken for whole."""
+
+    QUIET_AFTER_ASSOCIATION = "quiet_after_association"
+    QUIET = "quiet"
+    HOLD_CAP = "hold_cap"
+
+
+class Study(Value):
+    """The newest complete revision of a study; the manifest is a stored object."""
+
+    study_instance_uid: StudyInstanceUid
+    study_revision: int
+    manifest_key: str
+    manifest_digest: Sha256
+    modalities: tuple[str, ...]
+    body_part_examined: str = ""
+    study_description: str = ""
+    study_date_time: str = ""
+    series_count: int
+    instance_count: int
+    completeness_basis: CompletenessBasis
+
+
+class Case(Value):
+    """A case as it is now. `revision` grows with each event, `identity_version` whenever patient or orders change."""
+
+    case_id: UUID
+    revision: int
+    identity_version: int
+    study_instance_uid: StudyInstanceUid
+    patient: Patient
+    orders: tuple[ServiceRequest, ...]
+    study: Study | None
+    is_withdrawn: bool = False
+    is_synthetic: bool = False
+
+
+class CaseBody(Body):
+    """What every case event says."""
+
+    case_id: UUID
+    case: Case
+
+
+class StudyReady(CaseBody):
+    """The study is complete in the revision that `case.study` names, and may be read."""
+
+
+class StudySuperseded(CaseBody):
+    """Images came after the study was complete: results of earlier revisions are out of date."""
+
+    superseded_revision: int
+
+
+class OrderLinked(CaseBody):
+    """An order now belongs to the case; nothing is inferred again."""
+
+    order_id: UUID
+
+
+class OrderChangedOnCase(CaseBody):
+    """An order of the case reads differently."""
+
+    order_id: UUID
+
+
+class OrderCancelled(CaseBody):
+    """An order of the case was cancelled or discontinued."""
+
+    order_id: UUID
+
+
+class PatientCorrected(CaseBody):
+    """The patient's data on the case changed."""
+
+
+class PatientsMerged(CaseBody):
+    """The case's patient was merged into another (ADT A40)."""
+
+    prior_identifiers: tuple[str, ...]
+
+
+class CaseWithdrawn(CaseBody):
+    """The case is no longer to be read or reported."""
+
+    reason: str

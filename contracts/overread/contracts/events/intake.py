@@ -1,0 +1,111 @@
+"""What comes in: one HL7 message, one DICOM instance, one hint about a study."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from overread.contracts.envelope import Body, Value
+from overread.contracts.identifiers import Sha256, SopClassUid, SopInstanceUid, StudyInstanceUid
+
+
+class HL7Received(Body):
+    """A link accepted one HL7 v2 message; its bytes are kept as they came.
+
+    Either `raw_base64` or `object_key` (a body too large for an event) holds the message without its MLLP frame.
+    """
+
+    link_id: str
+    message_type: str
+    trigger_event: str
+    version_id: str
+    message_control_id: str
+    sending_application: str
+    sending_facility: str
+    digest: Sha256
+    fallback_charset: str
+    received_at: AwareDatetime
+    acknowledgment_code: str
+    raw_base64: str | None = None
+    object_key: str | None = None
+
+
+class InstanceAttributes(Value):
+    """The header attributes of an instance that later steps decide by; absent in the header is None or empty."""
+
+    series_instance_uid: str
+    accession_number: str | None = None
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    patient_name: str | None = None
+    patient_birth_date: date | None = None
+    patient_sex: str | None = None
+    patient_age_years: int | None = None
+    modality: str | None = None
+    series_number: int | None = None
+    instance_number: int | None = None
+    study_description: str | None = None
+    series_description: str | None = None
+    study_date_time: str | None = None
+    body_part_examined: str | None = None
+    image_type: tuple[str, ...] = ()
+    rows: int | None = None
+    columns: int | None = None
+    number_of_frames: int | None = None
+    pixel_spacing: tuple[float, float] | None = None
+    slice_thickness: float | None = None
+    image_position_patient: tuple[float, float, float] | None = None
+    image_orientation_patient: tuple[float, float, float, float, float, float] | None = None
+    convolution_kernel: tuple[str, ...] = ()
+    kvp: float | None = None
+    contrast_bolus_agent: str | None = None
+    gantry_detector_tilt: float | None = None
+    manufacturer: str | None = None
+    manufacturer_model_name: str | None = None
+    station_name: str | None = None
+    burned_in_annotation: str | None = None
+    referring_physician_name: str | None = None
+    quality_control_image: str | None = None
+
+
+class InstanceStored(Body):
+    """An instance is on synced disk under `object_key` (Part 10 file, data set bit for bit as received)."""
+
+    study_instance_uid: StudyInstanceUid
+    sop_instance_uid: SopInstanceUid
+    sop_class_uid: SopClassUid
+    transfer_syntax_uid: str
+    object_key: str
+    digest: Sha256
+    size_bytes: int
+    received_at: AwareDatetime
+    calling_ae_title: str
+    association_id: UUID
+    is_accompanying: bool
+    attributes: InstanceAttributes
+
+
+class HintKind(StrEnum):
+    """Signals about a study that are not images."""
+
+    ASSOCIATION_CLOSED = "association_closed"
+
+
+class StudyHint(Body):
+    """A signal that shortens the wait for a study; it names what the sender delivered."""
+
+    study_instance_uid: StudyInstanceUid
+    kind: HintKind
+    calling_ae_title: str
+    association_id: UUID
+    sop_instance_uids: tuple[SopInstanceUid, ...]
+    is_orderly: bool
+
+
+class IntakeRestarted(Body):
+    """An intake came back after an unclean end: `archive` announces again what was stored since its checkpoint."""
+
+    study_instance_uid: str
+    intake: str
+    restarted_at: AwareDatetime

@@ -1,0 +1,77 @@
+"""The life of an order, with or without images; the values that cases and reports say about patient and order."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from overread.contracts.envelope import Body, Value
+from overread.contracts.identifiers import AccessionNumber, StudyInstanceUid
+
+
+class PatientIdentifier(Value):
+    """One PID-3 repetition: the number and who gave it (CX; HL7 v2.5.1, 2A.14)."""
+
+    id_number: str
+    assigning_authority: str = ""
+    identifier_type_code: str = ""
+
+
+class Patient(Value):
+    """Who a study is about, as the order or, without one, the images say."""
+
+    identifiers: tuple[PatientIdentifier, ...]
+    family_name: str = ""
+    given_name: str = ""
+    birth_date: date | None = None
+    sex: str = ""
+
+
+class CodedElement(Value):
+    """A code with its text and coding system (CWE; HL7 v2.5.1, 2A.13)."""
+
+    identifier: str
+    text: str = ""
+    coding_system: str = ""
+
+
+class OrderStatus(StrEnum):
+    """Where an order is in its life, folded from ORC-1 and ORC-5."""
+
+    ACTIVE = "active"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+
+
+class ServiceRequest(Value):
+    """An imaging order as its last message left it."""
+
+    order_id: UUID
+    status: OrderStatus
+    placer_order_number: str = ""
+    placer_namespace: str = ""
+    filler_order_number: str = ""
+    filler_namespace: str = ""
+    accession_number: AccessionNumber | None = None
+    study_instance_uid: StudyInstanceUid | None = None
+    service: CodedElement | None = None
+    modality: str = ""
+    priority: str = "R"
+    ordering_provider: CodedElement | None = None
+    visit_number: str = ""
+    patient_class: str = ""
+    patient_location: str = ""
+    clinical_information: str = ""
+    is_synthetic: bool = False
+
+
+class OrderChanged(Body):
+    """An order is new or reads differently; `revision` grows by one with each change."""
+
+    order_id: UUID
+    revision: int
+    changed_at: AwareDatetime
+    order: ServiceRequest
+    patient: Patient

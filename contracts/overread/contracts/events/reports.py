@@ -1,0 +1,96 @@
+"""A report's life, and the one document that is shown, signed, rendered and checked."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from overread.contracts.envelope import Body, Value
+from overread.contracts.events.inference import Finding, ModelReference, Outcome
+from overread.contracts.events.orders import Patient, ServiceRequest
+from overread.contracts.identifiers import Sha256, StudyInstanceUid
+from overread.contracts.report_life import ReportState
+
+
+class Verdict(StrEnum):
+    """What the clinician made of a model's findings; the model's own stay beside it."""
+
+    ACCEPTED = "accepted"
+    CHANGED = "changed"
+    REJECTED = "rejected"
+
+
+class ModelResult(Value):
+    """What one model contributed, or why it did not."""
+
+    model: ModelReference
+    outcome: Outcome | None
+    reasons: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    decision: str
+    ended_at: AwareDatetime | None = None
+
+
+class Signer(Value):
+    """The clinician who signs: the identity provider's subject, and the name that goes on the report."""
+
+    subject: str
+    family_name: str
+    given_name: str = ""
+
+
+class ReportDocument(Body):
+    """The document: its bytes are made once (`codec.document_bytes`), digested, signed, and never re-serialised.
+
+    `signed_by` and `signed_at` are absent in a draft. `ai_results` are the models' own words; `findings` are what
+    the report states: in a draft the models' findings, in a signed report the clinician's.
+    """
+
+    report_id: UUID
+    case_id: UUID
+    site_id: str
+    report_revision: int
+    study_instance_uid: StudyInstanceUid
+    study_revision: int
+    manifest_digest: Sha256
+    identity_version: int
+    patient: Patient
+    orders: tuple[ServiceRequest, ...]
+    study_date_time: str
+    modalities: tuple[str, ...]
+    study_description: str
+    findings: tuple[Finding, ...]
+    ai_results: tuple[ModelResult, ...]
+    verdict: Verdict | None
+    conclusion: str
+    language: str
+    is_synthetic: bool
+    drafted_at: AwareDatetime
+    signed_by: Signer | None
+    signed_at: AwareDatetime | None
+
+
+class ReportChanged(Body):
+    """A revision of a report entered a state. `document` is present when the state shows a new document."""
+
+    case_id: UUID
+    report_id: UUID
+    report_revision: int
+    revision: int
+    state: ReportState
+    reason: str
+    digest: Sha256
+    document_base64: str
+
+
+class ReportSigned(Body):
+    """A clinician signed exactly these bytes. Only `review` may write this (broker ACL)."""
+
+    case_id: UUID
+    report_id: UUID
+    report_revision: int
+    document_base64: str
+    digest: Sha256
+    signature_base64: str
+    certificate_pem: str
+    signed_at: AwareDatetime

@@ -1,0 +1,192 @@
+"""THE MAP: every topic, in pipeline order, with what it says, its key, who writes it and who reads it.
+
+Broker ACLs, topic creation, AsyncAPI and docs/message-flow.md are generated from here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from overread.contracts.envelope import Body, Event
+from overread.contracts.events import audit, cases, deliveries, inference, intake, orders, reports
+
+SERVICES: tuple[str, ...] = (
+    "hl7_intake",
+    "dicom_intake",
+    "dicomweb",
+    "edge",
+    "archive",
+    "assembly",
+    "routing",
+    "inference_worker",
+    "review",
+    "delivery",
+    "governance",
+)
+"""Every service that has its own process, broker user and, where it owns state, database role."""
+
+DAYS_14 = timedelta(days=14)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """One topic. `key` names the fields (of the envelope or the body) whose values, joined by '/', are the record key."""
+
+    name: str
+    says: str
+    bodies: tuple[type[Body], ...]
+    key: tuple[str, ...]
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    partitions: int = 24
+    retention: timedelta = DAYS_14
+
+    @property
+    def dead_name(self) -> str:
+        """Return the topic that keeps this one's dead letters."""
+        return f"{self.name}.dead"
+
+    def key_of(self, event: Event[Body]) -> bytes:
+        """Return the record key of `event`: what shares a key keeps its order."""
+        return "/".join(str(getattr(event, field, None) or getattr(event.data, field)) for field in self.key).encode()
+
+
+HL7_RECEIVED = Topic(
+    name="hl7.received",
+    says="one raw HL7 v2 message; a link's order is kept",
+    bodies=(intake.HL7Received,),
+    key=("link_id",),
+    producers=("hl7_intake",),
+    consumers=("assembly",),
+)
+
+DICOM_RECEIVED = Topic(
+    name="dicom.received",
+    says="an instance is stored; an association closed with its list; an intake restarted",
+    bodies=(intake.InstanceStored, intake.StudyHint, intake.IntakeRestarted),
+    key=("site_id", "study_instance_uid"),
+    producers=("dicom_intake", "dicomweb", "edge", "archive"),
+    consumers=("assembly", "archive"),
+)
+
+ORDERS_CHANGED = Topic(
+    name="orders.changed",
+    says="the life of an order, with or without images",
+    bodies=(orders.OrderChanged,),
+    key=("order_id",),
+    producers=("assembly",),
+    consumers=("archive", "governance"),
+)
+
+CASES_CHANGED = Topic(
+    name="cases.changed",
+    says="a study is ready or superseded; an order was linked, changed, cancelled; a patient corrected or merged",
+    bodies=(
+        cases.StudyReady,
+        cases.StudySuperseded,
+        cases.OrderLinked,
+        cases.OrderChangedOnCase,
+        cases.OrderCancelled,
+        cases.PatientCorrected,
+        cases.PatientsMerged,
+        cases.CaseWithdrawn,
+    ),
+    key=("case_id",),
+    producers=("assembly",),
+    consumers=("routing", "inference_worker", "review", "delivery", "governance"),
+)
+
+INFERENCE_PLANNED = Topic(
+    name="inference.planned",
+    says="for a study revision, every model: a job, or why not",
+    bodies=(inference.InferencePlanned,),
+    key=("case_id",),
+    producers=("routing",),
+    consumers=("review", "governance"),
+)
+
+INFERENCE_REQUESTED = Topic(
+    name="inference.requested",
+    says="one job: study revision times model version",
+    bodies=(inference.InferenceRequested,),
+    key=("case_id",),
+    producers=("routing",),
+    consumers=("inference_worker",),
+)
+
+INFERENCE_DONE = Topic(
+    name="inference.done",
+    says="findings and provenance, or why not",
+    bodies=(inference.InferenceDone,),
+    key=("case_id",),
+    producers=("inference_worker",),
+    consumers=("review", "governance"),
+)
+
+REPORTS_CHANGED = Topic(
+    name="reports.changed",
+    says="a revision of a report entered a state",
+    bodies=(reports.ReportChanged,),
+    key=("case_id",),
+    producers=("review",),
+    consumers=("delivery", "governance"),
+)
+
+REPORTS_SIGNED = Topic(
+    name="reports.signed",
+    says="a clinician signed exactly these bytes",
+    bodies=(reports.ReportSigned,),
+    key=("case_id",),
+    producers=("review",),
+    consumers=("delivery", "governance"),
+)
+
+DELIVERIES_DONE = Topic(
+    name="deliveries.done",
+    says="the gate released or held a report; a destination acknowledged a message, or we gave up",
+    bodies=(deliveries.GateDecided, deliveries.DeliveryDone),
+    key=("case_id",),
+    producers=("delivery",),
+    consumers=("review", "governance"),
+)
+
+AUDIT_RECORDED = Topic(
+    name="audit.recorded",
+    says="a view, sign-in, decision or change of configuration",
+    bodies=(audit.Recorded,),
+    key=("site_id",),
+    producers=SERVICES,
+    consumers=("governance",),
+)
+
+TOPICS: tuple[Topic, ...] = (
+    HL7_RECEIVED,
+    DICOM_RECEIVED,
+    ORDERS_CHANGED,
+    CASES_CHANGED,
+    INFERENCE_PLANNED,
+    INFERENCE_REQUESTED,
+    INFERENCE_DONE,
+    REPORTS_CHANGED,
+    REPORTS_SIGNED,
+    DELIVERIES_DONE,
+    AUDIT_RECORDED,
+)
+
+
+def topic_named(name: str) -> Topic:
+    """Return the topic called `name`, or raise KeyError with the names there are."""
+    for topic in TOPICS:
+        if topic.name == name:
+            return topic
+    raise KeyError(f"no topic {name!r}; there are {', '.join(topic.name for topic in TOPICS)}")
+
+
+def written_by(service: str) -> Iterator[Topic]:
+    """Yield the topics that `service` may write."""
+    return (topic for topic in TOPICS if service in topic.producers)
+
+
+def read_by(service: str) -> Iterator[Topic]:
+    """Yield the topics that `service` may read."""
+    return (topic for topic in TOPICS if service in topic.consumers)

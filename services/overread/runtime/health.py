@@ -1,0 +1,134 @@
+"""Two questions, two routes: is the loop turning (`/healthz`), does every dependency answer (`/readyz`)."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from overread.contracts.errors import Unavailable
+
+PING_SECONDS = 3.0
+
+Ping = Callable[[], Awaitable[None]]
+
+
+class Health:
+    """The pings that a service's dependencies registered, and what waits for them."""
+
+    def __init__(self) -> None:
+        self._pings: dict[str, Ping] = {}
+        self._waits: dict[str, Callable[[], str | None]] = {}
+        self.is_started = False
+
+    def register(self, dependency: str, ping: Ping) -> None:
+        """Let `/readyz` ask `ping`, which raises `Unavailable` when `dependency` does not answer."""
+        self._pings[dependency] = ping
+
+    def register_wait(self, name: str, reason: Callable[[], str | None]) -> None:
+        """Let `/readyz` say that `name` waits while `reason` gives one."""
+        self._waits[name] = reason
+
+    async def dependencies_failing(self) -> Mapping[str, str]:
+        """Return each dependency that does not answer within its time, with the reason."""
+        answers = await asyncio.gather(*(self._ask(ping) for ping in self._pings.values()))
+        return {name: answer for name, answer in zip(self._pings, answers, strict=True) if answer}
+
+    async def failing(self) -> Mapping[str, str]:
+        """Return all that keeps the service from being ready: start, waits, and dependencies that don't answer."""
+        start = {} if self.is_started else {"start": "the service is still starting"}
+        waits = {name: reason for name, ask in self._waits.items() if (reason := ask())}
+        return {**start, **waits, **await self.dependencies_failing()}
+
+    async def _ask(self, ping: Ping) -> str | None:
+        try:
+            await asyncio.wait_for(ping(), PING_SECONDS)
+        except Unavailable as away:
+            return str(away)
+        except TimeoutError:
+            return f"no answer within {PING_SECONDS:.0f} s"
+        except Exception as error:  # noqa: BLE001 - a ping that fails in a new way is no answer either
+            return f"fails with {type(error).__name__}"
+        return None
+
+
+def add_open_health_routes(app: FastAPI, health: Health) -> None:
+    """Give `app` the two routes that need no token."""
+
+    @app.get("/healthz", response_class=PlainTextResponse, tags=["health"])
+    async def healthz() -> str:
+        """Answer while the event loop turns."""
+        return "ok"
+
+    @app.get("/readyz", tags=["health"])
+    async def readyz() -> JSONResponse:
+        """Answer 200 when every dependency answers, else 503 and the names of those that do not."""
+        failing = await health.failing()
+        return JSONResponse({"ready": not failing, "failing": failing}, status_code=503 if failing else 200)
+
+
+def metrics_response() -> Response:
+    """Return this process's metrics in Prometheus text form."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def operations_app(health: Health) -> FastAPI:
+    """Return the app behind the service's own Unix socket: health and metrics; file rights are its authentication."""
+    app = FastAPI(title="Overread service", openapi_url=None, docs_url=None, redoc_url=None)
+    add_open_health_routes(app, health)
+    app.add_api_route("/metrics", metrics_response, methods=["GET"])
+    return app
+
+
+class InnerServer(uvicorn.Server):
+    """A uvicorn server inside a service: the service, not uvicorn, answers the signals."""
+
+    on_listening: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self.on_listening:
+            self.on_listening()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers as they are."""
+        yield
+
+
+async def serve_on_socket(app: FastAPI, socket_path: Path) -> None:
+    """Serve `app` on a Unix socket until cancelled."""
+    await asyncio.to_thread(_make_way, socket_path)
+    await serve(app, uds=str(socket_path))
+
+
+def _make_way(socket_path: Path) -> None:
+    socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket_path.unlink(missing_ok=True)
+
+
+async def serve(app: FastAPI, *, on_listening: Callable[[], None] | None = None, **options: object) -> None:
+    """Serve `app` until cancelled, then end open requests within three seconds; tell `on_listening` when it listens."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+        **options,  # type: ignore[arg-type]
+    )
+    server = InnerServer(config)
+    server.on_listening = on_listening
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise

@@ -1,0 +1,143 @@
+"""Objects on synced disk: temp file, fsync, rename, fsync of the folder; nothing is ever overwritten or swept."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from overread.contracts.errors import Malformed, OverreadError, Unavailable
+
+WRITERS = 8
+LOW_WATERMARK_BYTES = 512 * 1024 * 1024
+KNOWN_FOLDERS = 50_000
+"""How many folders' names are remembered as synced."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+
+class ObjectMissing(OverreadError):
+    """The object store holds nothing under this key."""
+
+
+class LocalObjectStore:
+    """A folder of objects. Keys are POSIX paths that begin with the site; a key's content never changes."""
+
+    def __init__(self, root: Path, *, low_watermark_bytes: int = LOW_WATERMARK_BYTES) -> None:
+        self._root = root
+        self._low_watermark_bytes = low_watermark_bytes
+        self._synced_folders: set[Path] = set()
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="object-writer")
+
+    async def put(self, key: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Return when the joined `parts` are on synced disk under `key`; `Unavailable` when there is no room.
+
+        An object that is there already is left: the same key has the same content (the receipt is its digest).
+        """
+        await asyncio.get_running_loop().run_in_executor(self._writers, self._put, key, parts)
+
+    async def get(self, key: str) -> bytes:
+        """Return the object, or raise `ObjectMissing`."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers, self.read, key)
+
+    def read(self, key: str) -> bytes:
+        """Return the object, blocking."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"no object under {key}") from error
+        except OSError as error:
+            raise Unavailable("the object store does not answer") from error
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when the store can't take objects."""
+        self._check_room()
+
+    def objects_stored_since(self, prefix: str, seconds_since_1970: float) -> Iterator[str]:
+        """Yield the keys under `prefix` of all files in folders that changed at or after that time.
+
+        A folder changes when a file gets its name there: a file's own time is earlier, that of its first byte.
+        """
+        base = self._path(prefix)
+        for folder, _, names in os.walk(base):
+            if Path(folder).stat().st_mtime < seconds_since_1970:
+                continue
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield Path(folder, name).relative_to(self._root).as_posix()
+
+    def _put(self, key: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        path = self._path(key)
+        if path.exists():
+            # Its writer may have died, or be busy, between the rename and the sync of the folder.
+            self._sync_existing(path)
+            return
+        self._check_room()
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+        try:
+            self._make_folder(path.parent)
+            _write_synced(temporary, parts)
+            temporary.rename(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if error.errno in _NO_ROOM:
+                raise Unavailable("the object store has no room or can't be written") from error
+            raise
+
+    def _path(self, key: str) -> Path:
+        relative = PurePosixPath(key)
+        if relative.is_absolute() or ".." in relative.parts or not relative.parts or "\0" in key:
+            raise Malformed("an object key is relative and stays below the store's root")
+        return self._root / relative
+
+    def _check_room(self) -> None:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self._root).free
+        except OSError as error:
+            raise Unavailable("the object store does not answer") from error
+        if free < self._low_watermark_bytes:
+            raise Unavailable("the disk is at its watermark: free space or add a volume")
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make `folder` so that it survives a power cut: its name, whoever made it, is synced in its parent."""
+        if folder in self._synced_folders:
+            return
+        if folder != self._root:
+            self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+        if len(self._synced_folders) >= KNOWN_FOLDERS:
+            self._synced_folders.clear()
+        self._synced_folders.add(folder)
+
+    def _sync_existing(self, path: Path) -> None:
+        try:
+            self._make_folder(path.parent)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise Unavailable("the object store does not answer") from error
+
+
+def _write_synced(path: Path, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+    with path.open("xb", buffering=0) as file:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[file.write(view) :]
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

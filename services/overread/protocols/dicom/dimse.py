@@ -1,0 +1,232 @@
+"""DIMSE messages: command sets, and the fragments that make up one message (PS3.7, 6.3 and 9.3; annex E)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from overread.contracts.errors import Malformed
+from overread.protocols.dicom.pdu import PresentationDataValue
+
+_ELEMENT: Final = struct.Struct("<HHI")
+_NO_DATA_SET: Final = 0x0101
+_RESPONSE_BIT: Final = 0x8000
+_ERROR_COMMENT_LENGTH: Final = 64
+_FRAGMENT_OVERHEAD: Final = 64  # what a fragment costs beside its bytes, so that tiny ones can't fill the memory
+
+AFFECTED_SOP_CLASS_UID: Final = 0x0002
+REQUESTED_SOP_CLASS_UID: Final = 0x0003
+COMMAND_FIELD: Final = 0x0100
+MESSAGE_ID: Final = 0x0110
+MESSAGE_ID_BEING_RESPONDED_TO: Final = 0x0120
+COMMAND_DATA_SET_TYPE: Final = 0x0800
+STATUS: Final = 0x0900
+ERROR_COMMENT: Final = 0x0902
+AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
+REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
+
+
+class CommandField(IntEnum):
+    """(0000,0100) of the requests that we know (PS3.7, E.1-1)."""
+
+    C_STORE_RQ = 0x0001
+    C_ECHO_RQ = 0x0030
+    C_CANCEL_RQ = 0x0FFF
+
+
+class StatusCode(IntEnum):
+    """(0000,0900) of our answers (PS3.7, annex C; PS3.4, B.2.3)."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    INVALID_SOP_INSTANCE = 0x0117
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    UNRECOGNIZED_OPERATION = 0x0211
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a request ended; `error_comment` says in plain words what to mend, never who the patient is."""
+
+    code: StatusCode
+    error_comment: str = ""
+
+
+SUCCESS: Final = Status(StatusCode.SUCCESS)
+
+
+class MalformedCommand(Malformed):
+    """The peer sent a command set or a sequence of fragments that PS3.7 does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A request out of a command set; a UID that the command does not carry is empty (PS3.7, 9.3 and 10.3)."""
+
+    command_field: int
+    message_id: int
+    has_data_set: bool
+    affected_sop_class_uid: str = ""
+    affected_sop_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One whole request: its command and, as it came, its data set; one too large to hold was discarded."""
+
+    context_id: int
+    command: Command
+    fragments: tuple[bytes, ...]
+    size_bytes: int
+    is_discarded: bool
+
+
+def decode_command(command_set: bytes) -> Command:
+    """Return the request in `command_set`, always Implicit VR Little Endian (PS3.7, 6.3.1)."""
+    elements = dict(_elements(command_set))
+    command_field = _number(elements, COMMAND_FIELD)
+    if command_field & _RESPONSE_BIT:
+        raise MalformedCommand("the peer sent a response although nothing was asked of it")
+    class_uid = elements.get(AFFECTED_SOP_CLASS_UID) or elements.get(REQUESTED_SOP_CLASS_UID, b"")
+    instance_uid = elements.get(AFFECTED_SOP_INSTANCE_UID) or elements.get(REQUESTED_SOP_INSTANCE_UID, b"")
+    is_cancel = command_field == CommandField.C_CANCEL_RQ
+    return Command(
+        command_field=command_field,
+        message_id=_number(elements, MESSAGE_ID_BEING_RESPONDED_TO if is_cancel else MESSAGE_ID),
+        has_data_set=_number(elements, COMMAND_DATA_SET_TYPE) != _NO_DATA_SET,
+        affected_sop_class_uid=_uid(class_uid),
+        affected_sop_instance_uid=_uid(instance_uid),
+    )
+
+
+def encode_response(request: Command, status: Status) -> bytes:
+    """Return the command set that answers `request` without a data set (PS3.7, 9.3.1.2, 9.3.5.2 and C)."""
+    elements = {
+        AFFECTED_SOP_CLASS_UID: _encoded_uid(request.affected_sop_class_uid),
+        COMMAND_FIELD: _encoded_number(request.command_field | _RESPONSE_BIT),
+        MESSAGE_ID_BEING_RESPONDED_TO: _encoded_number(request.message_id),
+        COMMAND_DATA_SET_TYPE: _encoded_number(_NO_DATA_SET),
+        STATUS: _encoded_number(status.code),
+        ERROR_COMMENT: _encoded_text(status.error_comment),
+        AFFECTED_SOP_INSTANCE_UID: _encoded_uid(request.affected_sop_instance_uid),
+    }
+    return encode_command_set({element: value for element, value in elements.items() if value})
+
+
+def encode_command_set(elements: dict[int, bytes]) -> bytes:
+    """Return a command set with its group length in front (PS3.7, E.1)."""
+    body = b"".join(_ELEMENT.pack(0, tag, len(elements[tag])) + elements[tag] for tag in sorted(elements))
+    return _ELEMENT.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
+
+
+class MessageAssembler:
+    """Puts the fragments of a connection together to messages, one after the other (PS3.8, annex E)."""
+
+    def __init__(self, *, maximum_command_set: int = 65_536, maximum_data_set: int = 1 << 30) -> None:
+        self._maximum_command_set = maximum_command_set
+        self._maximum_data_set = maximum_data_set
+        self._context_id = 0
+        self._reset()
+
+    @property
+    def is_idle(self) -> bool:
+        """True between two messages."""
+        return not self._has_begun
+
+    def add(self, value: PresentationDataValue) -> Message | None:
+        """Return the message that `value` completes, None when more fragments have to come."""
+        if not self.is_idle and value.context_id != self._context_id:
+            raise MalformedCommand("the fragments of one message come on two presentation contexts")
+        if value.is_command is (self._command is not None):
+            raise MalformedCommand("the peer sent a fragment of the command where data was due, or the reverse")
+        self._has_begun, self._context_id = True, value.context_id
+        if self._command is None:
+            return self._add_to_command(value)
+        return self._add_to_data_set(value)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the unfinished message takes."""
+        return 0 if self._is_discarded else self._held_bytes
+
+    def discard(self) -> None:
+        """Drop the data set of the unfinished message; its end is still awaited, so that it can be answered."""
+        self._is_discarded = True
+        self._fragments.clear()
+
+    def _reset(self) -> None:
+        self._has_begun = False
+        self._is_discarded = False
+        self._command_set = b""
+        self._command: Command | None = None
+        self._fragments: list[bytes] = []
+        self._size_bytes = 0
+        self._held_bytes = 0
+
+    def _add_to_command(self, value: PresentationDataValue) -> Message | None:
+        self._command_set += value.fragment
+        if len(self._command_set) > self._maximum_command_set:
+            raise MalformedCommand("the command set is longer than any command needs")
+        if not value.is_last:
+            return None
+        self._command = decode_command(self._command_set)
+        return None if self._command.has_data_set else self._message(self._command)
+
+    def _add_to_data_set(self, value: PresentationDataValue) -> Message | None:
+        self._size_bytes += len(value.fragment)
+        self._held_bytes += len(value.fragment) + _FRAGMENT_OVERHEAD
+        if self._held_bytes > self._maximum_data_set:
+            self.discard()
+        if not self._is_discarded:
+            self._fragments.append(value.fragment)
+        return self._message(self._command) if value.is_last and self._command else None
+
+    def _message(self, command: Command) -> Message:
+        message = Message(self._context_id, command, tuple(self._fragments), self._size_bytes, self._is_discarded)
+        self._reset()
+        return message
+
+
+def _elements(command_set: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset < len(command_set):
+        if offset + _ELEMENT.size > len(command_set):
+            raise MalformedCommand("the command set ends inside an element")
+        group, element, length = _ELEMENT.unpack_from(command_set, offset)
+        offset += _ELEMENT.size
+        if group != 0 or offset + length > len(command_set):
+            raise MalformedCommand("the command set has an element that is none of a command")
+        yield element, command_set[offset : offset + length]
+        offset += length
+
+
+def _number(elements: dict[int, bytes], tag: int) -> int:
+    value = elements.get(tag, b"")
+    if len(value) != 2:
+        raise MalformedCommand(f"the command set needs one number in (0000,{tag:04X})")
+    return int.from_bytes(value, "little")
+
+
+def _uid(value: bytes) -> str:
+    try:
+        return value.decode("ascii").strip("\0 ")
+    except UnicodeDecodeError as error:
+        raise MalformedCommand("a UID of the command set has other characters than digits and dots") from error
+
+
+def _encoded_number(value: int) -> bytes:
+    return value.to_bytes(2, "little")
+
+
+def _encoded_uid(value: str) -> bytes:
+    raw = value.encode("ascii")
+    return raw + b"\0" * (len(raw) % 2)
+
+
+def _encoded_text(value: str) -> bytes:
+    raw = value.encode("ascii", "replace")[:_ERROR_COMMENT_LENGTH]
+    return raw + b" " * (len(raw) % 2)

@@ -1,0 +1,362 @@
+"""Imaging orders: OMI^O23, ORM^O01 and OMG^O19 to one value per ordered study (HL7 v2.5.1, chapter 4)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from enum import StrEnum
+from typing import TypeVar
+
+from overread.protocols.hl7.data_types import (
+    CodedElement,
+    EntityIdentifier,
+    Patient,
+    PatientIdentifier,
+    PersonName,
+    Practitioner,
+    Visit,
+    trimmed,
+)
+from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.timestamps import Timestamp, read_date, read_timestamp
+from overread.protocols.hl7.tokenise import Message, Segment
+
+T = TypeVar("T")
+
+_MISSING = MessageErrorCondition.REQUIRED_FIELD_MISSING
+
+# OBR-24 holds table HL70074 by the book, and a DICOM modality in IHE's use; `RAD` says neither.
+_MODALITIES = frozenset(
+    ["CR", "CT", "DX", "ES", "IO", "MG", "MR", "NM", "OP", "OPT", "OT", "PT", "PX", "RF", "SC", "SM", "US", "XA", "XC"]
+)
+_DIAGNOSTIC_SERVICES: Mapping[str, str] = {"NMR": "MR", "NMS": "NM", "RUS": "US"}
+
+
+class OrderControl(StrEnum):
+    """What an order message asks for, as far as we take it (ORC-1, table HL70119)."""
+
+    NEW = "NW"
+    CHANGE = "XO"
+    STATUS_CHANGED = "SC"
+    CANCEL = "CA"
+    DISCONTINUE = "DC"
+
+
+class Place(StrEnum):
+    """A field that some system keeps the accession number in."""
+
+    IPC_1 = "IPC-1"
+    OBR_18 = "OBR-18"
+    OBR_19 = "OBR-19"
+    OBR_20 = "OBR-20"
+    OBR_3 = "OBR-3"
+    ORC_3 = "ORC-3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Which messages a link takes; what is not listed is rejected with 200 to 203 (table HL70357)."""
+
+    messages: Mapping[str, frozenset[str]] = field(
+        default_factory=lambda: {"OMI": frozenset({"O23"}), "ORM": frozenset({"O01"}), "OMG": frozenset({"O19"})}
+    )
+    processing_ids: frozenset[str] = frozenset({"P"})
+    versions: frozenset[str] = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """One order for one study, as one message says it; None is "not said".
+
+    `cleared` names the fields that the sender asks to delete (two double quotes), which is not the same as not said.
+    Messages about one order are put in sequence by `ordered_at` (ORC-9) or else `message_datetime` (MSH-7).
+    """
+
+    message_control_id: str
+    message_datetime: Timestamp | None
+    order_control: OrderControl
+    order_status: str | None
+    placer_order_number: EntityIdentifier | None
+    filler_order_number: EntityIdentifier | None
+    accession_number: str | None
+    study_instance_uid: str | None
+    universal_service_identifier: CodedElement | None
+    modality: str | None
+    priority: str | None
+    scheduled_at: Timestamp | None
+    ordered_at: Timestamp | None
+    ordering_provider: Practitioner | None
+    relevant_clinical_information: str | None
+    patient: Patient
+    visit: Visit | None
+    cleared: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Group:
+    """ORC and what follows it; `is_shared` when an earlier OBR belongs to the same ORC."""
+
+    orc: Segment
+    is_shared: bool = False
+    tq1: Segment | None = None
+    obr: Segment | None = None
+    zds: Segment | None = None
+    ipcs: list[Segment] = field(default_factory=list)
+
+
+def check_supported(message: Message, acceptance: Acceptance) -> None:
+    """Raise the error that rejects `message`: MSH-9, MSH-11 and MSH-12 must be ones the link takes (2.9.2.2)."""
+    header, condition = message.header, MessageErrorCondition
+    events = acceptance.messages.get(header.message_code)
+    if events is None:
+        raise _error(condition.UNSUPPORTED_MESSAGE_TYPE, _msh(9, 1), "This message type is not taken on this link.")
+    if header.trigger_event not in events:
+        raise _error(condition.UNSUPPORTED_EVENT_CODE, _msh(9, 2), "This trigger event is not taken on this link.")
+    if header.processing_id not in acceptance.processing_ids:
+        raise _error(condition.UNSUPPORTED_PROCESSING_ID, _msh(11, 1), "This processing ID is not taken on this link.")
+    if header.version_id not in acceptance.versions:
+        raise _error(condition.UNSUPPORTED_VERSION_ID, _msh(12, 1), "This HL7 version is not taken on this link.")
+    if not header.message_control_id.strip():
+        raise _error(_MISSING, _msh(10), "The message has no control ID, so no answer could name it.")
+
+
+def read_orders(
+    message: Message,
+    *,
+    time_zone: tzinfo,
+    accession_places: Iterable[Place] = (Place.IPC_1, Place.OBR_18),
+) -> tuple[OrderRequest, ...]:
+    """Read every order of a message; HL7Error names the first field without which it is none.
+
+    A procedure of its own, that is an IPC with another accession number or Study Instance UID, makes an order of its
+    own. `time_zone` is the hospital's, for times without an offset.
+    """
+    reader = _Reader(message, time_zone, tuple(accession_places))
+    requests = tuple(request for group in _groups(message) for request in reader.requests(group))
+    if not requests:
+        sentence = "The message holds no order: it has no ORC segment."
+        raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("ORC"), sentence)
+    return requests
+
+
+def _groups(message: Message) -> Iterator[_Group]:
+    group: _Group | None = None
+    for segment in message:
+        if segment.name == "ORC":
+            if group:
+                yield group
+            group = _Group(segment)
+        elif group and segment.name == "OBR" and group.obr:
+            yield group
+            group = _Group(group.orc, is_shared=True, tq1=group.tq1, obr=segment)
+        elif group:
+            _add(group, segment)
+    if group:
+        yield group
+
+
+def _add(group: _Group, segment: Segment) -> None:
+    match segment.name:
+        case "OBR":
+            group.obr = segment
+        case "TQ1":
+            group.tq1 = group.tq1 or segment
+        case "ZDS":
+            group.zds = group.zds or segment
+        case "IPC":
+            group.ipcs.append(segment)
+        case _:
+            pass  # a receiver ignores what it does not expect (2.8.2)
+
+
+class _Reader:
+    """Reads the groups of one message; the patient and the visit are read once."""
+
+    def __init__(self, message: Message, time_zone: tzinfo, accession_places: tuple[Place, ...]) -> None:
+        self._message = message
+        self._time_zone = time_zone
+        self._accession_places = accession_places
+        self._patient = _patient(message)
+        self._visit = _visit(message)
+
+    def requests(self, group: _Group) -> Iterator[OrderRequest]:
+        """One request for each study that the group names."""
+        control = _order_control(group.orc)
+        _require_detail(group, control)
+        seen: set[tuple[str | None, str | None]] = set()
+        ipcs: list[Segment | None] = [*group.ipcs] or [None]
+        for ipc in ipcs:
+            names = (self._accession_number(group, ipc), _study_instance_uid(group, ipc))
+            if names not in seen:
+                seen.add(names)
+                yield self._request(group, control, ipc, names)
+
+    def _request(
+        self, group: _Group, control: OrderControl, ipc: Segment | None, names: tuple[str | None, str | None]
+    ) -> OrderRequest:
+        orc, obr = group.orc, group.obr
+        placer, filler = _order_numbers(group)
+        msh = self._message.segment("MSH")
+        return OrderRequest(
+            message_control_id=self._message.header.message_control_id,
+            message_datetime=self._moment((msh, 7, 1)),
+            order_control=control,
+            order_status=_first_text((orc, 5, 1)),
+            placer_order_number=placer,
+            filler_order_number=filler,
+            accession_number=names[0],
+            study_instance_uid=names[1],
+            universal_service_identifier=CodedElement.read(obr.field(4)) if obr else None,
+            modality=_modality(ipc, obr),
+            priority=_upper(_first_text((group.tq1, 9, 1), (orc, 7, 6), (obr, 27, 6), (obr, 5, 1))),
+            scheduled_at=self._moment((group.tq1, 7, 1), (orc, 7, 4), (obr, 27, 4), (obr, 36, 1)),
+            ordered_at=self._moment((orc, 9, 1)),
+            ordering_provider=_practitioner((orc, 12), (obr, 16)),
+            relevant_clinical_information=(obr.field(13).text.strip() or None) if obr else None,
+            patient=self._patient,
+            visit=self._visit,
+            cleared=frozenset(_cleared(group, ipc)),
+        )
+
+    def _moment(self, *places: tuple[Segment | None, int, int]) -> Timestamp | None:
+        for segment, number, component in places:
+            text = _first_text((segment, number, component))
+            if segment is None or text is None or not text.strip("0"):
+                continue  # some senders write zeros for "not known"
+            try:
+                return read_timestamp(text, self._time_zone)
+            except ValueError:
+                sentence = "The value is not a date and time (DTM)."
+                raise _error(
+                    MessageErrorCondition.DATA_TYPE_ERROR, segment.location(number, component), sentence
+                ) from None
+        return None
+
+    def _accession_number(self, group: _Group, ipc: Segment | None) -> str | None:
+        segments = {"IPC": ipc, "OBR": group.obr, "ORC": group.orc}
+        places = (place.split("-") for place in self._accession_places)
+        return _first_text(*((segments[name], int(number), 1) for name, number in places))
+
+
+def _order_control(orc: Segment) -> OrderControl:
+    text = trimmed(orc.field(1))
+    if not text:
+        raise _error(_MISSING, orc.location(1), "The order control code (ORC-1) is missing.")
+    try:
+        return OrderControl(text.upper())
+    except ValueError:
+        sentence = f"This order control code is not taken; taken are {', '.join(OrderControl)}."
+        raise _error(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, orc.location(1), sentence) from None
+
+
+def _require_detail(group: _Group, control: OrderControl) -> None:
+    if control not in (OrderControl.NEW, OrderControl.CHANGE):
+        return
+    if group.obr is None:
+        sentence = "The order has no OBR segment, so it asks for nothing that we know."
+        raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("OBR", group.orc.sequence), sentence)
+    if CodedElement.read(group.obr.field(4)) is None:
+        raise _error(_MISSING, group.obr.location(4), "The universal service identifier (OBR-4) is missing.")
+
+
+def _order_numbers(group: _Group) -> tuple[EntityIdentifier | None, EntityIdentifier | None]:
+    """ORC-2 and ORC-3, or OBR-2 and OBR-3, which must say the same (4.5.1.2); of several OBRs each has its own."""
+    orc, obr = group.orc, group.obr or group.orc
+    first, second = (obr, orc) if group.is_shared else (orc, obr)
+    placer = EntityIdentifier.read(first.field(2)) or EntityIdentifier.read(second.field(2))
+    filler = EntityIdentifier.read(first.field(3)) or EntityIdentifier.read(second.field(3))
+    if placer is None and filler is None:
+        sentence = "The order has neither a placer order number (ORC-2) nor a filler order number (ORC-3)."
+        raise _error(_MISSING, orc.location(2), sentence)
+    return placer, filler
+
+
+def _study_instance_uid(group: _Group, ipc: Segment | None) -> str | None:
+    return _first_text((ipc, 3, 1), (group.zds, 1, 1))
+
+
+def _modality(ipc: Segment | None, obr: Segment | None) -> str | None:
+    planned = _upper(_first_text((ipc, 5, 1)))
+    service = _upper(_first_text((obr, 24, 1))) or ""
+    service = _DIAGNOSTIC_SERVICES.get(service, service)
+    return planned or (service if service in _MODALITIES else None)
+
+
+def _practitioner(*places: tuple[Segment | None, int]) -> Practitioner | None:
+    found = (Practitioner.read(segment.field(number)) for segment, number in places if segment)
+    return next((person for person in found if person), None)
+
+
+def _cleared(group: _Group, ipc: Segment | None) -> Iterator[str]:
+    places: tuple[tuple[str, Segment | None, int], ...] = (
+        ("accession_number", ipc, 1),
+        ("accession_number", group.obr, 18),
+        ("study_instance_uid", ipc, 3),
+        ("priority", group.tq1, 9),
+        ("scheduled_at", group.tq1, 7),
+        ("ordering_provider", group.orc, 12),
+        ("relevant_clinical_information", group.obr, 13),
+    )
+    return (name for name, segment, number in places if segment and segment.field(number).is_null)
+
+
+def _patient(message: Message) -> Patient:
+    pid = message.segment("PID")
+    if pid is None:
+        sentence = "The message has no PID segment, so the order belongs to nobody."
+        raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("PID"), sentence)
+    identifiers = tuple(_all_of(PatientIdentifier.read(cx) for cx in pid.field(3).repetitions))
+    if not identifiers:
+        raise _error(_MISSING, pid.location(3), "The patient identifier list (PID-3) holds no identifier.")
+    return Patient(
+        identifiers=identifiers,
+        names=tuple(_all_of(PersonName.read(xpn) for xpn in pid.field(5).repetitions)),
+        birth_date=_birth_date(pid),
+        administrative_sex=_upper(_first_text((pid, 8, 1))),
+    )
+
+
+def _birth_date(pid: Segment) -> str | None:
+    text = _first_text((pid, 7, 1))
+    if text is None or not text.strip("0"):
+        return None
+    try:
+        return read_date(text)
+    except ValueError:
+        sentence = "The date of birth (PID-7) is not a date."
+        raise _error(MessageErrorCondition.DATA_TYPE_ERROR, pid.location(7), sentence) from None
+
+
+def _visit(message: Message) -> Visit | None:
+    pv1 = message.segment("PV1")
+    if pv1 is None:
+        return None
+    location = [trimmed(pv1.field(3).component(number)) for number in range(1, 12)]
+    while location and not location[-1]:
+        location.pop()
+    return Visit(
+        patient_class=_upper(_first_text((pv1, 2, 1))),
+        assigned_patient_location=tuple(location),
+        visit_number=PatientIdentifier.read(pv1.field(19)),
+    )
+
+
+def _first_text(*places: tuple[Segment | None, int, int]) -> str | None:
+    """Read the first of the places that says something; absent and null say nothing here."""
+    values = (trimmed(segment.field(number).component(part)) for segment, number, part in places if segment)
+    return next((text for text in values if text), None)
+
+
+def _all_of(values: Iterable[T | None]) -> Iterator[T]:
+    return (value for value in values if value is not None)
+
+
+def _upper(text: str | None) -> str | None:
+    return text and text.upper()
+
+
+def _msh(field_position: int, component: int | None = None) -> ErrorLocation:
+    return ErrorLocation("MSH", 1, field_position, None if component is None else 1, component)
+
+
+def _error(condition: MessageErrorCondition, location: ErrorLocation, sentence: str) -> HL7Error:
+    return HL7Error(condition, location, sentence)

@@ -1,0 +1,238 @@
+"""Results as ORU^R01 v2.5.1: equal contents give equal bytes (HL7 v2.5.1, 7.3.1)."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from overread.protocols.hl7.data_types import CodedElement, composite, join
+from overread.protocols.hl7.delimiters import STANDARD, escape
+from overread.protocols.hl7.oru_content import (
+    DICOM_STUDY,
+    FINDING_SITE,
+    NARRATIVE,
+    NARRATIVE_SUB_ID,
+    SYNTHETIC,
+    UNCONFIRMED,
+    Coded,
+    Language,
+    Numeric,
+    Observation,
+    OruContent,
+    ResultStatus,
+    Text,
+    check,
+    one_kind_of_line_end,
+)
+from overread.protocols.hl7.timestamps import write_date, write_timestamp
+
+LANGUAGE_NAMES: Mapping[Language, str] = {
+    Language.VIETNAMESE: "Vietnamese",
+    Language.ENGLISH: "English",
+    Language.FRENCH: "French",
+}
+OBSERVATION_METHOD = CodedElement(identifier="AI", text="Machine learning algorithm", coding_system="99OVERREAD")
+
+
+def render(content: OruContent) -> bytes:
+    """Write the message that says `content`, in UTF-8; `NotRenderable` when a rule of HL7 forbids it.
+
+    What no clinician has confirmed says so in its first line; OBR-32 and OBX-16 are filled for F and C only.
+    """
+    check(content)
+    segments = [_msh(content), _pid(content), *_pv1(content), *_orc(content), _obr(content), *_tq1(content)]
+    segments += [*_results(content)]
+    return "".join(f"{segment}\r" for segment in segments).encode("utf-8")
+
+
+def notices(content: OruContent) -> tuple[str, ...]:
+    """List the sentences that stand before any text of this result."""
+    unconfirmed = (UNCONFIRMED[content.language],) if content.status.is_unconfirmed else ()
+    synthetic = (SYNTHETIC[content.language],) if content.is_synthetic else ()
+    return unconfirmed + synthetic
+
+
+def _segment(name: str, fields: Mapping[int, str]) -> str:
+    """Write a segment from encoded fields by their number."""
+    last = max(number for number, text in fields.items() if text)
+    return "|".join([name, *(fields.get(number, "") for number in range(1, last + 1))])
+
+
+def _msh(content: OruContent) -> str:
+    language = (content.language.value, LANGUAGE_NAMES[content.language], "ISO639")
+    # MSH-1 is the separator itself, so fields count from MSH-2 here.
+    fields = {
+        1: STANDARD.encoding_characters,
+        2: escape(content.sending.application),
+        3: escape(content.sending.facility),
+        4: escape(content.receiving.application),
+        5: escape(content.receiving.facility),
+        6: write_timestamp(content.message_datetime),
+        8: "ORU^R01^ORU_R01",
+        9: escape(content.message_control_id),
+        10: escape(content.processing_id),
+        11: "2.5.1",
+        14: escape(content.accept_acknowledgment_type),
+        15: escape(content.application_acknowledgment_type),
+        16: escape(content.country_code),
+        17: "UNICODE UTF-8",
+        18: composite(*language),
+    }
+    return _segment("MSH", fields)
+
+
+def _pid(content: OruContent) -> str:
+    patient = content.patient
+    fields = {
+        1: "1",
+        3: "~".join(identifier.write() for identifier in patient.identifiers),
+        5: "~".join(name.write() for name in patient.names),
+        7: write_date(patient.birth_date or ""),
+        8: escape(patient.administrative_sex or ""),
+    }
+    return _segment("PID", fields)
+
+
+def _pv1(content: OruContent) -> Iterator[str]:
+    visit = content.visit
+    if visit is None:
+        return
+    fields = {
+        1: "1",
+        2: escape(visit.patient_class or ""),
+        3: composite(*visit.assigned_patient_location),
+        19: visit.visit_number.write() if visit.visit_number else "",
+    }
+    yield _segment("PV1", fields)
+
+
+def _order_numbers(content: OruContent) -> dict[int, str]:
+    """ORC-2 and OBR-2, ORC-3 and OBR-3: the numbers the order came with, never new ones (OBR-3 text)."""
+    placer, filler = content.placer_order_number, content.filler_order_number
+    return {2: placer.write() if placer else "", 3: filler.write() if filler else ""}
+
+
+def _orc(content: OruContent) -> Iterator[str]:
+    numbers = _order_numbers(content)
+    if any(numbers.values()):
+        yield _segment("ORC", {1: "RE", **numbers, 5: "CM" if content.status.is_signed else "IP"})
+
+
+def _obr(content: OruContent) -> str:
+    fields = {
+        1: "1",
+        **_order_numbers(content),
+        4: content.universal_service_identifier.write(),
+        7: _optional_time(content.observed_at),
+        16: content.ordering_provider.write() if content.ordering_provider else "",
+        18: escape(content.accession_number or ""),
+        22: write_timestamp(content.status_changed_at),
+        24: "RAD",
+        25: content.status.value,
+        32: _principal_result_interpreter(content),
+    }
+    return _segment("OBR", fields)
+
+
+def _principal_result_interpreter(content: OruContent) -> str:
+    """OBR-32 (NDL): who signed, its parts as subcomponents, and when; withdrawn after v2.8 but at home in v2.5.1."""
+    if content.signer is None:
+        return ""
+    return join(content.signer.write(separator="&"), _optional_time(content.signed_at))
+
+
+def _tq1(content: OruContent) -> Iterator[str]:
+    if content.priority:
+        yield _segment("TQ1", {1: "1", 9: escape(content.priority)})
+
+
+def _results(content: OruContent) -> Iterator[str]:
+    """Yield study, narrative, reason and findings; OBX-1 counts the observations as they come."""
+    study = {3: DICOM_STUDY.write(), 2: "ST", 5: escape(content.study_instance_uid), 11: "O"}
+    narrative = [study, *_narrative(content)]
+    yield from (_segment("OBX", {1: str(number), **fields}) for number, fields in enumerate(narrative, 1))
+    if content.reason:
+        yield _segment("NTE", {1: "1", 3: escape(_reason(content))})
+    findings = enumerate(_findings(content), len(narrative) + 1)
+    yield from (_segment("OBX", {1: str(number), **fields}) for number, fields in findings)
+
+
+def _lasting(content: OruContent) -> dict[int, str]:
+    """Give what every observation carries: status, time of the study, and who answers for it once signed."""
+    if content.status is ResultStatus.CANCELLED:
+        return {11: content.status.value}
+    signer = content.signer.write() if content.signer else ""
+    return {11: content.status.value, 14: _optional_time(content.observed_at), 16: signer}
+
+
+def _narrative(content: OruContent) -> Iterator[dict[int, str]]:
+    """Yield the text, one observation a line: receivers show those, while line ends inside a value are often lost.
+
+    All lines share identifier and sub-ID, so that a correction replaces them together.
+    """
+    lasting = {3: NARRATIVE.write(), 4: NARRATIVE_SUB_ID, **_lasting(content)}
+    if content.status is ResultStatus.CANCELLED:
+        yield lasting
+        return
+    said = one_kind_of_line_end(content.narrative).strip()
+    for line in (*notices(content), *(said.split("\n") if said else ())):
+        yield {2: "TX", 5: escape(line.rstrip()) or " ", **lasting}
+
+
+def _reason(content: OruContent) -> str:
+    is_only_text = content.status is ResultStatus.CANCELLED
+    return "\n".join((*(notices(content) if is_only_text else ()), content.reason or ""))
+
+
+def _findings(content: OruContent) -> Iterator[dict[int, str]]:
+    lasting = _lasting(content)
+    for observation in content.observations:
+        yield _observation(observation) | lasting
+        if observation.body_site:
+            yield _body_site(observation, observation.body_site) | lasting
+
+
+def _observation(observation: Observation) -> dict[int, str]:
+    return {
+        3: observation.identifier.write(),
+        4: escape(observation.sub_id),
+        **_value(observation),
+        8: escape(observation.abnormal_flag),
+        9: observation.probability,
+        **_equipment(observation),
+        19: _optional_time(observation.analysed_at),
+    }
+
+
+def _value(observation: Observation) -> dict[int, str]:
+    match observation.value:
+        case Numeric(value=value, unit=unit):
+            return {2: "NM", 5: value, 6: unit.write() if unit else ""}
+        case Coded(value=value):
+            return {2: "CWE", 5: value.write()}
+        case Text(value=value):
+            return {2: _text_type(value), 5: escape(value)}
+        case None:
+            return {}
+
+
+def _text_type(value: str) -> str:
+    """Choose ST up to its 199 characters (2.A.74), else TX; FT where lines end inside the value."""
+    if "\n" in value or "\r" in value:
+        return "FT"
+    return "ST" if len(value) <= 199 else "TX"
+
+
+def _body_site(observation: Observation, body_site: CodedElement) -> dict[int, str]:
+    """Write the site as an observation of its own, joined to its finding by the sub-ID (OBX-4 text)."""
+    return {2: "CWE", 3: FINDING_SITE.write(), 4: escape(observation.sub_id), 5: body_site.write()}
+
+
+def _equipment(observation: Observation) -> dict[int, str]:
+    model = observation.model
+    if model is None:
+        return {}
+    instance = composite(model.name, model.version, model.uid, "ISO" if model.uid else "")
+    return {17: OBSERVATION_METHOD.write(), 18: instance}
+
+
+def _optional_time(moment: datetime | None) -> str:
+    return write_timestamp(moment) if moment else ""

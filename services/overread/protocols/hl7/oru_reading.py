@@ -1,0 +1,251 @@
+"""Reads a result message of ours back, so that the gate compares what will be sent with what was signed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from overread.contracts.errors import Malformed
+from overread.protocols.hl7.data_types import (
+    CodedElement,
+    EntityIdentifier,
+    Patient,
+    PatientIdentifier,
+    PersonName,
+    Practitioner,
+    Visit,
+    trimmed,
+)
+from overread.protocols.hl7.oru_content import (
+    DICOM_STUDY,
+    FINDING_SITE,
+    NARRATIVE,
+    NARRATIVE_SUB_ID,
+    SYNTHETIC,
+    UNCONFIRMED,
+    Coded,
+    Language,
+    ModelVersion,
+    Numeric,
+    Observation,
+    OruContent,
+    Party,
+    ResultStatus,
+    Text,
+)
+from overread.protocols.hl7.timestamps import read_date, read_timestamp
+from overread.protocols.hl7.tokenise import Message, Segment, Value, tokenise
+
+E = TypeVar("E", ResultStatus, Language)
+
+
+class Unfaithful(Malformed):
+    """The message does not read as one of our results."""
+
+
+def read_back(raw: bytes) -> OruContent:
+    """Read what a rendered ORU^R01 says; equal to what was rendered, or the rendering is wrong (`differences`).
+
+    Every observation must carry the status of the whole and, where it is signed, the signer.
+    """
+    message = tokenise(raw)
+    msh, pid, obr = (_only(message, name) for name in ("MSH", "PID", "OBR"))
+    status, language = _enum(ResultStatus, obr.field(25)), _enum(Language, msh.field(19).component(1))
+    signer = Practitioner.read_subcomponents(obr.field(32).component(1))
+    results = _Results(message, status, signer)
+    is_synthetic, narrative, reason = _texts(results, status, language)
+    return OruContent(
+        message_control_id=msh.field(10).text,
+        message_datetime=_required_time(msh.field(7)),
+        processing_id=msh.field(11).component(1).text,
+        sending=Party(application=msh.field(3).component(1).text, facility=msh.field(4).component(1).text),
+        receiving=Party(application=msh.field(5).component(1).text, facility=msh.field(6).component(1).text),
+        accept_acknowledgment_type=msh.field(15).text,
+        application_acknowledgment_type=msh.field(16).text,
+        country_code=msh.field(17).text,
+        language=language,
+        is_synthetic=is_synthetic,
+        patient=_patient(pid),
+        visit=_visit(message.segment("PV1")),
+        placer_order_number=EntityIdentifier.read(obr.field(2)),
+        filler_order_number=EntityIdentifier.read(obr.field(3)),
+        universal_service_identifier=_coded(obr.field(4)),
+        accession_number=obr.field(18).text or None,
+        study_instance_uid=results.study_instance_uid,
+        ordering_provider=Practitioner.read(obr.field(16)),
+        priority=_priority(message.segment("TQ1")),
+        observed_at=_time(obr.field(7)),
+        status=status,
+        status_changed_at=_required_time(obr.field(22)),
+        observations=tuple(results.observations()),
+        narrative=narrative,
+        signer=signer,
+        signed_at=_time(obr.field(32).component(2)),
+        reason=reason,
+    )
+
+
+class _Results:
+    """The OBX segments of one message: the study, the narrative, then the observations."""
+
+    def __init__(self, message: Message, status: ResultStatus, signer: Practitioner | None) -> None:
+        study, *others = message.segments("OBX") or (None,)
+        if study is None or study.field(3).component(1).text != DICOM_STUDY.identifier:
+            raise Unfaithful("The first OBX does not name the DICOM study.")
+        self.study_instance_uid = study.field(5).text
+        self.note = message.segment("NTE")
+        self._others = others
+        self._observed_at = _only(message, "OBR").field(7).text
+        for segment in others:
+            self._require_status(segment, status, signer)
+
+    def _require_status(self, segment: Segment, status: ResultStatus, signer: Practitioner | None) -> None:
+        if segment.field(11).text != status.value:
+            raise Unfaithful("An observation has another status than the result (OBX-11, OBR-25).")
+        if Practitioner.read(segment.field(16)) != signer:
+            raise Unfaithful("An observation names another responsible observer than the signer (OBX-16, OBR-32).")
+        expected = "" if status is ResultStatus.CANCELLED else self._observed_at
+        if segment.field(14).text != expected:
+            raise Unfaithful("An observation has another time than the study (OBX-14, OBR-7).")
+
+    @property
+    def narrative(self) -> str:
+        """The text of the narrative, notices and all."""
+        return "\n".join(segment.field(5).text.rstrip() for segment in self._others if _is_narrative(segment))
+
+    def observations(self) -> Iterator[Observation]:
+        """Each finding, with the site that follows it under the same sub-ID."""
+        findings = [segment for segment in self._others if not _is_narrative(segment)]
+        followers = [*findings[1:], None]
+        for segment, follower in zip(findings, followers, strict=True):
+            if not _is_site(segment):
+                has_site = follower is not None and _is_site(follower)
+                yield _observation(segment, follower if has_site else None)
+
+
+def _observation(segment: Segment, site: Segment | None) -> Observation:
+    if site is not None and site.field(4).text != segment.field(4).text:
+        raise Unfaithful("A finding's site has another sub-ID than its finding (OBX-4).")
+    equipment = segment.field(18)
+    names = (trimmed(equipment.component(part)) for part in (1, 2, 3))
+    return Observation(
+        identifier=_coded(segment.field(3)),
+        sub_id=segment.field(4).text,
+        value=_value(segment),
+        abnormal_flag=segment.field(8).text,
+        probability=segment.field(9).text,
+        body_site=_coded(site.field(5)) if site else None,
+        model=ModelVersion(**dict(zip(("name", "version", "uid"), names, strict=True))) if equipment else None,
+        analysed_at=_time(segment.field(19)),
+    )
+
+
+def _value(segment: Segment) -> Numeric | Coded | Text | None:
+    value = segment.field(5)
+    match segment.field(2).text:
+        case "NM":
+            return Numeric(value=value.text, unit=CodedElement.read(segment.field(6)))
+        case "CWE":
+            return Coded(value=_coded(value))
+        case "ST" | "TX" | "FT":
+            return Text(value=value.text)
+        case "" if not value:
+            return None
+        case _:
+            raise Unfaithful("An observation has a value type that we never write (OBX-2).")
+
+
+def _is_narrative(segment: Segment) -> bool:
+    identifier = segment.field(3)
+    names = (identifier.component(1).text, identifier.component(3).text, segment.field(4).text)
+    return names == (NARRATIVE.identifier, NARRATIVE.coding_system, NARRATIVE_SUB_ID)
+
+
+def _is_site(segment: Segment) -> bool:
+    return segment.field(3).component(1).text == FINDING_SITE.identifier
+
+
+def _texts(results: _Results, status: ResultStatus, language: Language) -> tuple[bool, str, str | None]:
+    """Take our own notices off narrative and reason; the unconfirmed one must be there when it is due."""
+    note = results.note.field(3).text if results.note else None
+    is_cancelled = status is ResultStatus.CANCELLED
+    text = (note or "") if is_cancelled else results.narrative
+    if status.is_unconfirmed and not _starts_with(text, UNCONFIRMED[language]):
+        raise Unfaithful("An unconfirmed result does not say that no clinician has confirmed it.")
+    text = _after(text, UNCONFIRMED[language]) if status.is_unconfirmed else text
+    is_synthetic = _starts_with(text, SYNTHETIC[language])
+    text = _after(text, SYNTHETIC[language]) if is_synthetic else text
+    return (is_synthetic, "", text) if is_cancelled else (is_synthetic, text, note)
+
+
+def _starts_with(text: str, notice: str) -> bool:
+    return text == notice or text.startswith(f"{notice}\n")
+
+
+def _after(text: str, notice: str) -> str:
+    return text[len(notice) :].removeprefix("\n")
+
+
+def _patient(pid: Segment) -> Patient:
+    identifiers = (PatientIdentifier.read(cx) for cx in pid.field(3).repetitions)
+    names = (PersonName.read(xpn) for xpn in pid.field(5).repetitions)
+    return Patient(
+        identifiers=tuple(identifier for identifier in identifiers if identifier),
+        names=tuple(name for name in names if name),
+        birth_date=_date(pid.field(7)),
+        administrative_sex=pid.field(8).text or None,
+    )
+
+
+def _visit(pv1: Segment | None) -> Visit | None:
+    if pv1 is None:
+        return None
+    location = pv1.field(3)
+    count = location.raw.count(b"^") + 1 if location else 0
+    return Visit(
+        patient_class=pv1.field(2).text or None,
+        assigned_patient_location=tuple(location.component(part).text for part in range(1, count + 1)),
+        visit_number=PatientIdentifier.read(pv1.field(19)),
+    )
+
+
+def _priority(tq1: Segment | None) -> str | None:
+    return tq1.field(9).text if tq1 else None
+
+
+def _only(message: Message, name: str) -> Segment:
+    found = message.segments(name)
+    if len(found) != 1:
+        raise Unfaithful(f"The message does not hold exactly one {name} segment.")
+    return found[0]
+
+
+def _coded(value: Value) -> CodedElement:
+    read = CodedElement.read(value)
+    if read is None:
+        raise Unfaithful("A code is missing.")
+    return read
+
+
+def _time(value: Value) -> datetime | None:
+    return _required_time(value) if value else None
+
+
+def _required_time(value: Value) -> datetime:
+    try:
+        return read_timestamp(value.text, UTC).utc
+    except ValueError:
+        raise Unfaithful("A time of the message is none.") from None
+
+
+def _date(value: Value) -> str | None:
+    try:
+        return read_date(value.text) if value else None
+    except ValueError:
+        raise Unfaithful("The date of birth of the message is none.") from None
+
+
+def _enum(kind: type[E], value: Value) -> E:
+    try:
+        return kind(value.text)
+    except ValueError:
+        raise Unfaithful("The status or the language of the message is none that we write.") from None

@@ -1,0 +1,77 @@
+"""HL7 date and time (DTM and TS, HL7 v2.5.1 2.A.22 and 2.A.77) to and from aware datetimes."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+_DTM = re.compile(
+    r"(?P<year>\d{4})(?:(?P<month>\d\d)(?:(?P<day>\d\d)(?:(?P<hour>\d\d)(?:(?P<minute>\d\d)"
+    r"(?:(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6}))?)?)?)?)?)?(?P<offset>[+-]\d{4})?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timestamp:
+    """A moment as it was sent, and the same in UTC; what was not sent counts from the start of its period."""
+
+    original: str
+    utc: datetime
+
+
+def read_timestamp(text: str, time_zone: tzinfo) -> Timestamp:
+    """Read a DTM; `time_zone` is the hospital's, for values without an offset. ValueError when it is none."""
+    match = _DTM.fullmatch(text)
+    if match is None:
+        raise ValueError("not an HL7 date and time")
+    names = ("month", "day", "hour", "minute", "second")
+    month, day, hour, minute, second = (int(match[name] or 0) for name in names)
+    fraction = int((match["fraction"] or "0").ljust(6, "0"))
+    zone = _offset(match["offset"]) if match["offset"] else time_zone
+    local = datetime(int(match["year"]), month or 1, day or 1, hour, minute, second, fraction, zone)
+    return Timestamp(original=text, utc=_to_utc(local))
+
+
+def _to_utc(local: datetime) -> datetime:
+    try:
+        return local.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside the calendar") from None
+
+
+def _offset(text: str) -> tzinfo:
+    size = timedelta(hours=int(text[1:3]), minutes=int(text[3:5]))
+    return timezone(-size if text[0] == "-" else size)
+
+
+def read_date(text: str) -> str:
+    """Read a date as ISO 8601 with the precision it has: ``1955``, ``1955-04`` or ``1955-04-12``.
+
+    Where only the year is known, some systems send ``00`` for month and day. ValueError when it is no date.
+    """
+    match = _DTM.fullmatch(text)
+    if match is None:
+        raise ValueError("not an HL7 date")
+    month, day = match["month"] or "00", match["day"] or "00"
+    if month == "00" and day == "00":
+        known: tuple[str, ...] = ()
+    else:
+        known = (month,) if day == "00" else (month, day)
+    first_month, first_day = (*(int(part) for part in known), 1, 1)[:2]
+    datetime(int(match["year"]), first_month, first_day, tzinfo=UTC)
+    return "-".join((match["year"], *known))
+
+
+def write_timestamp(moment: datetime) -> str:
+    """Write an aware datetime to the millisecond, with its offset."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its offset")
+    digits = moment.isoformat(timespec="milliseconds" if moment.microsecond >= 1000 else "seconds")
+    date, _, rest = digits.partition("T")
+    time, offset = rest[:-6], rest[-6:]
+    return (date.replace("-", "") + time + offset).replace(":", "")
+
+
+def write_date(iso_date: str) -> str:
+    """Write an ISO 8601 date of any precision as an HL7 date."""
+    return iso_date.replace("-", "")

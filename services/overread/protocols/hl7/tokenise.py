@@ -1,0 +1,317 @@
+"""A byte tokenizer for HL7 v2: cuts only what is asked for, decodes only what is read (HL7 v2.5.1, 2.5 to 2.7)."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from overread.protocols.hl7 import charsets
+from overread.protocols.hl7.delimiters import NULL, STANDARD, Delimiters, read_delimiters, unescape
+from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_LINE_END = re.compile(rb"\r\n?|\n+(?=[A-Za-z][A-Za-z0-9]{2}[^A-Za-z0-9\s]|\Z)")
+_SEGMENT_ID = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
+_USUAL_FIELD_BYTES = 64  # what is kept of headers that repeat stays small
+_BATCH_HEADERS = (b"FHS", b"BHS")
+
+
+class Leniency(StrEnum):
+    """What was let pass although the standard does not allow it; worth a log line for the sender's owner."""
+
+    BYTE_ORDER_MARK = "byte order mark before MSH"
+    BLANK_BEFORE_MSH = "white space before MSH"
+    LINE_FEED = "line feed as segment end"
+    CHARACTER_SET = "character set taken from the link's setting"
+
+
+class Header(NamedTuple):
+    """MSH as far as it could be read; `fields[0]` is the segment ID."""
+
+    delimiters: Delimiters
+    fields: tuple[bytes, ...]
+
+    def field(self, number: int) -> bytes:
+        """MSH-`number` as it was sent, from MSH-2 on; empty when absent."""
+        return self.fields[number - 1] if 2 <= number <= len(self.fields) else b""
+
+    def component(self, number: int, component: int) -> str:
+        """Read a component of the first repetition of MSH-`number`, bytes outside ASCII as escapes."""
+        field = self.field(number)
+        read = _ascii_component if len(field) < _USUAL_FIELD_BYTES else _ascii_component.__wrapped__
+        return read(field, self.delimiters, component)
+
+    @property
+    def message_control_id(self) -> str:
+        """MSH-10, which the answer echoes in MSA-2."""
+        return self.field(10).decode("ascii", "backslashreplace")
+
+    @property
+    def message_code(self) -> str:
+        """MSH-9.1, as in ``ORM``."""
+        return self.component(9, 1)
+
+    @property
+    def trigger_event(self) -> str:
+        """MSH-9.2, as in ``O01``."""
+        return self.component(9, 2)
+
+    @property
+    def processing_id(self) -> str:
+        """MSH-11.1: production, training or debugging."""
+        return self.component(11, 1)
+
+    @property
+    def version_id(self) -> str:
+        """MSH-12.1, as in ``2.5.1``."""
+        return self.component(12, 1)
+
+
+class Coding(NamedTuple):
+    """How the bytes of one message become text: `codec` for its fields, `charset` for its hexadecimal escapes."""
+
+    delimiters: Delimiters
+    codec: str
+    charset: str
+
+
+class Value:
+    """A field, repetition, component or subcomponent: its bytes, cut and decoded when asked.
+
+    Absent (`not value`) and to be deleted (`is_null`, two double quotes) are different things (2.5.3).
+    """
+
+    __slots__ = ("_coding", "raw")
+
+    def __init__(self, raw: bytes, coding: Coding) -> None:
+        self.raw = raw
+        self._coding = coding
+
+    def __bool__(self) -> bool:
+        return bool(self.raw)
+
+    def __repr__(self) -> str:
+        return f"<Value of {len(self.raw)} bytes>"
+
+    @property
+    def is_null(self) -> bool:
+        """True for two double quotes: the sender asks to delete what is stored (2.5.3)."""
+        return self.raw == NULL
+
+    @property
+    def repetitions(self) -> tuple["Value", ...]:
+        """Each repetition in order; none for an absent field."""
+        separator = self._coding.delimiters.repetition.encode()
+        if not self.raw:
+            return ()
+        parts = self.raw.split(separator) if separator else [self.raw]
+        return tuple(Value(part, self._coding) for part in parts)
+
+    def component(self, number: int) -> "Value":
+        """Component `number`, from 1; of the first repetition, when asked of a field."""
+        first = _part(self.raw, self._coding.delimiters.repetition, 1)
+        return Value(_part(first, self._coding.delimiters.component, number), self._coding)
+
+    def subcomponent(self, number: int) -> "Value":
+        """Subcomponent `number`, from 1; of the first component, when asked of a field."""
+        first = self.component(1).raw
+        return Value(_part(first, self._coding.delimiters.subcomponent, number), self._coding)
+
+    @property
+    def text(self) -> str:
+        """The whole value as NFC text, escapes replaced, any delimiters inside it kept; empty when null."""
+        if not self.raw or self.is_null:
+            return ""
+        plain = unescape(self.raw.decode(self._coding.codec), self._coding.delimiters, self._coding.charset)
+        return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
+
+
+class Segment:
+    """One segment; `sequence` counts the segments of its name in the message, from 1."""
+
+    __slots__ = ("_coding", "_fields", "name", "sequence")
+
+    def __init__(self, name: str, sequence: int, fields: list[bytes], coding: Coding) -> None:
+        self.name = name
+        self.sequence = sequence
+        self._fields = fields
+        self._coding = coding
+
+    def __repr__(self) -> str:
+        return f"<Segment {self.name} {self.sequence}>"
+
+    def field(self, number: int) -> Value:
+        """Field `number` as the standard counts; an absent one is an empty value."""
+        index = number - 1 if self.name == "MSH" else number
+        present = 0 < index < len(self._fields)
+        return Value(self._fields[index] if present else b"", self._coding)
+
+    def location(self, field: int | None = None, component: int | None = None) -> ErrorLocation:
+        """Where a field of this segment stands, for ERR-2."""
+        return ErrorLocation(self.name, self.sequence, field, None if component is None else 1, component)
+
+
+class Message:
+    """One tokenised message: `header` is cut, the other segments are cut when asked for."""
+
+    __slots__ = ("_body", "_segments", "coding", "header", "leniencies")
+
+    def __init__(self, body: bytes, header: Header, coding: Coding, leniencies: tuple[Leniency, ...]) -> None:
+        self._body = body
+        self.header = header
+        self.coding = coding
+        self.leniencies = leniencies
+        self._segments: tuple[Segment, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Message of {len(self._body)} bytes>"
+
+    def __iter__(self) -> Iterator[Segment]:
+        if self._segments is None:
+            self._segments = tuple(_segments(self._body, self.coding))
+        return iter(self._segments)
+
+    @property
+    def stray_lines(self) -> int:
+        """How many lines are no segment and are passed over, as after a carriage return inside a text (2.5.2)."""
+        return sum(1 for line in _lines(self._body) if line.strip()) - sum(1 for _ in self)
+
+    def segments(self, name: str) -> tuple[Segment, ...]:
+        """All segments called `name`, in order."""
+        return tuple(segment for segment in self if segment.name == name)
+
+    def segment(self, name: str) -> Segment | None:
+        """Find the first segment called `name`, or None."""
+        return next((segment for segment in self if segment.name == name), None)
+
+
+def tokenise(raw: bytes, fallback_charset: str | None = None) -> Message:
+    """Cut one message: its header now, the rest when asked; every byte of it is known to be text afterwards.
+
+    Segment ends may be CR or, leniently, LF and CRLF; one byte order mark is stripped. `fallback_charset` is for links
+    whose sender leaves MSH-18 empty or wrong. Raises HL7Error when there is no usable MSH, when the frame holds more
+    than one message, or when the bytes are not text in the message's character set.
+    """
+    body = _from_header(raw)
+    header = _strict_header(body)
+    declared = header.component(18, 1)
+    codec = charsets.codec_for(declared, fallback_charset)
+    _require_one_message(body, header.delimiters)
+    _require_text(body, header.delimiters, codec)
+    leniencies = tuple(_leniencies(raw, body, declared, fallback_charset))
+    if charsets.is_delimiter_safe(codec):
+        return Message(body, header, Coding(header.delimiters, codec, codec), leniencies)
+    return Message(body.decode(codec).encode(), header, Coding(header.delimiters, "utf-8", codec), leniencies)
+
+
+def read_header(raw: bytes) -> Header:
+    """Read as much of MSH as there is, and never fail: an answer is owed to a broken message too (2.8.2)."""
+    start = raw.find(b"MSH", 0, 256)
+    if start < 0:
+        return Header(STANDARD, (b"MSH",))
+    line = _first_line(raw[start:])
+    separator = line[3:4] or b"|"
+    fields = tuple(line.split(separator))
+    delimiters = read_delimiters(separator, fields[1] if len(fields) > 1 else b"")
+    return Header(delimiters or STANDARD, fields)
+
+
+def _from_header(raw: bytes) -> bytes:
+    body = raw.removeprefix(BYTE_ORDER_MARK)
+    body = body if body.startswith(b"MSH") else body.lstrip(b"\r\n\t ").removeprefix(BYTE_ORDER_MARK)
+    if body.startswith(_BATCH_HEADERS):
+        raise _sequence_error("The frame holds a batch (FHS, BHS); batches are taken as files, not on a link.")
+    if not body.startswith(b"MSH"):
+        raise _sequence_error("The message does not begin with an MSH segment.")
+    return body
+
+
+def _sequence_error(sentence: str, sequence: int = 1) -> HL7Error:
+    return HL7Error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("MSH", sequence), sentence)
+
+
+def _strict_header(body: bytes) -> Header:
+    line = _first_line(body)
+    fields = tuple(line.split(line[3:4])) if len(line) > 3 else (line,)
+    delimiters = read_delimiters(line[3:4], fields[1]) if len(fields) > 1 else None
+    if delimiters is None:
+        sentence = "MSH-1 and MSH-2 do not hold usable delimiters."
+        raise HL7Error(MessageErrorCondition.REQUIRED_FIELD_MISSING, ErrorLocation("MSH", 1, 2), sentence)
+    return Header(delimiters, fields)
+
+
+def _first_line(body: bytes) -> bytes:
+    end = body.find(b"\r")
+    line = body if end < 0 else body[:end]
+    return line.partition(b"\n")[0] if b"\n" in line else line
+
+
+def _require_one_message(body: bytes, delimiters: Delimiters) -> None:
+    if body.find(b"MSH", 3) < 0:
+        return
+    start = b"MSH" + delimiters.field.encode()
+    if b"\r" + start in body or b"\n" + start in body:
+        raise _sequence_error("The frame holds more than one message.", sequence=2)
+
+
+def _require_text(body: bytes, delimiters: Delimiters, codec: str) -> None:
+    offset = charsets.undecodable_at(body, codec)
+    if offset is not None:
+        sentence = f"Bytes that are no text in this message's character set ({codec}); MSH-18 must name the one in use."
+        raise HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, _location_of(body[:offset], delimiters), sentence)
+
+
+def _location_of(before: bytes, delimiters: Delimiters) -> ErrorLocation:
+    """Name the segment and field that follow the bytes `before`."""
+    lines = _lines(before)
+    name = lines[-1][:3]
+    if not _SEGMENT_ID.fullmatch(name):
+        return ErrorLocation("MSH")
+    sequence = sum(1 for line in lines if line[:3] == name)
+    field = lines[-1].count(delimiters.field.encode()) + (name == b"MSH")
+    return ErrorLocation(name.decode("ascii").upper(), sequence, field or None)
+
+
+def _leniencies(raw: bytes, body: bytes, declared: str, fallback_charset: str | None) -> Iterator[Leniency]:
+    if raw.startswith(BYTE_ORDER_MARK):
+        yield Leniency.BYTE_ORDER_MARK
+    elif raw[:1] != body[:1]:
+        yield Leniency.BLANK_BEFORE_MSH
+    if b"\n" in body:
+        yield Leniency.LINE_FEED
+    if fallback_charset and not body.isascii() and declared.upper() not in charsets.CHARSETS:
+        yield Leniency.CHARACTER_SET
+
+
+def _lines(body: bytes) -> list[bytes]:
+    # A line feed inside a text field is content, unless what follows looks like a segment.
+    return _LINE_END.split(body) if b"\n" in body else body.split(b"\r")
+
+
+def _segments(body: bytes, coding: Coding) -> Iterator[Segment]:
+    separator = coding.delimiters.field.encode()
+    counts: dict[str, int] = {}
+    for line in _lines(body):
+        fields = line.split(separator)
+        if not _SEGMENT_ID.fullmatch(fields[0]):
+            continue
+        name = fields[0].decode("ascii").upper()
+        counts[name] = counts.get(name, 0) + 1
+        yield Segment(name, counts[name], fields, coding)
+
+
+@lru_cache(maxsize=4096)
+def _ascii_component(field: bytes, delimiters: Delimiters, number: int) -> str:
+    first = _part(field, delimiters.repetition, 1)
+    return _part(first, delimiters.component, number).decode("ascii", "backslashreplace").strip()
+
+
+def _part(raw: bytes, separator: str, number: int) -> bytes:
+    mark = separator.encode()
+    if not mark or mark not in raw:
+        return raw if number == 1 else b""
+    parts = raw.split(mark, number)
+    return parts[number - 1] if number <= len(parts) else b""

@@ -1,0 +1,174 @@
+"""The models' contracts: what each accepts, is told and answers. Read once from `models.toml`, checked, then frozen."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+
+from overread.contracts.errors import OverreadError
+from overread.contracts.events.inference import ModelReference
+
+MAXIMUM_AGE_YEARS = 89
+"""The oldest age a model is ever told; whoever is older is told as this old."""
+
+
+class CatalogError(OverreadError):
+    """The catalogue of models can't be used as it is written."""
+
+
+class _Entry(BaseModel):
+    """A part of the catalogue: frozen, and a field it doesn't know is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Range(_Entry):
+    """From `minimum` to `maximum`, both included."""
+
+    minimum: float
+    maximum: float
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum")
+        return self
+
+    def __contains__(self, value: float) -> bool:
+        return self.minimum <= value <= self.maximum
+
+
+class Attribute(StrEnum):
+    """The only attributes of a patient that a model may declare; a date, a name or a UID is none of them."""
+
+    AGE_YEARS = "age_years"
+    SEX = "sex"
+
+
+class CodedConcept(_Entry):
+    """A concept in a coding scheme (DICOM PS3.3, 8.8)."""
+
+    code: str = Field(min_length=1)
+    scheme: str = Field(min_length=1)
+    display: str = Field(min_length=1)
+
+
+class Output(CodedConcept):
+    """One number that the model answers: where it stands, what it means, and how it is written."""
+
+    tensor: str
+    unit: str = Field(min_length=1)
+    unit_display: str
+    decimals: int = Field(ge=0, le=6)
+    bounds: Range
+    property: CodedConcept | None = None
+    finding_site: CodedConcept | None = None
+
+
+class Accepts(_Entry):
+    """The series on which the model may speak; everything else it is not asked."""
+
+    modalities: frozenset[str]
+    body_part_words: tuple[str, ...]
+    image_type: tuple[str, ...]
+    contrast_words: tuple[str, ...]
+    age_years: Range
+    slices: Range
+    slice_gap_mm: Range
+    length_mm: Range
+    slice_gap_tolerance_mm: PositiveFloat
+    gantry_tilt_maximum_degrees: float = Field(ge=0)
+    soft_kernels: Mapping[str, frozenset[str]]
+
+
+def _relative(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError("a path in the catalogue stays beside it")
+    return path
+
+
+class Model(_Entry):
+    """One version of one model, with the digest of the files that Triton runs for it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    version: str = Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")
+    served_version: str = Field(pattern=r"^[1-9][0-9]*$")
+    title: str
+    intended_use: str
+    card: Annotated[str, AfterValidator(_relative)]
+    attributes: frozenset[Attribute]
+    deadline_seconds: PositiveFloat
+    time_limit_seconds: PositiveFloat
+    service_seconds: PositiveFloat
+    refusal_output: str
+    flags_output: str
+    accepts: Accepts
+    outputs: tuple[Output, ...] = Field(min_length=1)
+    digest: str
+
+    @property
+    def reference(self) -> ModelReference:
+        """Name the version as events do."""
+        return ModelReference(name=self.name, version=self.version, title=self.title, digest=self.digest)
+
+
+class Catalog(_Entry):
+    """All models, in the order of the file."""
+
+    models: tuple[Model, ...]
+
+    @model_validator(mode="after")
+    def _has_unique_names(self) -> Self:
+        keys = [(model.name, model.version) for model in self.models]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a model version is listed twice")
+        return self
+
+    def find(self, name: str, version: str) -> Model:
+        """Return that model version, or raise `CatalogError`."""
+        for model in self.models:
+            if (model.name, model.version) == (name, version):
+                return model
+        raise CatalogError(f"the catalogue has no model {name} {version}")
+
+
+def load(path: Path) -> Catalog:
+    """Read `path`; the model repository lies beside it in `model_repository/`.
+
+    Raises `CatalogError` with the place of the first fault, so that a wrong catalogue stops the start, not a study.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = [entry | {"digest": _digest_beside(path, entry)} for entry in document.get("model", [])]
+        return Catalog.model_validate({"models": entries})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CatalogError(f"{path.name}, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CatalogError(f"{path.name} can't be read: {error}") from error
+
+
+def digest_of(version_folder: Path) -> str:
+    """Return the SHA-256 over names and contents of all files of a model version, in the order of their names."""
+    total = hashlib.sha256()
+    for file in sorted(_files_of(version_folder), key=lambda file: file.relative_to(version_folder).as_posix()):
+        name = file.relative_to(version_folder).as_posix()
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        total.update(f"{content}  {name}\n".encode())
+    return total.hexdigest()
+
+
+def _files_of(version_folder: Path) -> list[Path]:
+    files = [file for file in version_folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    if not files:
+        raise CatalogError(f"the model repository has no files in {version_folder.parent.name}/{version_folder.name}")
+    return files
+
+
+def _digest_beside(path: Path, entry: Mapping[str, object]) -> str:
+    folder = path.parent / "model_repository" / str(entry.get("name")) / str(entry.get("served_version"))
+    return digest_of(folder)

@@ -1,0 +1,64 @@
+"""DICOM intake: takes instances by C-STORE, and answers 0x0000 when they are on synced disk."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
+
+from overread.dicom_intake.ports import PublishedEvents, SyncedInstances
+from overread.dicom_intake.server import DicomServer
+from overread.dicom_intake.settings import DicomIntakeSettings
+from overread.dicom_intake.storage_scp import StorageScp
+from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.service import Service
+from overread.runtime.telemetry import log
+from overread.runtime.tls import server_context
+
+GRACE_SECONDS = 4.0
+
+
+def make_service(settings: DicomIntakeSettings) -> Service:
+    """Wire the intake; it owns no state and consumes nothing."""
+    service = Service("dicom_intake", settings)
+    objects = LocalObjectStore(settings.objects_folder)
+    events = PublishedEvents(
+        settings.site_id, service.publisher, service.clock, bound=settings.dicom_outstanding_events
+    )
+    instances = SyncedInstances(settings.site_id, objects)
+    storage = StorageScp(instances, events, service.clock, fallback_charset=settings.dicom_fallback_charset)
+    service.runs(events.run)
+    service.serves(lambda: _listening(settings, storage, events))
+    service.health.register("object store", objects.ping)
+    return service
+
+
+@asynccontextmanager
+async def _listening(
+    settings: DicomIntakeSettings, storage: StorageScp, events: PublishedEvents
+) -> AsyncIterator[None]:
+    events.tell_restart()
+    tls = await asyncio.to_thread(
+        server_context, settings.dicom_tls_certificate, settings.dicom_tls_key, settings.dicom_tls_client_ca
+    )
+    servers = [(_server(settings, storage, None), settings.dicom_port)]
+    if tls is not None:
+        servers.append((_server(settings, storage, tls), settings.dicom_tls_port))
+    try:
+        for server, port in servers:
+            await server.start(settings.dicom_host, port + settings.port_offset)
+            log.info("listening", port=port + settings.port_offset)
+        yield
+    finally:
+        await asyncio.gather(*(server.stop(GRACE_SECONDS) for server, _ in servers))
+        with suppress(TimeoutError):  # what is not told now is told again after the next start
+            await asyncio.wait_for(events.flushed(), GRACE_SECONDS)
+
+
+def _server(settings: DicomIntakeSettings, storage: StorageScp, tls: ssl.SSLContext | None) -> DicomServer:
+    return DicomServer(settings.acceptor, storage, new_association_id=uuid4, limits=settings.limits, ssl_context=tls)
+
+
+def main() -> None:
+    """Run the intake until it is told to stop."""
+    make_service(DicomIntakeSettings()).run()

@@ -1,0 +1,37 @@
+"""What the DICOM intake may be told: its address, its titles, and how much it takes on."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from overread.dicom_intake.server import ServerLimits
+from overread.protocols.dicom.upper_layer import AcceptorConfig
+from overread.runtime.settings import ServiceSettings
+
+
+class DicomIntakeSettings(ServiceSettings):
+    """Where the intake listens and whom it takes; without a certificate only the plain port is open."""
+
+    dicom_host: str = "127.0.0.1"
+    dicom_port: int = Field(default=11112, ge=1, le=65535)
+    dicom_tls_port: int = Field(default=2762, ge=1, le=65535)
+    dicom_tls_certificate: Path | None = None
+    dicom_tls_key: Path | None = None
+    dicom_tls_client_ca: Path | None = Field(default=None, description="With it, peers must show a certificate of it.")
+    dicom_called_ae_titles: frozenset[str] = frozenset({"OVERREAD"})
+    dicom_calling_ae_titles: frozenset[str] | None = Field(default=None, description="None takes any calling AE.")
+    dicom_fallback_charset: str = Field(default="ISO_IR 192", description="For text without (0008,0005) beyond ASCII.")
+    dicom_maximum_associations: int = Field(default=32, ge=1)
+    dicom_outstanding_events: int = Field(default=20_000, ge=1, description="Most events that wait for the broker.")
+
+    @property
+    def acceptor(self) -> AcceptorConfig:
+        """Return whom the intake answers."""
+        return AcceptorConfig(
+            called_ae_titles=self.dicom_called_ae_titles, calling_ae_titles=self.dicom_calling_ae_titles
+        )
+
+    @property
+    def limits(self) -> ServerLimits:
+        """Return how much the intake takes on."""
+        return ServerLimits(maximum_associations=self.dicom_maximum_associations)

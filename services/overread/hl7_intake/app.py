@@ -1,0 +1,43 @@
+"""HL7 intake: takes HL7 v2 messages over MLLP, and answers when they are kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from overread.hl7_intake.intake import Intake
+from overread.hl7_intake.listener import Listener
+from overread.hl7_intake.settings import HL7IntakeSettings
+from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.publisher import KafkaPublisher
+from overread.runtime.service import Service
+from overread.runtime.tls import server_context
+
+
+def make_service(settings: HL7IntakeSettings) -> Service:
+    """Wire the intake; it owns no state and consumes nothing."""
+    publisher = KafkaPublisher(settings)
+    service = Service("hl7_intake", settings, publisher=publisher)
+    objects = LocalObjectStore(settings.objects_folder)
+    intake = Intake(settings, settings.mllp_link, publisher.enqueue, objects, service.clock)
+    service.serves(lambda: _listening(Listener(intake), settings))
+    service.health.register("object store", objects.ping)
+    return service
+
+
+@asynccontextmanager
+async def _listening(listener: Listener, settings: HL7IntakeSettings) -> AsyncIterator[None]:
+    tls = await asyncio.to_thread(
+        server_context, settings.mllp_tls_certificate, settings.mllp_tls_key, settings.mllp_tls_client_ca
+    )
+    try:
+        await listener.start(settings.mllp_host, settings.mllp_port + settings.port_offset)
+        if tls is not None:
+            await listener.start(settings.mllp_host, settings.mllp_tls_port + settings.port_offset, tls)
+        yield
+    finally:
+        await listener.stop()
+
+
+def main() -> None:
+    """Run the intake until it is told to stop."""
+    make_service(HL7IntakeSettings()).run()

@@ -1,0 +1,25 @@
+"""Assembly: brings orders and images together into cases, and says when a study is whole."""
+
+from overread.assembly.handlers import Handlers
+from overread.assembly.readiness import Timekeeper
+from overread.assembly.settings import AssemblySettings
+from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED
+from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.service import Service
+
+
+def make_service(settings: AssemblySettings) -> Service:
+    """Wire assembly; nothing is opened until the service runs."""
+    service = Service("assembly", settings, owns="overread.assembly")
+    objects = LocalObjectStore(settings.objects_folder)
+    handlers = Handlers(settings, objects)
+    service.consumes(HL7_RECEIVED)(handlers.hl7_received)
+    service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
+    service.runs(Timekeeper(service, objects).run)
+    service.health.register("object store", objects.ping)
+    return service
+
+
+def main() -> None:
+    """Run assembly until it is told to stop."""
+    make_service(AssemblySettings()).run()

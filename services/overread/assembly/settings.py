@@ -1,0 +1,26 @@
+"""What assembly may be told."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from overread.assembly.completeness import QuietTimes
+from overread.runtime.settings import ServiceSettings
+
+
+class AssemblySettings(ServiceSettings):
+    """When a study counts as whole, in seconds; a site sets what its modalities need."""
+
+    quiet_seconds: float = Field(default=60.0, gt=0, description="After the last image, with no other signal.")
+    quiet_seconds_by_modality: dict[str, float] = Field(default_factory=dict, description="As {'CT': 30}.")
+    quiet_after_association_seconds: float = Field(default=4.0, gt=0, description="After every association has ended.")
+    hold_cap_seconds: float = Field(default=600.0, gt=0, description="Longest wait while an association stays open.")
+
+    def quiet_times(self, modality: str) -> QuietTimes:
+        """Return the waiting times for a study of `modality`."""
+        quiet = self.quiet_seconds_by_modality.get(modality, self.quiet_seconds)
+        return QuietTimes(
+            quiet=timedelta(seconds=quiet),
+            after_association=timedelta(seconds=min(quiet, self.quiet_after_association_seconds)),
+            hold_cap=timedelta(seconds=self.hold_cap_seconds),
+        )

@@ -1,0 +1,187 @@
+"""Claims jobs while a slot is free, asks the model, and tells the result once."""
+
+import asyncio
+import random
+from datetime import timedelta
+from time import monotonic
+from uuid import uuid4
+
+from overread.contracts.errors import Malformed, OverreadError, Unavailable
+from overread.contracts.events.inference import Finding, InferenceDone, Outcome
+from overread.contracts.manifest import Manifest, ManifestSeries
+from overread.contracts.topics import INFERENCE_DONE
+from overread.inference import deidentify, postprocessing, preprocessing
+from overread.inference.catalog import Catalog, Model
+from overread.inference.client import TritonClient
+from overread.inference_worker import results, store
+from overread.inference_worker.settings import InferenceWorkerSettings
+from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.retry import Defect, or_defect
+from overread.runtime.service import Service
+from overread.runtime.telemetry import BACKLOG_SECONDS, INFERENCE_SECONDS, JOBS_WAITING, log, parent_context, tracer
+
+ATTEMPTS = 3
+IDLE_SECONDS = 0.5
+AWAY_SECONDS = 2.0
+
+
+class LeaseLost(OverreadError):
+    """The job was cancelled, or another worker has it: what this one found does not count."""
+
+
+class JobRunner:
+    """One worker process: `slots` jobs at a time, and one slot more that only STAT jobs take."""
+
+    def __init__(
+        self,
+        service: Service,
+        settings: InferenceWorkerSettings,
+        catalog: Catalog,
+        objects: LocalObjectStore,
+        work: asyncio.Event,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._catalog = catalog
+        self._objects = objects
+        self._work = work
+        self._triton: TritonClient | None = None
+        self._lease_time = timedelta(seconds=settings.lease_seconds)
+        self._ageing = timedelta(seconds=settings.ageing_seconds)
+
+    async def run(self) -> None:
+        """Run every slot until cancelled."""
+        async with TritonClient(self._settings.triton_grpc) as self._triton, asyncio.TaskGroup() as slots:
+            for _ in range(self._settings.slots):
+                slots.create_task(self._slot(only_stat=False))
+            slots.create_task(self._slot(only_stat=True))
+            slots.create_task(self._measure())
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when a model of the catalogue is not served."""
+        for model in self._catalog.models:
+            if self._triton is None or not await self._triton.ready(model):
+                raise Unavailable(f"Triton does not serve {model.name}")
+
+    async def _slot(self, *, only_stat: bool) -> None:
+        while True:
+            try:
+                job = await self._claim(only_stat=only_stat)
+                if job is None:
+                    await self._wait_for_work()
+                else:
+                    await self._run_job(job)
+            except Unavailable as away:
+                log.warning("inference_waits", reason=str(away))
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _claim(self, *, only_stat: bool) -> store.Job | None:
+        self._work.clear()
+        async with self._service.transaction() as tx:
+            return await store.claim(tx, uuid4(), lease_time=self._lease_time, ageing=self._ageing, only_stat=only_stat)
+
+    async def _wait_for_work(self) -> None:
+        try:
+            await asyncio.wait_for(self._work.wait(), IDLE_SECONDS)
+            await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311 - spreads the slots, guards nothing
+        except TimeoutError:
+            return
+
+    async def _run_job(self, job: store.Job) -> None:
+        started = monotonic()
+        with tracer().start_as_current_span("inference", parent_context(job.traceparent)):
+            try:
+                answer = await or_defect(self._under_lease(job), job_id=str(job.requested.job_id))
+            except LeaseLost:
+                log.info("job_lost", job_id=str(job.requested.job_id))
+                return
+            except Unavailable as away:
+                await self._give_back(job, str(away))
+                return
+            except Malformed as refusal:
+                answer = self._without_findings(job, Outcome.REFUSED, str(refusal))
+        INFERENCE_SECONDS.labels(job.requested.model.name).observe(monotonic() - started)
+        await self._settle(job, answer)
+
+    async def _settle(self, job: store.Job, answer: InferenceDone | Defect) -> None:
+        match answer:
+            case Defect() if job.attempts < ATTEMPTS:
+                await self._retry(job)
+            case Defect(name):
+                await self._tell(job, self._without_findings(job, Outcome.FAILED, f"{name} while reading the study"))
+            case done:
+                await self._tell(job, done)
+
+    async def _under_lease(self, job: store.Job) -> InferenceDone:
+        """Ask the model while the lease is kept alive; a lost lease ends the asking."""
+        asking = asyncio.create_task(self._ask(job))
+        keeping = asyncio.create_task(self._keep_lease(job))
+        try:
+            await asyncio.wait((asking, keeping), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                keeping.result()
+            findings = await asking
+        finally:
+            asking.cancel()
+            keeping.cancel()
+        return results.ended_with(job, findings, ended_at=self._service.clock())
+
+    async def _keep_lease(self, job: store.Job) -> None:
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / 3)
+            async with self._service.transaction() as tx:
+                if not await store.heartbeat(tx, job, self._lease_time):
+                    raise LeaseLost
+
+    async def _ask(self, job: store.Job) -> tuple[Finding, ...]:
+        requested = job.requested
+        model = self._catalog.find(requested.model.name, requested.model.version)
+        manifest = Manifest.from_bytes(await self._objects.get(requested.manifest_key))
+        series = manifest.series_named(requested.series_instance_uid)
+        volume = await asyncio.to_thread(self._read_volume, series)
+        told = series.instances[0].attributes
+        request = deidentify.build_request(
+            model, volume, job_token=uuid4(), age_years=told.patient_age_years, sex=told.patient_sex
+        )
+        if self._triton is None:
+            raise Unavailable("Triton is not connected yet")
+        answer = await self._triton.infer(model, request)
+        return postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
+
+    def _read_volume(self, series: ManifestSeries) -> preprocessing.Volume:
+        return preprocessing.read_volume(self._objects.read(instance.object_key) for instance in series.instances)
+
+    async def _tell(self, job: store.Job, done: InferenceDone) -> None:
+        async with self._service.transaction() as tx:
+            if await store.end(tx, job):
+                tx.publish(INFERENCE_DONE, done, subject=str(done.case_id), own_key=str(done.job_id), caused_by=job)
+        log.info("job_ended", job_id=str(done.job_id), outcome=done.outcome.value, model=done.model.name)
+
+    def _without_findings(self, job: store.Job, outcome: Outcome, reason: str) -> InferenceDone:
+        return results.ended_without_findings(job, outcome, reason, ended_at=self._service.clock())
+
+    async def _give_back(self, job: store.Job, reason: str) -> None:
+        log.warning("job_waits", job_id=str(job.requested.job_id), reason=reason)
+        async with self._service.transaction() as tx:
+            await store.give_back(tx, job, tx.clock() + timedelta(seconds=AWAY_SECONDS))
+
+    async def _retry(self, job: store.Job) -> None:
+        async with self._service.transaction() as tx:
+            await store.retry(tx, job, tx.clock() + timedelta(seconds=AWAY_SECONDS * job.attempts))
+
+    async def _measure(self) -> None:
+        """Keep the scaling signal: waiting jobs times the time that one takes."""
+        while True:
+            try:
+                async with self._service.transaction() as tx:
+                    waiting = await store.waiting_by_model(tx)
+                for model in self._catalog.models:
+                    self._measure_model(model, waiting.get(model.name, 0))
+            except Unavailable as away:
+                log.warning("backlog_unknown", reason=str(away))
+            await asyncio.sleep(AWAY_SECONDS)
+
+    @staticmethod
+    def _measure_model(model: Model, waiting: int) -> None:
+        JOBS_WAITING.labels(model.name).set(waiting)
+        BACKLOG_SECONDS.labels(model.name).set(waiting * model.service_seconds)

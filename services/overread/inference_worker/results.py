@@ -1,0 +1,35 @@
+"""How a job's end is told. Pure."""
+
+from datetime import datetime
+
+from overread.contracts.events.inference import Finding, InferenceDone, Outcome
+from overread.inference_worker.store import Job
+
+
+def ended_with(job: Job, findings: tuple[Finding, ...], *, ended_at: datetime) -> InferenceDone:
+    """Return the end of a job that the model answered; no finding is an answer too."""
+    return _done(job, Outcome.COMPLETED, (), findings, ended_at)
+
+
+def ended_without_findings(job: Job, outcome: Outcome, reason: str, *, ended_at: datetime) -> InferenceDone:
+    """Return the end of a job that has no answer, with the reason why."""
+    return _done(job, outcome, (reason,), (), ended_at)
+
+
+def _done(
+    job: Job, outcome: Outcome, reasons: tuple[str, ...], findings: tuple[Finding, ...], ended_at: datetime
+) -> InferenceDone:
+    requested = job.requested
+    return InferenceDone(
+        case_id=requested.case_id,
+        job_id=requested.job_id,
+        study_instance_uid=requested.study_instance_uid,
+        study_revision=requested.study_revision,
+        model=requested.model,
+        outcome=outcome,
+        reasons=reasons,
+        findings=findings,
+        artefact_keys=(),
+        started_at=job.started_at,
+        ended_at=ended_at,
+    )

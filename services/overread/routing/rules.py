@@ -1,0 +1,88 @@
+"""A site's rules: which models a study is offered to. Pure; read from a TOML file, validated whole."""
+
+import tomllib
+import unicodedata
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from overread.contracts import codec
+from overread.contracts.errors import OverreadError
+from overread.contracts.events.cases import Case
+from overread.contracts.events.inference import Lane
+
+STAT_PRIORITIES = frozenset({"S", "A"})
+
+
+class RulesUnreadable(OverreadError):
+    """The rule file can't be used; the message names the place."""
+
+
+class Rule(BaseModel):
+    """One rule: its conditions must all hold; a condition left out always holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    models: tuple[str, ...] = Field(min_length=1)
+    modalities: tuple[str, ...] = ()
+    description_words: tuple[str, ...] = ()
+    service_codes: tuple[str, ...] = ()
+    patient_classes: tuple[str, ...] = ()
+    with_order: bool | None = None
+    lane: Lane | None = None
+
+    def fits(self, case: Case) -> bool:
+        """Say whether every condition holds for the case."""
+        study = case.study
+        if study is None:
+            return False
+        description = _fold(f"{study.study_description} {study.body_part_examined}")
+        return (
+            _any_of(self.modalities, set(study.modalities))
+            and (not self.description_words or any(_fold(word) in description for word in self.description_words))
+            and _any_of(self.service_codes, {order.service.identifier for order in case.orders if order.service})
+            and _any_of(self.patient_classes, {order.patient_class for order in case.orders})
+            and self.with_order in (None, bool(case.orders))
+        )
+
+
+class Rules(BaseModel):
+    """A rule file, with the digest of its bytes for provenance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[Rule, ...] = Field(alias="rule")
+    digest: str
+
+    def rule_for(self, model_name: str, case: Case) -> Rule | None:
+        """Return the first rule that offers the case's study to the model."""
+        return next((rule for rule in self.rules if model_name in rule.models and rule.fits(case)), None)
+
+
+def load(path: Path) -> Rules:
+    """Read the rule file, or raise `RulesUnreadable` with the first fault and its place."""
+    try:
+        raw = path.read_bytes()
+        return Rules.model_validate({**tomllib.loads(raw.decode()), "digest": codec.sha256(raw)})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise RulesUnreadable(f"{path.name}, {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise RulesUnreadable(f"{path.name}: {error}") from error
+
+
+def lane_of(rule: Rule, case: Case) -> Lane:
+    """Return the rule's lane, else the orders': S (STAT) and A (ASAP) of table HL70485 overtake the rest."""
+    if rule.lane is not None:
+        return rule.lane
+    return Lane.STAT if any(order.priority in STAT_PRIORITIES for order in case.orders) else Lane.ROUTINE
+
+
+def _any_of(wanted: tuple[str, ...], present: set[str]) -> bool:
+    return not wanted or bool(set(wanted) & present)
+
+
+def _fold(text: str) -> str:
+    plain = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "D"))
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()

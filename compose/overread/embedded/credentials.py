@@ -1,0 +1,28 @@
+import os
+import secrets
+from pathlib import Path
+
+
+class Credentials:
+    """The stack's generated passwords: one file each, readable by their owner alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def password(self, name: str) -> str:
+        """Return the password called `name`; the first caller makes it."""
+        path = self._folder / name
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(24))
+        return path.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put `text` at `path` whole or not at all, readable by its owner alone."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)

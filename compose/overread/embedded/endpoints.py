@@ -1,0 +1,103 @@
+"""Where everything of one embedded stack is reached, and what each service is told."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from overread.embedded.credentials import Credentials, write_private
+from overread.embedded.places import DataFolder, Ports, StackError
+from overread.embedded.postgres import READER_ROLES, STATE_OWNERS, Postgres
+
+DEFAULT_SITE = "demo-hospital"
+
+ARCHIVE_READERS: tuple[str, ...] = ("hl7_intake", "dicom_intake", "dicomweb")
+"""The services that may read the archive's tables, through `archive.queries`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """The addresses and credentials of one stack; made from its data folder, whether it runs or not."""
+
+    data: DataFolder
+    ports: Ports
+    site_id: str = DEFAULT_SITE
+
+    @classmethod
+    def of(cls, data_dir: Path) -> "Endpoints":
+        """Return the endpoints of the stack that last ran on `data_dir`."""
+        data = DataFolder(data_dir)
+        try:
+            known = json.loads((data.root / "stack.json").read_text())
+        except FileNotFoundError:
+            raise StackError(f"no stack has run on {data.root} yet: start one by ./run up --data {data.root}") from None
+        return cls(data=data, ports=Ports(offset=known["port_offset"]), site_id=known["site_id"])
+
+    def record(self) -> None:
+        """Keep what `of` needs."""
+        known = {"port_offset": self.ports.offset, "site_id": self.site_id}
+        write_private(self.data.root / "stack.json", json.dumps(known))
+
+    @property
+    def credentials(self) -> Credentials:
+        """Return the generated passwords."""
+        return Credentials(self.data.secrets)
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Return the broker's address."""
+        return f"127.0.0.1:{self.ports.kafka}"
+
+    def kafka_password(self, user: str) -> str:
+        """Return the broker password of a service, of `ops`, or of `admin`."""
+        return self.credentials.password(f"kafka-{user}")
+
+    def dsn(self, role: str) -> str:
+        """Return the database address of `role`: a service that owns state, or `archive_reader`."""
+        if role not in (*STATE_OWNERS, *READER_ROLES):
+            raise StackError(f"{role} has no role in the database")
+        return Postgres(data=self.data, credentials=self.credentials).dsn(role)
+
+    @property
+    def triton_http(self) -> str:
+        """Return Triton's HTTP address."""
+        return f"127.0.0.1:{self.ports.triton_http}"
+
+    @property
+    def triton_grpc(self) -> str:
+        """Return Triton's gRPC address."""
+        return f"127.0.0.1:{self.ports.triton_grpc}"
+
+    @property
+    def triton_metrics(self) -> str:
+        """Return the address of Triton's metrics."""
+        return f"127.0.0.1:{self.ports.triton_metrics}"
+
+    @property
+    def objects(self) -> Path:
+        """Return the root of the object store."""
+        return self.data.objects
+
+    def health_socket(self, service: str) -> Path:
+        """Return the Unix socket on which `service` answers `/readyz`."""
+        return self.data.service_socket(service)
+
+    def environment_of(self, service: str) -> Mapping[str, str]:
+        """Return the settings that every service gets, with this one's own user, role and socket."""
+        told = {
+            "OVERREAD_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
+            "OVERREAD_KAFKA_SECURITY": "SASL_PLAINTEXT",
+            "OVERREAD_KAFKA_USERNAME": service,
+            "OVERREAD_KAFKA_PASSWORD": self.kafka_password(service),
+            "OVERREAD_OBJECT_ROOT": str(self.objects),
+            "OVERREAD_TRITON_GRPC": self.triton_grpc,
+            "OVERREAD_HEALTH_SOCKET": str(self.health_socket(service)),
+            "OVERREAD_SITE_ID": self.site_id,
+            "OVERREAD_DATA_DIR": str(self.data.root),
+            "OVERREAD_PORT_OFFSET": str(self.ports.offset),
+        }
+        if service in STATE_OWNERS:
+            told["OVERREAD_DATABASE_DSN"] = self.dsn(service)
+        if service in ARCHIVE_READERS:
+            told["OVERREAD_ARCHIVE_DSN"] = self.dsn("archive_reader")
+        return told

@@ -1,0 +1,25 @@
+"""Delivery: lets signed reports out through the gate, and sends every result until its destination has it."""
+
+from overread.contracts.topics import CASES_CHANGED, REPORTS_CHANGED, REPORTS_SIGNED
+from overread.delivery.destinations import load
+from overread.delivery.dispatch import Dispatch
+from overread.delivery.handlers import Handlers
+from overread.delivery.settings import DeliverySettings
+from overread.runtime.service import Service
+
+
+def make_service(settings: DeliverySettings) -> Service:
+    """Wire delivery; nothing is opened until the service runs."""
+    service = Service("delivery", settings, owns="overread.delivery")
+    destinations = load(settings.destinations, site_id=settings.site_id)
+    handlers = Handlers(settings, destinations)
+    service.consumes(CASES_CHANGED)(handlers.cases_changed)
+    service.consumes(REPORTS_CHANGED)(handlers.reports_changed)
+    service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
+    service.runs(Dispatch(service, settings, destinations).run)
+    return service
+
+
+def main() -> None:
+    """Run delivery until it is told to stop."""
+    make_service(DeliverySettings()).run()

@@ -1,0 +1,265 @@
+"""What runs beside the handlers: the gate's queue and one sender for each destination, in one process at a time."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overread.contracts import topics
+from overread.contracts.errors import Unavailable
+from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
+from overread.delivery import gate, store
+from overread.delivery.destinations import Hl7Destination
+from overread.delivery.handlers import occasion_of
+from overread.delivery.hl7_sender import Hl7Sender, Patience
+from overread.delivery.settings import DeliverySettings
+from overread.runtime.inbox import Transaction
+from overread.runtime.service import Service
+from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_OPEN, GATE_DECISIONS, log
+
+if TYPE_CHECKING:
+    from overread.runtime.database import Connection
+
+REQUESTS_AT_ONCE = 50
+IDLE_SECONDS = 1.0
+AWAY_SECONDS = 0.5
+WATCH_SECONDS = 2.0
+
+Judge = Callable[[gate.ReleaseRequest, gate.Circumstances], gate.Released | gate.Held | gate.Wait]
+
+
+class GateKeeper:
+    """Puts each signed document before the gate until it is released or held."""
+
+    def __init__(
+        self,
+        service: Service,
+        settings: DeliverySettings,
+        destinations: Sequence[Hl7Destination],
+        *,
+        judge: Judge = gate.check,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._destinations = destinations
+        self._judge = judge
+        self._woken = asyncio.Event()
+        self._waits_because = ""
+
+    def wake(self) -> None:
+        """Look for requests now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Judge until cancelled."""
+        while True:
+            self._woken.clear()
+            is_waiting = await self.judge_pending()
+            await self._rest(self._settings.gate_retry_seconds if is_waiting else IDLE_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+
+    async def judge_pending(self) -> bool:
+        """Judge what waits, oldest first; say whether something still waits."""
+        is_waiting = False
+        for request, cause in await store.pending_requests(self._service.pool, REQUESTS_AT_ONCE):
+            has_read = await self._has_read_to_the_end(request)
+            root_pem = await asyncio.to_thread(_root, self._settings.site_ca_root)
+            async with self._service.transaction() as tx:
+                verdict = await self._verdict(tx, request, cause, has_read=has_read, root_pem=root_pem)
+            is_waiting |= isinstance(verdict, gate.Wait)
+            self._note(verdict, request)
+        return is_waiting
+
+    async def _has_read_to_the_end(self, request: gate.ReleaseRequest) -> bool:
+        """Ask the broker for the end before the projection is read: what came before the question is then in it."""
+        partition = await store.partition_of(self._service.pool, request.site_id, request.case_id)
+        # A case that nobody spoke of yet may come on any partition.
+        asked = range(topics.CASES_CHANGED.partitions) if partition is None else (partition,)
+        try:
+            return await self._service.has_read_to_the_end(topics.CASES_CHANGED, list(asked))
+        except Unavailable:
+            return False
+
+    async def _verdict(
+        self,
+        tx: Transaction,
+        request: gate.ReleaseRequest,
+        cause: store.StoredCause,
+        *,
+        has_read: bool,
+        root_pem: str | None,
+    ) -> gate.Released | gate.Held | gate.Wait | None:
+        await store.lock_report(tx.connection, request.site_id, request.report_id)
+        locked = await store.lock_pending(tx.connection, cause)
+        if locked is None:
+            return None
+        known = gate.Circumstances(
+            root_pem=root_pem,
+            has_read_to_the_end=has_read,
+            case=await store.case_of(tx.connection, request.site_id, request.case_id),
+            released_revision=await store.released_revision(tx.connection, request.site_id, request.report_id),
+            earlier=await store.positions(tx.connection, request.site_id, request.report_id),
+            destinations=self._destinations,
+            occasion=occasion_of(self._settings, tx.clock()),
+        )
+        verdict = self._judge(locked, known)
+        match verdict:
+            case gate.Released(messages=messages):
+                await self._decide(tx, request, cause, GateVerdict.RELEASED, "")
+                await store.enqueue(tx.connection, messages, cause, tx.clock())
+            case gate.Held(reason=reason):
+                await self._decide(tx, request, cause, GateVerdict.HELD, reason)
+            case gate.Wait():
+                pass
+        return verdict
+
+    async def _decide(
+        self,
+        tx: Transaction,
+        request: gate.ReleaseRequest,
+        cause: store.StoredCause,
+        verdict: GateVerdict,
+        reason: str,
+    ) -> None:
+        await store.decide(tx.connection, cause, verdict, reason, tx.clock())
+        decided = GateDecided(
+            case_id=request.case_id,
+            report_id=request.report_id,
+            report_revision=request.report_revision,
+            verdict=verdict,
+            reason=reason,
+            decided_at=tx.clock(),
+        )
+        own_key = f"{cause.id}/{verdict.value}"
+        tx.publish(topics.DELIVERIES_DONE, decided, subject=str(request.report_id), own_key=own_key, caused_by=cause)
+
+    def _note(self, verdict: gate.Released | gate.Held | gate.Wait | None, request: gate.ReleaseRequest) -> None:
+        report = {"report_id": str(request.report_id), "report_revision": request.report_revision}
+        match verdict:
+            case gate.Released(messages=messages):
+                GATE_DECISIONS.labels("released").inc()
+                log.info("gate_released", messages=len(messages), **report)
+            case gate.Held(reason=reason, is_defect=is_defect):
+                GATE_DECISIONS.labels("held").inc()
+                write = log.error if is_defect else log.warning
+                write("gate_held", reason=reason, **report)
+            case gate.Wait(reason=reason):
+                if reason != self._waits_because:
+                    log.info("gate_waits", reason=reason, **report)
+            case None:
+                pass
+        self._waits_because = verdict.reason if isinstance(verdict, gate.Wait) else ""
+
+
+class StoredOutbox:
+    """The rows of one destination in delivery's own tables."""
+
+    def __init__(self, service: Service, destination: Hl7Destination) -> None:
+        self._service = service
+        self._destination = destination
+
+    async def next_row(self) -> store.OutboundRow | None:
+        """Return the message that is due, None when there is none."""
+        destination, site_id = self._destination.name, self._destination.site_id or ""
+        row = await store.next_row(self._service.pool, site_id, destination, self._service.clock())
+        if row is None:
+            DELIVERIES_OPEN.labels(destination).set(await store.open_messages(self._service.pool, site_id, destination))
+        return row
+
+    async def mark_sending(self, row: store.OutboundRow) -> None:
+        """Keep that it is about to leave."""
+        await store.mark_sending(self._service.pool, row)
+
+    async def postpone(self, row: store.OutboundRow, delay: timedelta, reason: str) -> None:
+        """Keep that it was not answered and when it is due again."""
+        await store.postpone(self._service.pool, row, self._service.clock() + delay, reason)
+
+    async def end(self, row: store.OutboundRow, outcome: DeliveryOutcome, reason: str) -> None:
+        """Keep how it ended, and say so to the other services."""
+        async with self._service.transaction() as tx:
+            attempts = await store.end(tx.connection, row, outcome, reason, tx.clock())
+            if attempts is None:
+                return
+            done = _done(row, outcome, reason, attempts, tx)
+            own_key = f"{row.delivery_id}/{attempts}"
+            tx.publish(topics.DELIVERIES_DONE, done, subject=str(row.delivery_id), own_key=own_key, caused_by=row.cause)
+        DELIVERIES_ENDED.labels(row.destination, outcome.value).inc()
+
+
+def _done(
+    row: store.OutboundRow, outcome: DeliveryOutcome, reason: str, attempts: int, tx: Transaction
+) -> DeliveryDone:
+    return DeliveryDone(
+        case_id=row.case_id,
+        report_id=row.report_id,
+        report_revision=row.report_revision,
+        delivery_id=row.delivery_id,
+        destination=row.destination,
+        form=row.form,
+        status=row.status.value,
+        outcome=outcome,
+        reason=reason,
+        attempts=attempts,
+        message_digest=row.message_digest,
+        message_control_id=row.message_control_id,
+        ended_at=tx.clock(),
+    )
+
+
+class Dispatch:
+    """Gate and senders, run by the one process that holds the lock."""
+
+    def __init__(self, service: Service, settings: DeliverySettings, destinations: Sequence[Hl7Destination]) -> None:
+        self._service = service
+        self._gate_keeper = GateKeeper(service, settings, destinations)
+        self._senders = [self._sender(destination, settings) for destination in destinations]
+
+    def _sender(self, destination: Hl7Destination, settings: DeliverySettings) -> Hl7Sender:
+        patience = Patience(
+            connect_seconds=settings.connect_seconds,
+            acknowledgment_seconds=settings.acknowledgment_seconds,
+            first_retry_seconds=settings.first_retry_seconds,
+            longest_retry_seconds=settings.longest_retry_seconds,
+        )
+        return Hl7Sender(destination, StoredOutbox(self._service, destination), patience, jitter=random.random)
+
+    async def run(self) -> None:
+        """Run until cancelled; when the database goes away, everything stops and begins anew."""
+        while True:
+            try:
+                await self._run_while_connected()
+            except* Unavailable as away:
+                log.warning("dispatch_waits", reason=str(away.exceptions[0]))
+            await asyncio.sleep(AWAY_SECONDS)
+
+    async def _run_while_connected(self) -> None:
+        async with store.sole_dispatcher(self._service.pool, self._wake) as connection, asyncio.TaskGroup() as group:
+            group.create_task(self._gate_keeper.run())
+            for sender in self._senders:
+                group.create_task(sender.run())
+            group.create_task(_watch(connection))
+
+    def _wake(self) -> None:
+        self._gate_keeper.wake()
+        for sender in self._senders:
+            sender.wake()
+
+
+async def _watch(connection: "Connection") -> None:
+    """End with `Unavailable` when the connection that holds the lock is lost."""
+    while True:
+        await store.ping(connection)
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+def _root(path: Path | None) -> str | None:
+    """Return the site CA's root as it is on disk now; None while it is not there."""
+    if path is None or not path.exists():
+        return None
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,372 @@
+"""Delivery's own tables; the only place with their SQL."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from overread.contracts.envelope import Event
+from overread.contracts.events.cases import Case
+from overread.contracts.events.deliveries import DeliveryOutcome, GateVerdict
+from overread.contracts.events.reports import ReportSigned
+from overread.delivery.gate import ReleaseRequest
+from overread.delivery.rendering import OutboundMessage
+from overread.delivery.sequence import Position
+from overread.protocols.hl7.oru_content import ResultStatus
+from overread.runtime.consume import Delivered
+from overread.runtime.database import away_as_unavailable
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from overread.runtime.database import Connection, Pool
+
+STANDBY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCause:
+    """What a row keeps of the event that led to it."""
+
+    id: UUID
+    site_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundRow:
+    """A message on its way: its bytes, whose it is, and how often it was tried."""
+
+    site_id: str
+    delivery_id: UUID
+    destination: str
+    form: str
+    case_id: UUID
+    report_id: UUID
+    report_revision: int
+    status: ResultStatus
+    message: bytes
+    message_digest: str
+    message_control_id: str
+    attempts: int
+    cause: StoredCause
+
+
+async def keep_newest(connection: "Connection", batch: Sequence[Delivered]) -> None:
+    """Keep the newest revision of each case, and the partition on which its events come."""
+    await connection.executemany(
+        "INSERT INTO cases (site_id, case_id, revision, identity_version, snapshot, partition)"
+        " VALUES ($1, $2, $3, $4, $5, $6)"
+        " ON CONFLICT (site_id, case_id) DO UPDATE SET revision = EXCLUDED.revision,"
+        " identity_version = EXCLUDED.identity_version, snapshot = EXCLUDED.snapshot, partition = EXCLUDED.partition"
+        " WHERE cases.revision < EXCLUDED.revision",
+        [_case_row(delivered.event.site_id, delivered.event.data.case, delivered.partition) for delivered in batch],
+    )
+
+
+def _case_row(site_id: str, case: Case, partition: int) -> tuple[object, ...]:
+    return site_id, case.case_id, case.revision, case.identity_version, case.model_dump_json(), partition
+
+
+async def case_of(connection: "Connection", site_id: str, case_id: UUID) -> Case | None:
+    """Return the case as the projection has it."""
+    snapshot = await connection.fetchval(
+        "SELECT snapshot FROM cases WHERE site_id = $1 AND case_id = $2", site_id, case_id
+    )
+    return None if snapshot is None else Case.model_validate_json(snapshot)
+
+
+async def partition_of(pool: "Pool", site_id: str, case_id: UUID) -> int | None:
+    """Return the partition on which the case's events come; None when none has come yet."""
+    async with away_as_unavailable():
+        partition: int | None = await pool.fetchval(
+            "SELECT partition FROM cases WHERE site_id = $1 AND case_id = $2", site_id, case_id
+        )
+    return partition
+
+
+async def ask_release(connection: "Connection", event: Event[ReportSigned], document: bytes, signature: bytes) -> None:
+    """Put a signed document before the gate."""
+    signed = event.data
+    await connection.execute(
+        "INSERT INTO release_requests (site_id, event_id, case_id, report_id, report_revision, traceparent, document,"
+        " digest, signature, certificate_pem, signed_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+        event.site_id,
+        event.id,
+        signed.case_id,
+        signed.report_id,
+        signed.report_revision,
+        event.traceparent,
+        document,
+        signed.digest,
+        signature,
+        signed.certificate_pem,
+        signed.signed_at,
+    )
+
+
+async def pending_requests(pool: "Pool", limit: int) -> list[tuple[ReleaseRequest, StoredCause]]:
+    """Return the oldest requests that the gate has not decided."""
+    async with away_as_unavailable():
+        rows = await pool.fetch(
+            "SELECT * FROM release_requests WHERE state = 'pending' ORDER BY position LIMIT $1", limit
+        )
+    return [(_request(row), StoredCause(id=row["event_id"], **_origin(row))) for row in rows]
+
+
+def _origin(row: "Record") -> dict[str, Any]:
+    return {"site_id": row["site_id"], "traceparent": row["traceparent"]}
+
+
+def _request(row: "Record") -> ReleaseRequest:
+    names = ("site_id", "case_id", "report_id", "report_revision", "document", "digest", "signature")
+    return ReleaseRequest(
+        **{name: row[name] for name in names},
+        certificate_pem=row["certificate_pem"],
+        signed_at=row["signed_at"],
+        is_released_by_person=row["is_released_by_person"],
+    )
+
+
+async def release_by_person(connection: "Connection", site_id: str, report_id: UUID, report_revision: int) -> None:
+    """Put a held revision before the gate once more, on a clinician's word; one that is out stays as it is."""
+    await connection.execute(
+        "UPDATE release_requests SET state = 'pending', is_released_by_person = true"
+        " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3"
+        " AND state <> 'released' AND NOT is_released_by_person",
+        site_id,
+        report_id,
+        report_revision,
+    )
+
+
+async def lock_pending(connection: "Connection", cause: StoredCause) -> ReleaseRequest | None:
+    """Lock a request for this transaction and return it as it is now; None when it was decided meanwhile."""
+    row = await connection.fetchrow(
+        "SELECT * FROM release_requests WHERE site_id = $1 AND event_id = $2 AND state = 'pending' FOR UPDATE",
+        cause.site_id,
+        cause.id,
+    )
+    return None if row is None else _request(row)
+
+
+async def decide(
+    connection: "Connection", cause: StoredCause, verdict: GateVerdict, reason: str, now: datetime
+) -> None:
+    """Keep the gate's decision; a request that was decided is never judged again."""
+    await connection.execute(
+        "UPDATE release_requests SET state = $3, reason = $4, decided_at = $5"
+        " WHERE site_id = $1 AND event_id = $2 AND state = 'pending'",
+        cause.site_id,
+        cause.id,
+        verdict.value,
+        reason,
+        now,
+    )
+
+
+async def released_revision(connection: "Connection", site_id: str, report_id: UUID) -> int | None:
+    """Return the newest revision of the report that the gate has released."""
+    revision: int | None = await connection.fetchval(
+        "SELECT max(report_revision) FROM release_requests"
+        " WHERE site_id = $1 AND report_id = $2 AND state = 'released'",
+        site_id,
+        report_id,
+    )
+    return revision
+
+
+async def lock_report(connection: "Connection", site_id: str, report_id: UUID) -> None:
+    """Let one transaction at a time decide what follows on what for this report."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{site_id}/{report_id}")
+
+
+async def positions(connection: "Connection", site_id: str, report_id: UUID) -> Mapping[str, Sequence[Position]]:
+    """Return, for each destination, the messages of the report that it got or is about to get."""
+    rows = await connection.fetch(
+        "SELECT destination, report_revision, status, state FROM outbound WHERE site_id = $1 AND report_id = $2",
+        site_id,
+        report_id,
+    )
+    found: defaultdict[str, list[Position]] = defaultdict(list)
+    for row in rows:
+        found[row["destination"]].append(_position(row))
+    return found
+
+
+def _position(row: "Record") -> Position:
+    return Position(
+        report_revision=row["report_revision"],
+        status=ResultStatus(row["status"]),
+        was_refused=row["state"] == "given_up",
+    )
+
+
+async def newest_document(connection: "Connection", site_id: str, destination: str, report_id: UUID) -> bytes | None:
+    """Return the document of the newest message of the report to `destination`."""
+    document: bytes | None = await connection.fetchval(
+        "SELECT document FROM outbound WHERE site_id = $1 AND destination = $2 AND report_id = $3"
+        " ORDER BY position DESC LIMIT 1",
+        site_id,
+        destination,
+        report_id,
+    )
+    return document
+
+
+async def enqueue(
+    connection: "Connection", messages: Iterable[OutboundMessage], cause: StoredCause, now: datetime
+) -> None:
+    """Store messages as the bytes that will be sent; one that is there already stays as it is."""
+    await connection.executemany(
+        "INSERT INTO outbound (site_id, delivery_id, destination, form, case_id, report_id, report_revision,"
+        " order_id, status, message, message_digest, message_control_id, document, caused_by, traceparent, next_attempt_at, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) ON CONFLICT DO NOTHING",
+        [
+            (
+                cause.site_id,
+                message.delivery_id,
+                message.destination,
+                message.form,
+                message.case_id,
+                message.report_id,
+                message.report_revision,
+                message.order_id,
+                message.status.value,
+                message.message,
+                message.message_digest,
+                message.message_control_id,
+                message.document,
+                cause.id,
+                cause.traceparent,
+                now,
+            )
+            for message in messages
+        ],
+    )
+
+
+async def next_row(pool: "Pool", site_id: str, destination: str, now: datetime) -> OutboundRow | None:
+    """Return the oldest message that is due, and that no earlier open one of the same case stands before."""
+    async with away_as_unavailable():
+        row = await pool.fetchrow(
+            "SELECT * FROM outbound AS o WHERE site_id = $1 AND destination = $2"
+            " AND state IN ('waiting', 'sending') AND next_attempt_at <= $3"
+            " AND NOT EXISTS (SELECT FROM outbound AS e WHERE e.site_id = o.site_id AND e.destination = o.destination"
+            " AND e.case_id = o.case_id AND e.position < o.position AND e.state IN ('waiting', 'sending'))"
+            " ORDER BY position LIMIT 1",
+            site_id,
+            destination,
+            now,
+        )
+    return None if row is None else _outbound_row(row)
+
+
+def _outbound_row(row: "Record") -> OutboundRow:
+    names = ("site_id", "delivery_id", "destination", "form", "case_id", "report_id", "report_revision")
+    message = ("message", "message_digest", "message_control_id", "attempts")
+    return OutboundRow(
+        **{name: row[name] for name in (*names, *message)},
+        status=ResultStatus(row["status"]),
+        cause=StoredCause(id=row["caused_by"], **_origin(row)),
+    )
+
+
+async def mark_sending(pool: "Pool", row: OutboundRow) -> None:
+    """Keep that the message is about to leave; after a crash it leaves again."""
+    async with away_as_unavailable():
+        await pool.execute(
+            "UPDATE outbound SET state = 'sending', attempts = attempts + 1 WHERE site_id = $1 AND delivery_id = $2",
+            row.site_id,
+            row.delivery_id,
+        )
+
+
+async def postpone(pool: "Pool", row: OutboundRow, until: datetime, reason: str) -> None:
+    """Keep that the message was not answered, and when it is due again; it is never given up for that."""
+    async with away_as_unavailable():
+        await pool.execute(
+            "UPDATE outbound SET next_attempt_at = $3, reason = $4 WHERE site_id = $1 AND delivery_id = $2",
+            row.site_id,
+            row.delivery_id,
+            until,
+            reason,
+        )
+
+
+async def end(
+    connection: "Connection", row: OutboundRow, outcome: DeliveryOutcome, reason: str, now: datetime
+) -> int | None:
+    """Keep how the message ended; return how often it was tried, None when it had ended before."""
+    attempts: int | None = await connection.fetchval(
+        "UPDATE outbound SET state = $3, reason = $4, ended_at = $5"
+        " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending') RETURNING attempts",
+        row.site_id,
+        row.delivery_id,
+        outcome.value,
+        reason,
+        now,
+    )
+    return attempts
+
+
+async def retry(connection: "Connection", site_id: str, delivery_id: UUID, now: datetime) -> bool:
+    """Let a given-up message leave once more, the same bytes; False when it was not given up or a later one exists.
+
+    A later message of the same report at that destination stands for the newer state: the older must not follow it.
+    """
+    revived = await connection.fetchval(
+        "UPDATE outbound AS o SET state = 'waiting', next_attempt_at = $3, ended_at = NULL"
+        " WHERE site_id = $1 AND delivery_id = $2 AND state = 'given_up'"
+        " AND NOT EXISTS (SELECT FROM outbound AS l WHERE l.site_id = o.site_id AND l.destination = o.destination"
+        " AND l.report_id = o.report_id AND l.position > o.position"
+        " AND (l.report_revision, l.status) <> (o.report_revision, o.status)) RETURNING delivery_id",
+        site_id,
+        delivery_id,
+        now,
+    )
+    await connection.execute("SELECT pg_notify('work_' || current_schema(), 'outbound')")
+    return revived is not None
+
+
+async def open_messages(pool: "Pool", site_id: str, destination: str) -> int:
+    """Return how many messages the destination has not acknowledged yet."""
+    async with away_as_unavailable():
+        waiting: int = await pool.fetchval(
+            "SELECT count(*) FROM outbound WHERE site_id = $1 AND destination = $2 AND state IN ('waiting', 'sending')",
+            site_id,
+            destination,
+        )
+    return waiting
+
+
+async def ping(connection: "Connection") -> None:
+    """Raise `Unavailable` when this connection no longer answers."""
+    async with away_as_unavailable():
+        await connection.fetchval("SELECT 1")
+
+
+@asynccontextmanager
+async def sole_dispatcher(pool: "Pool", on_work: Callable[[], None]) -> AsyncIterator["Connection"]:
+    """Wait to be the one process that judges and sends, and hear of new rows while inside.
+
+    The lock lives as long as the connection: when the connection is lost, so is the right to send.
+    """
+    async with away_as_unavailable(), pool.acquire() as connection:
+        schema = await connection.fetchval("SELECT current_schema()")
+        await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}.dispatch", timeout=STANDBY_SECONDS)
+
+        def heard(*_notification: object) -> None:
+            on_work()
+
+        await connection.add_listener(f"work_{schema}", heard)
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.remove_listener(f"work_{schema}", heard)
+                await connection.execute("SELECT pg_advisory_unlock_all()")

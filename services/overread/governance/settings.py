@@ -1,0 +1,5 @@
+from overread.runtime.settings import ServiceSettings
+
+
+class GovernanceSettings(ServiceSettings):
+    """What `governance` may be told: nothing beyond what every service is."""

@@ -1,0 +1,260 @@
+"""What a reader does at the desk: looks, claims, decides. Each act is one transaction with its audit record."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from overread.contracts.errors import Malformed
+from overread.contracts.report_life import ReportAction, ReportState, TransitionRefused
+from overread.review import audit, findings, queries, sign_off, store
+from overread.review.identity import Identity
+from overread.review.keys import KeyChain
+from overread.review.refusals import CaseMoved, ClaimedByAnother, NotEntitled, NotFound, ReviewRefused
+from overread.review.revision import Head, Revision, report_id_for
+from overread.review.settings import ReviewSettings
+from overread.review.sign_off import Reading, SigningRequest
+from overread.review.transitions import Act, apply, facts_of, open_draft
+from overread.review.views import Act as Deed
+from overread.review.views import (
+    CaseList,
+    CaseView,
+    ReportList,
+    ReportView,
+    case_list,
+    case_summary,
+    report_list,
+    report_view,
+    summary_of,
+)
+from overread.runtime.inbox import Transaction
+from overread.runtime.service import Service
+
+Decide = Callable[[Transaction, Head, Revision], Awaitable[Revision]]
+
+
+class RejectReason(StrEnum):
+    """Why a reader sends a draft back without a report."""
+
+    WRONG_PATIENT = "wrong_patient"
+    WRONG_STUDY = "wrong_study"
+    POOR_IMAGE_QUALITY = "poor_image_quality"
+    FINDINGS_UNUSABLE = "findings_unusable"
+    NEEDS_ANOTHER_READER = "needs_another_reader"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The acts of a reader; who may do what is decided here and in `sign_off`."""
+
+    service: Service
+    settings: ReviewSettings
+    keys: KeyChain
+
+    @property
+    def session_limit(self) -> timedelta:
+        """Return how old a sign-in may be when one signs."""
+        return timedelta(seconds=self.settings.signing_session_seconds)
+
+    async def reports(self, reader: Identity, search: queries.Search) -> ReportList:
+        """Return a page of reports."""
+        reader.must_read()
+        async with self.service.transaction() as tx:
+            found = await queries.reports_found(tx.connection, reader.site_id, search)
+            audit.record(tx, actor=reader.subject, action="list", object_type="reports", object_id="")
+            return report_list(found, search.limit)
+
+    async def report(self, reader: Identity, report_id: UUID) -> ReportView:
+        """Return the newest revision of a report."""
+        reader.must_read()
+        async with self.service.transaction() as tx:
+            newest = await store.newest_revision(tx.connection, reader.site_id, report_id)
+            if newest is None:
+                raise NotFound
+            self._record(tx, reader, "view", newest)
+            return await _view(tx, reader, newest)
+
+    async def cases(self, reader: Identity, search: queries.Search) -> CaseList:
+        """Return a page of cases."""
+        reader.must_read()
+        async with self.service.transaction() as tx:
+            found = await queries.cases_found(tx.connection, reader.site_id, search)
+            audit.record(tx, actor=reader.subject, action="list", object_type="cases", object_id="")
+            return case_list(found, search.limit)
+
+    async def case(self, reader: Identity, case_id: UUID) -> CaseView:
+        """Return a case with its plan, the models' answers and its report."""
+        reader.must_read()
+        async with self.service.transaction() as tx:
+            head = _unlocked_head(reader.site_id, case_id)
+            facts = await facts_of(tx, head, language=self.settings.language)
+            if facts is None:
+                raise NotFound
+            newest = await store.newest_revision(tx.connection, reader.site_id, head.report_id)
+            audit.record(
+                tx, actor=reader.subject, action="view", object_type="case", object_id=str(case_id), case_id=case_id
+            )
+            return CaseView(
+                **case_summary(facts.case).model_dump(),
+                plan=facts.plan,
+                results=list(facts.results),
+                report=summary_of(newest, facts.case) if newest else None,
+            )
+
+    async def claim(self, reader: Identity, report_id: UUID) -> ReportView:
+        """Claim a draft; claiming again what one has claimed already changes nothing."""
+        reader.must_read()
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            if newest.state is ReportState.IN_REVIEW:
+                _must_be_claimant(reader, newest)
+                return newest
+            return await apply(tx, head, newest, _act(ReportAction.CLAIM, reader, ""))
+
+        return await self._decide(reader, report_id, Deed.CLAIM, decide)
+
+    async def release(self, reader: Identity, report_id: UUID) -> ReportView:
+        """Give a claimed draft back."""
+        return await self._claimants(reader, report_id, Deed.RELEASE, ReportAction.RELEASE, "")
+
+    async def reject(self, reader: Identity, report_id: UUID, reason: RejectReason, comment: str) -> ReportView:
+        """Send a claimed draft back with a reason; it can be claimed again."""
+        said = f"{reason.value}: {comment}" if comment else reason.value
+        return await self._claimants(reader, report_id, Deed.REJECT, ReportAction.REJECT, said)
+
+    async def sign(self, reader: Identity, report_id: UUID, request: SigningRequest) -> ReportView:
+        """Sign the document that the reader saw."""
+        sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            case = await store.case_of(tx.connection, head.site_id, head.case_id)
+            if case is None:
+                raise NotFound
+            reading = Reading(revision=newest, case=case, reader=reader)
+            return await sign_off.sign_off(tx, head, reading, request, keys=self.keys, session_limit=self.session_limit)
+
+        return await self._decide(reader, report_id, Deed.SIGN, decide)
+
+    async def confirm_again(self, reader: Identity, report_id: UUID) -> ReportView:
+        """Take a held report back into review: a new draft of what is known now, claimed by the reader."""
+        _must_sign(reader)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            act = _act(ReportAction.CONFIRM_AGAIN, reader, "to be confirmed again")
+            await apply(tx, head, newest, act)
+            facts = await facts_of(tx, head, language=self.settings.language)
+            number = newest.report_revision + 1
+            draft = findings.due_draft(facts, report_revision=number, now=tx.clock()) if facts else None
+            if facts is None or draft is None:
+                raise CaseMoved("the models still read the newest images of this case")
+            if reason := findings.why_not_reportable(facts.case):
+                raise CaseMoved(f"{reason}: withdraw the report, or release it as it was signed")
+            drafted = await open_draft(tx, head, draft, head.cause)
+            return await apply(tx, head, drafted, _act(ReportAction.CLAIM, reader, ""))
+
+        return await self._decide(reader, report_id, Deed.CONFIRM_AGAIN, decide)
+
+    async def release_held(self, reader: Identity, report_id: UUID, reason: str) -> ReportView:
+        """Let a held report go out as it was signed, on the reader's word."""
+        return await self._fresh(reader, report_id, Deed.RELEASE_HELD, ReportAction.RELEASE_HELD, reason)
+
+    async def withdraw(self, reader: Identity, report_id: UUID, reason: str) -> ReportView:
+        """Take back a report that has not left."""
+        return await self._fresh(reader, report_id, Deed.WITHDRAW, ReportAction.WITHDRAW, reason)
+
+    async def _claimants(
+        self, reader: Identity, report_id: UUID, deed: Deed, action: ReportAction, reason: str
+    ) -> ReportView:
+        reader.must_read()
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            if newest.state is ReportState.IN_REVIEW:
+                _must_be_claimant(reader, newest)
+            return await apply(tx, head, newest, _act(action, reader, reason))
+
+        return await self._decide(reader, report_id, deed, decide)
+
+    async def _fresh(
+        self, reader: Identity, report_id: UUID, deed: Deed, action: ReportAction, reason: str
+    ) -> ReportView:
+        sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            return await apply(tx, head, newest, _act(action, reader, reason))
+
+        return await self._decide(reader, report_id, deed, decide)
+
+    async def _decide(self, reader: Identity, report_id: UUID, deed: Deed, decide: Decide) -> ReportView:
+        """Lock the report, do it, record it, show it; a refusal is recorded too."""
+        try:
+            async with self.service.transaction() as tx:
+                head = await store.lock_report(tx.connection, reader.site_id, report_id)
+                newest = await store.newest_revision(tx.connection, reader.site_id, report_id)
+                if head is None or newest is None:
+                    raise NotFound
+                decided = await decide(tx, head, newest)
+                self._record(tx, reader, deed.value, decided, cause=head)
+                return await _view(tx, reader, decided)
+        except (ReviewRefused, TransitionRefused, Malformed) as refused:
+            await self._record_refusal(reader, deed, report_id, refused)
+            raise
+
+    def _record(
+        self, tx: Transaction, reader: Identity, action: str, revision: Revision, *, cause: Head | None = None
+    ) -> None:
+        audit.record(
+            tx,
+            actor=reader.subject,
+            action=action,
+            object_type="report",
+            object_id=str(revision.report_id),
+            detail=f"revision {revision.report_revision}",
+            case_id=revision.case_id,
+            cause=cause.cause if cause else None,
+        )
+
+    async def _record_refusal(self, reader: Identity, deed: Deed, report_id: UUID, refused: Exception) -> None:
+        async with self.service.transaction() as tx:
+            audit.record(
+                tx,
+                actor=reader.subject,
+                action=deed.value,
+                object_type="report",
+                object_id=str(report_id),
+                outcome=audit.REFUSED,
+                detail=type(refused).__name__,
+            )
+
+
+async def _view(tx: Transaction, reader: Identity, revision: Revision) -> ReportView:
+    case = await store.case_of(tx.connection, revision.site_id, revision.case_id)
+    if case is None:
+        raise NotFound
+    return report_view(
+        revision,
+        case,
+        reader,
+        signature=await store.signature_of(tx.connection, revision),
+        deliveries=await queries.deliveries_of(tx.connection, revision.site_id, revision.report_id),
+        history=await queries.history_of(tx.connection, revision.site_id, revision.report_id),
+    )
+
+
+def _must_be_claimant(reader: Identity, newest: Revision) -> None:
+    if newest.claimed_by != reader.subject:
+        raise ClaimedByAnother
+
+
+def _must_sign(reader: Identity) -> None:
+    if not reader.may_sign:
+        raise NotEntitled("this needs the entitlement 'sign' and the role radiologist or clinician")
+
+
+def _act(action: ReportAction, reader: Identity, reason: str) -> Act:
+    return Act(action=action, reason=reason, actor=reader.subject)
+
+
+def _unlocked_head(site_id: str, case_id: UUID) -> Head:
+    return Head(site_id=site_id, report_id=report_id_for(site_id, case_id), case_id=case_id, report_revision=0)

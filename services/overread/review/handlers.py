@@ -1,0 +1,84 @@
+"""One handler a topic: keep what it says, then settle each case's report once."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from overread.contracts.errors import Malformed
+from overread.contracts.events.cases import CaseBody
+from overread.contracts.events.deliveries import DeliveryDone, GateDecided, GateVerdict
+from overread.contracts.report_life import ReportAction
+from overread.contracts.topics import CASES_CHANGED, DELIVERIES_DONE, INFERENCE_DONE, INFERENCE_PLANNED
+from overread.review import queries, store
+from overread.review.revision import Head
+from overread.review.settings import ReviewSettings
+from overread.review.transitions import Act, apply, settle
+from overread.runtime.consume import Delivered, Handler
+from overread.runtime.inbox import Cause, Transaction
+from overread.runtime.service import Service
+
+if TYPE_CHECKING:
+    from overread.runtime.database import Connection
+
+
+Keep = Callable[["Connection", str, Any], Awaitable[None]]
+
+
+def register(service: Service, settings: ReviewSettings) -> None:
+    """Let `service` consume what leads to drafts, and what becomes of signed reports."""
+    service.consumes(CASES_CHANGED)(_keeping(_keep_case, settings.language))
+    service.consumes(INFERENCE_PLANNED)(_keeping(store.save_plan, settings.language))
+    service.consumes(INFERENCE_DONE)(_keeping(store.save_result, settings.language))
+    service.consumes(DELIVERIES_DONE)(follow_deliveries)
+
+
+def _keeping(keep: Keep, language: str) -> Handler:
+    """Return the handler that keeps each event's body and then settles the reports of the batch's cases."""
+
+    async def handle(batch: Sequence[Delivered], tx: Transaction) -> None:
+        heads = await _lock(tx, batch)
+        for delivered in batch:
+            await keep(tx.connection, delivered.event.site_id, delivered.event.data)
+        await _settle(tx, heads, batch, language)
+
+    return handle
+
+
+async def _keep_case(connection: "Connection", site_id: str, body: CaseBody) -> None:
+    await store.save_case(connection, site_id, body.case)
+
+
+async def follow_deliveries(batch: Sequence[Delivered], tx: Transaction) -> None:
+    """Take the gate's decisions to the table, and keep how each message ended."""
+    heads = await _lock(tx, batch)
+    for delivered in batch:
+        event = delivered.event
+        match event.data:
+            case GateDecided() as decided:
+                await _gate_decided(tx, heads[event.site_id, decided.case_id], decided, event)
+            case DeliveryDone() as done:
+                await store.save_delivery(tx.connection, event.site_id, done)
+
+
+async def _lock(tx: Transaction, batch: Iterable[Delivered]) -> dict[tuple[str, UUID], Head]:
+    """Lock the report of every case in the batch, at once and in one order."""
+    return await store.lock_heads(tx.connection, {(d.event.site_id, d.event.data.case_id) for d in batch})
+
+
+async def _settle(
+    tx: Transaction, heads: dict[tuple[str, UUID], Head], batch: Sequence[Delivered], language: str
+) -> None:
+    last = {(d.event.site_id, d.event.data.case_id): d.event for d in batch}
+    for case, event in last.items():
+        await store.remember_cause(tx.connection, heads[case], event)
+        await settle(tx, heads[case], event, language=language)
+
+
+async def _gate_decided(tx: Transaction, head: Head, decided: GateDecided, cause: Cause) -> None:
+    if decided.report_id != head.report_id:
+        raise Malformed("the gate decided about a report that is not the case's")
+    released = decided.verdict is GateVerdict.RELEASED
+    action = ReportAction.GATE_RELEASED if released else ReportAction.GATE_HELD
+    for revision in await queries.revisions_of(tx.connection, head.site_id, head.report_id):
+        if revision.report_revision == decided.report_revision:
+            await apply(tx, head, revision, Act(action=action, reason=decided.reason, cause=cause))

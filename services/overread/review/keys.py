@@ -1,0 +1,72 @@
+"""Clinicians' keys and the site CA that certifies them: made when first needed, encrypted at rest."""
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from overread.contracts.errors import OverreadError
+from overread.review import store
+from overread.runtime.signatures import Certified, certify_clinician, make_site_ca
+from overread.runtime.telemetry import log
+
+if TYPE_CHECKING:
+    from overread.runtime.database import Connection
+
+RENEW_BEFORE = timedelta(days=30)
+
+
+class SiteCAMissing(OverreadError):
+    """The site's certificate authority was not made yet: wait until the service is ready."""
+
+
+class KeyChain:
+    """The keys of one site. `password` opens them; it is a setting and never stored."""
+
+    def __init__(self, site_id: str, password: bytes) -> None:
+        self._site_id = site_id
+        self.password = password
+
+    async def ensure_site_ca(self, connection: "Connection", *, now: datetime) -> Certified:
+        """Return the site CA; the first caller makes it, whatever else starts at the same time."""
+        if (known := await store.site_ca(connection, self._site_id)) is not None:
+            return known
+        made = make_site_ca(self._site_id, now=now, password=self.password)
+        await store.save_site_ca(connection, self._site_id, made, now=now)
+        return await self._site_ca(connection)
+
+    async def key_of(self, connection: "Connection", subject: str, *, now: datetime) -> Certified:
+        """Return the clinician's key; it is made at the first signing, and anew before its certificate ends."""
+        known = await store.clinician_key(connection, self._site_id, subject, valid_beyond=now + RENEW_BEFORE)
+        if known is not None:
+            return known
+        ca = await self._site_ca(connection)
+        made = certify_clinician(ca, subject, self._site_id, now=now, password=self.password)
+        not_after = x509.load_pem_x509_certificate(made.certificate_pem).not_valid_after_utc
+        await store.save_clinician_key(connection, self._site_id, subject, made, now=now, not_after=not_after)
+        return made
+
+    async def _site_ca(self, connection: "Connection") -> Certified:
+        ca = await store.site_ca(connection, self._site_id)
+        if ca is None:
+            raise SiteCAMissing
+        return ca
+
+
+def publish_root(ca: Certified, path: Path) -> None:
+    """Write the site CA's certificate for delivery, once: what stands at `path` already is never overwritten."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with half.open("wb") as file:
+        file.write(ca.certificate_pem)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(half, path)
+    except FileExistsError:
+        if path.read_bytes() != ca.certificate_pem:
+            log.error("site_ca_root_differs", path=str(path), advice="delivery will hold every report")
+    finally:
+        half.unlink()

@@ -1,0 +1,73 @@
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from overread.contracts.identifiers import deterministic_id
+from overread.contracts.report_life import ReportState
+
+OPEN_STATES = frozenset({ReportState.DRAFTED, ReportState.IN_REVIEW, ReportState.REJECTED})
+"""A clinician has not decided yet."""
+
+SIGNED_STATES = frozenset({ReportState.SIGNED, ReportState.HELD, ReportState.FINAL, ReportState.REPLACED})
+"""The document to show is the signed one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The report of a case: what is locked before any of its revisions changes."""
+
+    site_id: str
+    report_id: UUID
+    case_id: UUID
+    report_revision: int
+    cause_id: UUID | None = None
+    traceparent: str = ""
+
+    @property
+    def cause(self) -> "StoredCause | None":
+        """Return the last event that led to a change of the report."""
+        if self.cause_id is None:
+            return None
+        return StoredCause(id=self.cause_id, site_id=self.site_id, traceparent=self.traceparent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCause:
+    """What is kept of the event that a later event follows from."""
+
+    id: UUID
+    site_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One revision of a report with its draft document, whose bytes and digest never change."""
+
+    site_id: str
+    report_id: UUID
+    report_revision: int
+    case_id: UUID
+    study_revision: int
+    identity_version: int
+    state: ReportState
+    reason: str
+    changed_by: str
+    claimed_by: str
+    claimed_at: datetime | None
+    document: bytes
+    digest: str
+    basis: str
+    signed_digest: str
+    drafted_at: datetime
+    changed_at: datetime
+
+    @property
+    def shown_digest(self) -> str:
+        """Return the digest of the document that this state shows."""
+        return self.signed_digest if self.signed_digest and self.state in SIGNED_STATES else self.digest
+
+
+def report_id_for(site_id: str, case_id: UUID) -> UUID:
+    """Return the one report of a case."""
+    return deterministic_id("report", site_id, str(case_id))

@@ -1,0 +1,70 @@
+"""What time alone brings: a plan's deadline passes, a claim expires. Timers are rows; this only looks at them."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from overread.contracts.errors import Malformed, Unavailable
+from overread.contracts.report_life import ReportAction, ReportState
+from overread.review import store
+from overread.review.settings import ReviewSettings
+from overread.review.transitions import Act, apply, settle
+from overread.runtime.service import Service
+from overread.runtime.telemetry import log
+
+LOOK_SECONDS = 1.0
+
+
+async def watch(service: Service, settings: ReviewSettings) -> None:
+    """Look at the due rows for ever; a database that is away is waited for."""
+    while True:
+        try:
+            await open_due_drafts(service, settings)
+            await free_expired_claims(service, settings)
+        except Unavailable as away:
+            log.warning("timers_wait", reason=str(away))
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def open_due_drafts(service: Service, settings: ReviewSettings) -> None:
+    """Open the draft of each plan whose deadline passed, naming what is missing."""
+    async with service.transaction() as tx:
+        due = await store.due_plans(tx.connection, tx.clock())
+    for site_id, case_id in due:
+        try:
+            await _open(service, site_id, case_id, settings.language)
+        except Malformed as fault:
+            log.error("draft_not_opened", case_id=str(case_id), reason=str(fault))
+            await _stop_waiting(service, site_id, case_id)
+
+
+async def free_expired_claims(service: Service, settings: ReviewSettings) -> None:
+    """Give back each draft whose reader claimed it and went away."""
+    limit = timedelta(seconds=settings.claim_seconds)
+    async with service.transaction() as tx:
+        expired = await store.expired_claims(tx.connection, tx.clock() - limit)
+    for site_id, report_id in expired:
+        await _free(service, site_id, report_id, limit)
+
+
+async def _open(service: Service, site_id: str, case_id: UUID, language: str) -> None:
+    async with service.transaction() as tx:
+        head = (await store.lock_heads(tx.connection, [(site_id, case_id)]))[site_id, case_id]
+        await settle(tx, head, head.cause, language=language)
+
+
+async def _stop_waiting(service: Service, site_id: str, case_id: UUID) -> None:
+    async with service.transaction() as tx:
+        head = (await store.lock_heads(tx.connection, [(site_id, case_id)]))[site_id, case_id]
+        await store.plans_are_drafted(tx.connection, head, now=tx.clock())
+
+
+async def _free(service: Service, site_id: str, report_id: UUID, limit: timedelta) -> None:
+    async with service.transaction() as tx:
+        head = await store.lock_report(tx.connection, site_id, report_id)
+        newest = await store.newest_revision(tx.connection, site_id, report_id)
+        if head is None or newest is None or newest.state is not ReportState.IN_REVIEW or newest.claimed_at is None:
+            return
+        if newest.claimed_at < tx.clock() - limit:
+            act = Act(action=ReportAction.CLAIM_EXPIRED, reason="the claim expired")
+            await apply(tx, head, newest, act)

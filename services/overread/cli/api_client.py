@@ -1,0 +1,79 @@
+"""The HTTP API as a command uses it: sign in, ask, and turn a refusal into one sentence."""
+
+import os
+import sys
+from getpass import getpass
+from typing import Any
+
+import httpx
+
+from overread.cli import options
+from overread.contracts.errors import OverreadError
+from overread.embedded.profile import HTTP_PORT
+from overread.review.embedded_issuer import request_token
+
+
+class ApiRefused(OverreadError):
+    """The API did not do what was asked."""
+
+
+def base_url(port_offset: int | None = None) -> str:
+    """Return the address of the API on this machine."""
+    return f"http://127.0.0.1:{HTTP_PORT + (options.port_offset() if port_offset is None else port_offset)}"
+
+
+def sign_in(username: str, *, url: str) -> str:
+    """Return an access token; the demo profile asks for no password.
+
+    Otherwise the password comes from OVERREAD_PASSWORD, from standard input, or is asked on the terminal.
+    """
+    try:
+        if is_demo(url):
+            return request_token(url, username, "")
+        return request_token(url, username, _password(username))
+    except httpx.HTTPError as error:
+        raise ApiRefused(f"nothing answers at {url}: is the stack up? (./run up)") from error
+
+
+def is_demo(url: str) -> bool:
+    """Say whether the stack at `url` runs in the demo profile."""
+    answer = httpx.get(f"{url}/issuer/.well-known/openid-configuration", timeout=10.0, trust_env=False)
+    return bool(answer.json().get("overread_demo_profile", False))
+
+
+def _password(username: str) -> str:
+    if (told := os.environ.get("OVERREAD_PASSWORD")) is not None:
+        return told
+    if sys.stdin.isatty():
+        return getpass(f"password of {username}: ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+class Api:
+    """The API under one token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._client = httpx.Client(
+            base_url=f"{url}/api/v1",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=15.0,
+            trust_env=False,
+        )
+
+    def get(self, path: str, **query: str | int | None) -> Any:
+        """Return the JSON answer of a GET."""
+        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Return the JSON answer of a POST."""
+        return self._ask("POST", path, json=body or {})
+
+    def _ask(self, method: str, path: str, **content: Any) -> Any:
+        try:
+            answer = self._client.request(method, path, **content)
+        except httpx.HTTPError as error:
+            raise ApiRefused("the API does not answer: is the stack up? (./run up)") from error
+        if answer.is_error:
+            problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+            raise ApiRefused(str(problem.get("detail") or problem.get("title") or f"HTTP {answer.status_code}"))
+        return answer.json()

@@ -1,0 +1,70 @@
+"""How the demo tells its story: a line a step with its seconds, findings beside the truth, and the table at the end."""
+
+from time import monotonic
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from overread.embedded.phantom import Truth
+
+TRUTH_OF = {
+    "lung-volume-ct": "lung_volume_ml",
+    "lung-mean-attenuation": "mean_hu",
+    "lung-laa-950": "laa_950_percent",
+    "lung-perc15": "perc15_hu",
+}
+
+
+class Story:
+    """Progress on one stream, and what each step took."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._began = self._step_began = monotonic()
+        self.seconds: dict[str, float] = {}
+        self.truth: dict[str, float] = {}
+
+    def step(self, sentence: str) -> None:
+        """Begin a step."""
+        self._step_began = monotonic()
+        self._console.print(f"\n[bold]{monotonic() - self._began:6.1f} s  {sentence}[/bold]")
+
+    def note(self, line: str) -> None:
+        """Say something within a step."""
+        self._console.print(f"          {line}", markup=False)
+
+    def done(self, name: str, sentence: str = "") -> None:
+        """End a step: its seconds go into the table."""
+        self.seconds[name] = round(monotonic() - self._step_began, 2)
+        self._console.print(f"          done in {self.seconds[name]} s  {sentence}", markup=False)
+
+    def findings(self, document: dict[str, Any], truth: Truth | None) -> None:
+        """Show what the model said, beside the phantom's truth where it is known, and why a model did not run."""
+        table = Table("finding", "model", "truth")
+        for finding in document["findings"]:
+            known = getattr(truth, TRUTH_OF.get(finding["code"], ""), None) if truth else None
+            if known is not None:
+                self.truth[finding["code"]] = round(known, 2)
+            said = finding.get("value") or finding.get("coded_value_display") or ""
+            table.add_row(
+                finding["display"], f"{said} {finding.get('unit', '')}", "" if known is None else f"{known:.2f}"
+            )
+        self._console.print(table)
+        for result in document["ai_results"]:
+            for reason in result["reasons"]:
+                self.note(f"{result['model']['name']}: {reason}")
+
+    def table(self, result: dict[str, Any]) -> None:
+        """Show what arrived, what was found, who signed, what was sent, and where the seconds went."""
+        table = Table("what", "result", title="The whole way")
+        table.add_row("arrived", f"order and images of accession {result['accession_number']}")
+        said = [
+            f"{f['display']} {f.get('value', f.get('coded_value_display', ''))} {f.get('unit', '')}"
+            for f in result["findings"]
+        ]
+        table.add_row("found", "\n".join(said) or "nothing")
+        table.add_row("signed by", result["signed_by"])
+        table.add_row("messages", "\n".join(f"{name}: {path}" for name, path in result["messages"].items()))
+        table.add_row("seconds", "\n".join(f"{name}: {seconds}" for name, seconds in self.seconds.items()))
+        self._console.print(table)

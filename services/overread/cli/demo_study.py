@@ -1,0 +1,145 @@
+"""What the demo sends: a chest phantom with its truth, or a user's own images, and the order for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from overread.contracts.errors import OverreadError
+from overread.embedded.phantom import PhantomStudy, SyntheticPatient, Truth, make_phantom
+from overread.protocols.hl7.timestamps import write_timestamp
+from overread.runtime.settings import ServiceSettings
+
+PATIENT = SyntheticPatient(
+    patient_id="THU0001",
+    patient_name="THỬ NGHIỆM^NGUYỄN VĂN",
+    birth_date=date(1960, 1, 1),
+    sex="M",
+    age_years=66,
+    issuer_of_patient_id="DEMO",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoStudy:
+    """Images to send and the order that they answer; `truth` is known for the phantom alone."""
+
+    datasets: Sequence[Dataset]
+    order: str
+    accession_number: str
+    study_instance_uid: str
+    truth: Truth | None
+
+
+def phantom_study(now: datetime) -> DemoStudy:
+    """Return a chest CT phantom and its order; the order says that it is a test (MSH-11 T)."""
+    number = now.strftime("%y%m%d%H%M%S")
+    accession_number = f"DEMO{number}"
+    study_instance_uid = f"2.25.{uuid4().int}"
+    study = PhantomStudy(
+        study_instance_uid=study_instance_uid,
+        series_instance_uid=f"{study_instance_uid}.1",
+        accession_number=accession_number,
+        acquired_at=now,
+    )
+    phantom = make_phantom(patient=PATIENT, study=study)
+    order = omi_o23(
+        number=number,
+        now=now,
+        accession_number=accession_number,
+        study_instance_uid=study_instance_uid,
+        pid=_pid(PATIENT.patient_id, "DEMO", PATIENT.patient_name, PATIENT.birth_date.strftime("%Y%m%d"), PATIENT.sex),
+        modality="CT",
+        processing_id="T",
+    )
+    return DemoStudy(
+        datasets=phantom.datasets,
+        order=order,
+        accession_number=accession_number,
+        study_instance_uid=study_instance_uid,
+        truth=phantom.truth,
+    )
+
+
+def own_study(folder: Path, now: datetime) -> DemoStudy:
+    """Return the one study in `folder` and an order made for it; nothing in the files is changed."""
+    datasets = [dataset for path in sorted(folder.rglob("*")) if (dataset := _read(path)) is not None]
+    studies = {str(dataset.StudyInstanceUID) for dataset in datasets}
+    if len(studies) != 1:
+        raise OverreadError(f"{folder} holds {len(studies)} studies; --study takes a folder with the images of one")
+    first = datasets[0]
+    number = now.strftime("%y%m%d%H%M%S")
+    accession_number = str(first.get("AccessionNumber", "")) or f"DEMO{number}"
+    pid = _pid(
+        str(first.get("PatientID", "")) or "UNKNOWN",
+        str(first.get("IssuerOfPatientID", "")),
+        str(first.get("PatientName", "")),
+        str(first.get("PatientBirthDate", "")),
+        str(first.get("PatientSex", "")),
+    )
+    order = omi_o23(
+        number=number,
+        now=now,
+        accession_number=accession_number,
+        study_instance_uid=studies.pop(),
+        pid=pid,
+        modality=str(first.get("Modality", "OT")),
+        processing_id="P",
+    )
+    return DemoStudy(
+        datasets=datasets,
+        order=order,
+        accession_number=accession_number,
+        study_instance_uid=str(first.StudyInstanceUID),
+        truth=None,
+    )
+
+
+def omi_o23(
+    *,
+    number: str,
+    now: datetime,
+    accession_number: str,
+    study_instance_uid: str,
+    pid: str,
+    modality: str,
+    processing_id: str,
+) -> str:
+    """Return an imaging order (HL7 v2.5.1, OMI^O23^OMI_O23) as a HIS would send it; `processing_id` is MSH-11."""
+    sent = write_timestamp(now)
+    service = {"CT": "24627-2^CT Chest^LN"}.get(modality, "18748-4^Diagnostic imaging study^LN")
+    segments = [
+        rf"MSH|^~\&|HIS|DEMO|OVERREAD|DEMO|{sent}||OMI^O23^OMI_O23|HIS{number}|{processing_id}|2.5.1|||AL|NE|VNM|UNICODE UTF-8",
+        pid,
+        "PV1|1|O|KHOA CDHA^^^DEMO||||||||||||||||V0001^^^DEMO^VN",
+        f"ORC|NW|ORD{number}^HIS|{accession_number}^RIS||||||{sent}|||BS001^TRẦN^THỊ MẪU",
+        "TQ1|1||||||||R",
+        f"OBR|1|ORD{number}^HIS|{accession_number}^RIS|{service}|||||||||||||||||||||{modality}",
+        f"IPC|{accession_number}|RP{number}|{study_instance_uid}|SPS{number}|{modality}",
+    ]
+    return "\r".join(segments) + "\r"
+
+
+def _pid(patient_id: str, authority: str, name: str, birth_date: str, sex: str) -> str:
+    family, _, given = name.partition("^")
+    return f"PID|1||{patient_id}^^^{authority}^MR||{family}^{given.replace('^', ' ')}^^^^^L||{birth_date}|{sex}"
+
+
+def _read(path: Path) -> Dataset | None:
+    if not path.is_file():
+        return None
+    try:
+        dataset = dcmread(path)
+    except (InvalidDicomError, OSError):
+        return None
+    return dataset if "SOPInstanceUID" in dataset and "StudyInstanceUID" in dataset else None
+
+
+def local_now() -> datetime:
+    """Return the time now in the hospital's zone, to the second."""
+    return datetime.now(UTC).astimezone(ServiceSettings().time_zone).replace(microsecond=0)

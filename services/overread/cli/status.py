@@ -1,0 +1,45 @@
+"""`overread status`: is every service ready, and if not, what it waits for."""
+
+import argparse
+import json
+import sys
+
+import httpx
+
+from overread.cli import options
+from overread.embedded.endpoints import Endpoints
+from overread.embedded.profile import SERVICES
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "status",
+        help="say whether every service is ready, and what a service waits for",
+        description="Asks each service's own health socket. Exit 0 when all are ready, else 1.",
+    )
+    options.add_data(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(told: argparse.Namespace) -> int:
+    """Print the state of every service."""
+    endpoints = Endpoints.of(told.data)
+    answers = {name: _ask(str(endpoints.health_socket(name))) for name in SERVICES}
+    if told.json:
+        sys.stdout.write(json.dumps(answers) + "\n")
+    else:
+        for name, failing in answers.items():
+            reasons = "; ".join(f"{what}: {why}" for what, why in failing.items())
+            sys.stdout.write(f"{name:17} {reasons or 'ready'}\n")
+    return 1 if any(answers.values()) else 0
+
+
+def _ask(socket_path: str) -> dict[str, str]:
+    """Return what is failing, empty when the service is ready."""
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path), timeout=5.0) as client:
+            return dict(client.get("http://service/readyz").json()["failing"])
+    except (httpx.HTTPError, OSError):
+        return {"service": "does not answer"}

@@ -34,7 +34,7 @@ def _table() -> Iterator[str]:
     yield "| topic | says | record key (keeps its order) | written by | read by |"
     yield "| --- | --- | --- | --- | --- |"
     for topic in TOPICS:
-        yield f"| `{topic.name}` | {topic.says} | {_key(topic)} | {_producers(topic)} | {_names(topic.consumers)} |"
+        yield f"| `{topic.name}` | {topic.says} | {_key(topic)} | {_producers(topic)} | {_readers(topic)} |"
 
 
 def _key(topic: Topic) -> str:
@@ -43,6 +43,11 @@ def _key(topic: Topic) -> str:
 
 def _producers(topic: Topic) -> str:
     return "every service" if topic.producers == SERVICES else _names(topic.producers)
+
+
+def _readers(topic: Topic) -> str:
+    tails = (f"`{reader}` (its tail, at start)" for reader in topic.tail_readers)
+    return ", ".join((_names(topic.consumers), *tails))
 
 
 def _names(services: tuple[str, ...]) -> str:

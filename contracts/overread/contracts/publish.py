@@ -16,7 +16,7 @@ from overread.contracts.compatibility import breaking_changes
 from overread.contracts.envelope import Body, Event
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.flow import message_flow
-from overread.contracts.topics import SERVICES, TOPICS, Topic, read_by, written_by
+from overread.contracts.topics import SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
 
 CONTRACTS = Path(__file__).parents[2]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -122,19 +122,21 @@ def _operations() -> Iterator[tuple[str, Json]]:
         for topic in written_by(service):
             yield f"{service}.sends.{topic.name}", _operation("send", service, topic)
         for topic in read_by(service):
-            yield f"{service}.receives.{topic.name}", _operation("receive", service, topic)
+            yield (
+                f"{service}.receives.{topic.name}",
+                {**_operation("receive", service, topic), **_group(service, topic)},
+            )
+        for topic in tail_read_by(service):
+            yield f"{service}.recalls.{topic.name}", _operation("receive", service, topic)
 
 
 def _operation(action: str, service: str, topic: Topic) -> Json:
-    operation: Json = {
-        "action": action,
-        "channel": {"$ref": f"#/channels/{topic.name}"},
-        "tags": [{"name": service}],
-    }
-    if action == "receive":
-        group = {"type": "string", "enum": [f"{service}.{topic.name}"]}
-        operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
-    return operation
+    return {"action": action, "channel": {"$ref": f"#/channels/{topic.name}"}, "tags": [{"name": service}]}
+
+
+def _group(service: str, topic: Topic) -> Json:
+    group = {"type": "string", "enum": [f"{service}.{topic.name}"]}
+    return {"bindings": {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}}
 
 
 def artefacts(root: Path = CONTRACTS) -> Mapping[Path, str]:

@@ -30,7 +30,10 @@ DAYS_14 = timedelta(days=14)
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
-    """One topic. `key` names the fields (of the envelope or the body) whose values, joined by '/', are the record key."""
+    """One topic. `key` names the fields (of the envelope or the body) whose values, joined by '/', are the record key.
+
+    `tail_readers` read back at their start what they wrote last; they consume nothing and have no group.
+    """
 
     name: str
     says: str
@@ -38,6 +41,7 @@ class Topic:
     key: tuple[str, ...]
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
+    tail_readers: tuple[str, ...] = ()
     partitions: int = 24
     retention: timedelta = DAYS_14
 
@@ -58,6 +62,7 @@ HL7_RECEIVED = Topic(
     key=("link_id",),
     producers=("hl7_intake",),
     consumers=("assembly",),
+    tail_readers=("hl7_intake",),
 )
 
 DICOM_RECEIVED = Topic(
@@ -190,3 +195,8 @@ def written_by(service: str) -> Iterator[Topic]:
 def read_by(service: str) -> Iterator[Topic]:
     """Yield the topics that `service` may read."""
     return (topic for topic in TOPICS if service in topic.consumers)
+
+
+def tail_read_by(service: str) -> Iterator[Topic]:
+    """Yield the topics that `service` may read back at its start."""
+    return (topic for topic in TOPICS if service in topic.tail_readers)

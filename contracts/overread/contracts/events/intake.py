@@ -14,6 +14,7 @@ class HL7Received(Body):
     """A link accepted one HL7 v2 message; its bytes are kept as they came.
 
     Either `raw_base64` or `object_key` (a body too large for an event) holds the message without its MLLP frame.
+    `message_datetime` is MSH-7 as it was sent; absent when it was empty, or from a producer that did not tell.
     """
 
     link_id: str
@@ -29,6 +30,7 @@ class HL7Received(Body):
     acknowledgment_code: str
     raw_base64: str | None = None
     object_key: str | None = None
+    message_datetime: str | None = None
 
 
 class InstanceAttributes(Value):

@@ -22,6 +22,7 @@ from overread.contracts.identifiers import deterministic_id
 from overread.contracts.topics import Topic
 from overread.runtime.dead_letter import REPLAY_ATTEMPT, REPLAY_FOR, DeadLetterKind, SourceRecord, dead_letter
 from overread.runtime.inbox import Transaction
+from overread.runtime.offsets import OffsetsClient
 from overread.runtime.telemetry import BATCH_SECONDS, CONSUMED, DEAD_LETTERS, PAUSED, log, parent_context, tracer
 
 DEFECT_ATTEMPTS = 5
@@ -82,6 +83,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._watch: asyncio.Task[None] | None = None
         self.topic = topic
         self.consumer_now: Callable[[], AIOKafkaConsumer | None] = lambda: None
+        self.offsets: OffsetsClient | None = None
         self.paused_because: str | None = None
 
     @property
@@ -259,8 +261,9 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             return False
         wanted = [TopicPartition(self.topic.name, partition) for partition in partitions]
         try:
-            ends = await self.consumer.end_offsets(wanted)
-            starts = await self.consumer.beginning_offsets(wanted)
+            asked = self.consumer if self.offsets is None else await self.offsets.consumer()
+            ends = await asked.end_offsets(wanted)
+            starts = await asked.beginning_offsets(wanted)
             for partition in wanted:
                 if await self._processed_up_to(partition, starts[partition]) < ends[partition]:
                     return False

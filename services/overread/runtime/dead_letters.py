@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord
 
-from overread.contracts.errors import Unavailable
 from overread.runtime.dead_letter import REPLAY_ATTEMPT, SourceRecord
-from overread.runtime.publisher import kafka_client_options
 from overread.runtime.settings import ServiceSettings
+from overread.runtime.topic_reader import reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,35 +27,13 @@ class DeadLetter:
 
 async def read_all(settings: ServiceSettings, topics: Sequence[str]) -> list[DeadLetter]:
     """Return every dead letter of `topics`, or raise `Unavailable`."""
-    consumer = AIOKafkaConsumer(
-        group_id=None, auto_offset_reset="earliest", enable_auto_commit=False, **kafka_client_options(settings)
-    )
-    try:
-        await consumer.start()
-        letters: list[DeadLetter] = []
-        for topic in topics:
-            letters.extend(await _read(consumer, topic))
-    except (KafkaError, OSError) as error:
-        raise Unavailable("the event broker does not answer: is the stack up?") from error
-    finally:
-        await consumer.stop()
-    return letters
-
-
-async def _read(consumer: AIOKafkaConsumer, topic: str) -> list[DeadLetter]:
-    await consumer.client.add_topic(topic)
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-    if not partitions:
-        return []
-    consumer.assign(partitions)
-    ends = await consumer.end_offsets(partitions)
-    letters: list[DeadLetter] = []
-    for partition in partitions:
-        await consumer.seek_to_beginning(partition)
-    while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
-        for records in (await consumer.getmany(timeout_ms=500)).values():
-            letters.extend(_letter(record) for record in records)
-    return letters
+    async with reading(settings) as reader:
+        return [
+            _letter(record)
+            for topic in topics
+            for partition in await reader.partitions(topic)
+            async for record in reader.read(partition, *await reader.span(partition))
+        ]
 
 
 def _letter(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:

@@ -6,11 +6,14 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
+
+T = TypeVar("T")
 
 WRITERS = 8
 LOW_WATERMARK_BYTES = 512 * 1024 * 1024
@@ -37,11 +40,15 @@ class LocalObjectStore:
 
         An object that is there already is left: the same key has the same content (the receipt is its digest).
         """
-        await asyncio.get_running_loop().run_in_executor(self._writers, self._put, key, parts)
+        await self.in_writer(self.write, key, parts)
+
+    async def in_writer(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run blocking `work` that ends in `read` or `write` on one of the store's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers, work, *arguments)
 
     async def get(self, key: str) -> bytes:
         """Return the object, or raise `ObjectMissing`."""
-        return await asyncio.get_running_loop().run_in_executor(self._writers, self.read, key)
+        return await self.in_writer(self.read, key)
 
     def read(self, key: str) -> bytes:
         """Return the object, blocking."""
@@ -69,7 +76,8 @@ class LocalObjectStore:
                 if not name.startswith("."):
                     yield Path(folder, name).relative_to(self._root).as_posix()
 
-    def _put(self, key: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+    def write(self, key: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Do what `put` does, blocking."""
         path = self._path(key)
         if path.exists():
             # Its writer may have died, or be busy, between the rename and the sync of the folder.

@@ -22,10 +22,11 @@ from overread.runtime.consume import Consumption, Handler
 from overread.runtime.database import away_as_unavailable, migrate, migrations_of, open_pool
 from overread.runtime.health import Health, operations_app, serve_on_socket
 from overread.runtime.inbox import Transaction
+from overread.runtime.offsets import OffsetsClient
 from overread.runtime.outbox import OutboxRelay
 from overread.runtime.publisher import KafkaPublisher, Publisher, kafka_client_options
 from overread.runtime.settings import ServiceSettings
-from overread.runtime.telemetry import configure_logging, configure_tracing, log
+from overread.runtime.telemetry import BROKER_LOGGER, configure_logging, configure_tracing, log
 
 if TYPE_CHECKING:
     from overread.runtime.database import Pool
@@ -63,7 +64,7 @@ class Service:
             security=_security(settings),
             client_id=f"overread.{name}",
             allow_auto_create_topics=False,
-            logger=logging.getLogger("overread.broker"),
+            logger=logging.getLogger(BROKER_LOGGER),
         )
         self.consumptions: dict[str, Consumption] = {}
         self._owns = owns
@@ -71,6 +72,7 @@ class Service:
         self._tasks: list[Task] = []
         self._servers: list[Callable[[], AbstractAsyncContextManager[None]]] = []
         self._pool: Pool | None = None
+        self._offsets = OffsetsClient(settings)
 
     @property
     def has_database(self) -> bool:
@@ -153,6 +155,7 @@ class Service:
 
         subscriber(on_batch)
         consumption.consumer_now = lambda: subscriber.consumer
+        consumption.offsets = self._offsets
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then stop in order; the process exits 0 when it was asked to stop."""
@@ -202,6 +205,7 @@ class Service:
         if self.consumptions:
             await _when_available(self._start_consumers)
             stack.push_async_callback(self.broker.stop)
+            stack.push_async_callback(self._offsets.stop)
         for consumption in self.consumptions.values():
             self.health.register_wait(f"consumption of {consumption.topic.name}", consumption.why_it_waits)
         for server in self._servers:

@@ -36,6 +36,8 @@ DELIVERIES_ENDED = Counter("overread_deliveries_ended_total", "Messages that end
 DELIVERIES_OPEN = Gauge("overread_deliveries_open", "Messages a destination has not acknowledged yet", ["destination"])
 DESTINATION_AWAY = Gauge("overread_destination_away", "1 while a destination does not answer", ["destination"])
 
+BROKER_LOGGER = "overread.broker"
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger("overread")
 
 
@@ -55,7 +57,7 @@ def described(error: BaseException) -> dict[str, object]:
     return said
 
 
-def _failure_without_values(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def without_values(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Replace `exc_info` by what may be logged of it (a structlog processor)."""
     given = event.pop("exc_info", None)
     error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
@@ -80,12 +82,13 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger(BROKER_LOGGER).setLevel(logging.ERROR)  # its warning, that topics are not created, is our wish
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _failure_without_values,
+            without_values,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -1,0 +1,96 @@
+"""Reading topics as far as they go now, outside any consumer group: dead letters whole, other topics from their tail."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from overread.contracts.errors import Unavailable
+from overread.runtime.publisher import kafka_client_options
+from overread.runtime.settings import ServiceSettings
+
+TAIL_CHUNK_RECORDS = 1_000
+
+
+class TopicReader:
+    """Reads what is there, from one offset to another; nothing is committed."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def partitions(self, topic: str) -> list[TopicPartition]:
+        """Return the partitions of `topic`; none when it is not there, or not ours to see."""
+        await self._consumer.topics()
+        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
+
+    async def span(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the first offset that is kept, and the one after the last."""
+        first = await self._consumer.beginning_offsets([partition])
+        end = await self._consumer.end_offsets([partition])
+        return first[partition], end[partition]
+
+    async def offset_at(self, partition: TopicPartition, moment: datetime) -> int | None:
+        """Return the offset of the first record from `moment` on (the broker's time), None when there is none."""
+        found = await self._consumer.offsets_for_times({partition: int(moment.timestamp() * 1000)})
+        at = found.get(partition)
+        return None if at is None else at.offset
+
+    async def read(
+        self, partition: TopicPartition, first: int, end: int
+    ) -> AsyncGenerator[ConsumerRecord[bytes, bytes], None]:
+        """Yield the records of `partition` from offset `first` up to, without, `end`."""
+        if first >= end:
+            return
+        self._consumer.assign([partition])
+        self._consumer.seek(partition, first)
+        while await self._consumer.position(partition) < end:
+            for records in (await self._consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    if record.offset < end:
+                        yield record
+
+
+@asynccontextmanager
+async def reading(settings: ServiceSettings) -> AsyncIterator[TopicReader]:
+    """Connect a reader for the time of the block; `Unavailable` when the broker does not answer."""
+    consumer = AIOKafkaConsumer(
+        group_id=None, auto_offset_reset="earliest", enable_auto_commit=False, **kafka_client_options(settings)
+    )
+    try:
+        await consumer.start()
+        yield TopicReader(consumer)
+    except (KafkaError, OSError) as error:
+        raise Unavailable("the event broker does not answer: is the stack up?") from error
+    finally:
+        await consumer.stop()
+
+
+async def tail(
+    settings: ServiceSettings, topic: str, key: bytes, *, most: int, since: datetime
+) -> AsyncGenerator[bytes, None]:
+    """Yield what was last written to `topic` under `key`, newest first: at most `most` records, none before `since`."""
+    async with reading(settings) as reader:
+        partition = partition_of(key, await reader.partitions(topic))
+        first, end = await reader.span(partition)
+        begin = await reader.offset_at(partition, since)
+        first = max(first, end - most, end if begin is None else begin)
+        while end > first:
+            start = max(first, end - TAIL_CHUNK_RECORDS)
+            async with contextlib.aclosing(reader.read(partition, start, end)) as records:
+                chunk = [record async for record in records]
+            for record in reversed(chunk):
+                if record.key == key and record.value is not None:
+                    yield record.value
+            end = start
+
+
+def partition_of(key: bytes, partitions: list[TopicPartition]) -> TopicPartition:
+    """Return the partition that the producer chooses for `key`."""
+    if not partitions:
+        raise Unavailable("the topic is not there, or not ours to read")
+    chosen: TopicPartition = DefaultPartitioner()(key, partitions, partitions)
+    return chosen

@@ -1,6 +1,5 @@
 """Where the intake's instances and events go: the object store, and Kafka in the order in which they were told."""
 
-import asyncio
 from collections.abc import Sequence
 from hashlib import sha256
 from uuid import UUID
@@ -16,7 +15,7 @@ from overread.protocols.dicom.attributes import InstanceHeader
 from overread.runtime.clock import Clock
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.publisher import Outgoing, Publisher
-from overread.runtime.telemetry import new_traceparent
+from overread.runtime.telemetry import child_traceparent, new_traceparent
 
 
 class SyncedInstances:
@@ -28,9 +27,12 @@ class SyncedInstances:
 
     async def keep(self, header: bytes, fragments: Sequence[bytes], instance: InstanceHeader) -> StoredObject:
         """Return once header and fragments are on synced disk, folder too."""
-        digest, size = await asyncio.to_thread(_digest, fragments)
+        return await self._objects.in_writer(self._keep, header, fragments, instance)
+
+    def _keep(self, header: bytes, fragments: Sequence[bytes], instance: InstanceHeader) -> StoredObject:
+        digest, size = _digest(fragments)
         key = f"{self._site_id}/studies/{instance.study_instance_uid}/{instance.sop_instance_uid}/{digest}"
-        await self._objects.put(key, [header, *fragments])
+        self._objects.write(key, [header, *fragments])
         return StoredObject(object_key=key, digest=digest, size_bytes=size + len(header))
 
 
@@ -40,7 +42,6 @@ class PublishedEvents:
     def __init__(self, site_id: str, publisher: Publisher, clock: Clock, *, bound: int) -> None:
         self._site_id = site_id
         self._clock = clock
-        self._traces: dict[UUID, str] = {}
         self._outstanding = OutstandingEvents[Outgoing](publisher.publish, bound=bound)
 
     @property
@@ -58,13 +59,12 @@ class PublishedEvents:
 
     async def instance_stored(self, event: InstanceStored) -> None:
         """Take the event for publication; its id follows from site, SOPInstanceUID and digest."""
-        trace = self._traces.setdefault(event.association_id, new_traceparent())
         event_id = instance_event_id(self._site_id, event.sop_instance_uid, event.digest)
-        self._put(event, event.study_instance_uid, trace, event_id)
+        self._put(event, event.study_instance_uid, _trace_of(event.association_id), event_id)
 
     async def association_closed(self, hint: StudyHint) -> None:
         """Take the hint for publication, after every event that was given before."""
-        trace = self._traces.pop(hint.association_id, None) or new_traceparent()
+        trace = _trace_of(hint.association_id)
         first = hint.sop_instance_uids[0] if hint.sop_instance_uids else ""
         key = (str(hint.association_id), hint.study_instance_uid, first)
         self._put(hint, hint.study_instance_uid, trace, deterministic_id("association closed", self._site_id, *key))
@@ -88,6 +88,11 @@ class PublishedEvents:
             event_id=event_id,
         )
         self._outstanding.put(Outgoing(DICOM_RECEIVED.name, DICOM_RECEIVED.key_of(event), codec.encode(event)))
+
+
+def _trace_of(association_id: UUID) -> str:
+    """Return a span of the association's own trace: what came on one association is one trace."""
+    return child_traceparent(f"00-{association_id.hex}-{'0' * 16}-01")
 
 
 def _digest(fragments: Sequence[bytes]) -> tuple[str, int]:

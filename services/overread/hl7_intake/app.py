@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.listener import Listener
 from overread.hl7_intake.settings import HL7IntakeSettings
+from overread.hl7_intake.warming import warm
+from overread.runtime.clock import Clock
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.publisher import KafkaPublisher
 from overread.runtime.service import Service
@@ -14,18 +16,21 @@ from overread.runtime.tls import server_context
 
 
 def make_service(settings: HL7IntakeSettings) -> Service:
-    """Wire the intake; it owns no state and consumes nothing."""
+    """Wire the intake; it owns no state and consumes nothing; what it took before is read back from the topic."""
     publisher = KafkaPublisher(settings)
     service = Service("hl7_intake", settings, publisher=publisher)
     objects = LocalObjectStore(settings.objects_folder)
     intake = Intake(settings, settings.mllp_link, publisher.enqueue, objects, service.clock)
-    service.serves(lambda: _listening(Listener(intake), settings))
+    service.serves(lambda: _listening(intake, settings, service.clock))
     service.health.register("object store", objects.ping)
     return service
 
 
 @asynccontextmanager
-async def _listening(listener: Listener, settings: HL7IntakeSettings) -> AsyncIterator[None]:
+async def _listening(intake: Intake, settings: HL7IntakeSettings, clock: Clock) -> AsyncIterator[None]:
+    """Listen once the guard knows what was taken before."""
+    listener = Listener(intake)
+    await warm(intake, settings, clock)
     tls = await asyncio.to_thread(
         server_context, settings.mllp_tls_certificate, settings.mllp_tls_key, settings.mllp_tls_client_ca
     )

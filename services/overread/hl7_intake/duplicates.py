@@ -8,23 +8,27 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-Key = tuple[str, str, str]
+Key = tuple[str, ...]
+"""MSH-3.1, MSH-4.1, MSH-10, and MSH-7 where the link says so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """What a message was answered with, and when; `answer` is None when only the digest is known."""
+class Taken:
+    """A message that was taken: its digest, the code of its answer, and when it came.
+
+    The answer itself is made of these and the message, so it is the same to the byte whenever it is given.
+    """
 
     digest: str
-    answer: bytes | None
-    at: datetime
+    acknowledgment_code: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The same message came before: its first answer, None when that must be written anew."""
+    """The same message came before, and was taken as `first` says."""
 
-    answer: bytes | None
+    first: Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +45,32 @@ Judgement = Fresh | Repeat | ReusedControlId
 
 
 class DuplicateGuard:
-    """What one link has been answered within its window."""
+    """What one link has taken within its window."""
 
     def __init__(self, window: timedelta, most_entries: int) -> None:
         self._window = window
         self._most_entries = most_entries
-        self._answered: OrderedDict[Key, Answered] = OrderedDict()
+        self._taken: OrderedDict[Key, Taken] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._taken)
 
     def judge(self, key: Key, digest: str, now: datetime) -> Judgement:
         """Say whether the message is fresh, a repeat, or another message under a used control ID."""
-        known = self._answered.get(key)
-        if known is None or known.at < now - self._window:
+        first = self._taken.get(key)
+        if first is None or first.received_at < now - self._window:
             return Fresh()
-        return Repeat(known.answer) if known.digest == digest else ReusedControlId()
+        return Repeat(first) if first.digest == digest else ReusedControlId()
 
-    def remember(self, key: Key, digest: str, answer: bytes | None, now: datetime) -> None:
-        """Keep the answer for repeats; the oldest gives way."""
-        self._answered[key] = Answered(digest, answer, now)
-        self._answered.move_to_end(key)
-        while len(self._answered) > self._most_entries:
-            self._answered.popitem(last=False)
+    def remember(self, key: Key, taken: Taken) -> None:
+        """Keep what was just taken; the oldest gives way."""
+        self._taken[key] = taken
+        self._taken.move_to_end(key)
+        if len(self._taken) > self._most_entries:
+            self._taken.popitem(last=False)
+
+    def recall(self, key: Key, taken: Taken) -> None:
+        """Keep what was taken before all that is known; without room it is let go."""
+        if key not in self._taken and len(self._taken) < self._most_entries:
+            self._taken[key] = taken
+            self._taken.move_to_end(key, last=False)

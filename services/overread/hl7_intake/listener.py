@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections import deque
 
-from overread.hl7_intake.intake import Intake
+from overread.hl7_intake.intake import Answer, Intake
 from overread.protocols import mllp
 from overread.runtime.telemetry import log
 
 READ_BYTES = 64 * 1024
+ANSWER_SECONDS = 10.0
+"""How long a connection that ends waits for its last answers: longer than the broker is given."""
 STOP_SECONDS = 5.0
 
 
@@ -27,6 +29,11 @@ class Listener:
         server = await asyncio.start_server(self._on_connection, host, port, limit=READ_BYTES, ssl=tls)
         self._servers.append(server)
         log.info("listening", port=port, tls=tls is not None)
+
+    @property
+    def ports(self) -> list[int]:
+        """Return the ports that are listened on."""
+        return [server.sockets[0].getsockname()[1] for server in self._servers]
 
     async def stop(self) -> None:
         """Take no more connections, let what was begun be answered, then close."""
@@ -55,62 +62,87 @@ class _Connection:
         self._intake = intake
         self._reader = reader
         self._writer = writer
+        self._loop = asyncio.get_running_loop()
         self._decoder = mllp.FrameDecoder(intake.link.maximum_frame_bytes)
-        self._answers: asyncio.Queue[Awaitable[bytes | None] | None] = asyncio.Queue(intake.link.pipelined_messages)
+        self._answers: deque[Answer] = deque()
+        self._answered = asyncio.Event()
+        self._frame_began: float | None = None
 
     async def run(self) -> None:
         """Serve the connection to its end; every message that was taken is answered before it closes."""
-        answering = asyncio.create_task(self._answer_in_order())
         try:
             await self._read_messages()
-        except (TimeoutError, ConnectionError) as error:
+        except (TimeoutError, OSError) as error:
             log.info("connection_ended", link=self._intake.link.link_id, reason=type(error).__name__)
         finally:
             self._report_half_frame()
-            await self._finish(answering)
-
-    async def _finish(self, answering: "asyncio.Task[None]") -> None:
-        ending = asyncio.create_task(self._answers.put(None))
-        await asyncio.wait((answering, ending), timeout=STOP_SECONDS, return_when=asyncio.ALL_COMPLETED)
-        for task in (answering, ending):
-            task.cancel()
-        self._writer.close()
-        with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), STOP_SECONDS)
+            await self._close()
 
     async def _read_messages(self) -> None:
-        while data := await asyncio.wait_for(self._reader.read(READ_BYTES), self._patience()):
+        while data := await self._read():
             for event in self._decoder.feed(data):
                 await self._on_event(event)
+            self._note_frame()
 
-    def _patience(self) -> float:
+    async def _read(self) -> bytes:
+        """Read on once earlier answers have left: a sender that reads none may send none."""
+        async with asyncio.timeout_at(self._deadline()):
+            await self._writer.drain()
+            return await self._reader.read(READ_BYTES)
+
+    def _deadline(self) -> float:
         link = self._intake.link
-        return link.half_frame_seconds if self._decoder.is_inside_frame else link.idle_seconds
+        if self._frame_began is not None:
+            return self._frame_began + link.half_frame_seconds
+        return self._loop.time() + link.idle_seconds
+
+    def _note_frame(self) -> None:
+        if not self._decoder.is_inside_frame:
+            self._frame_began = None
+        elif self._frame_began is None:
+            self._frame_began = self._loop.time()
 
     async def _on_event(self, event: mllp.Event) -> None:
         match event:
             case mllp.Frame(payload):
-                await self._answers.put(await self._intake.begin(payload))
+                await self._answer_later(await self._intake.begin(payload))
             case mllp.Oversize(head):
-                await self._answers.put(_known(self._intake.refuse_oversize(head)))
+                await self._answer_later(self._intake.refuse_oversize(head))
             case mllp.HalfFrame():
                 log.warning("half_frame", link=self._intake.link.link_id, bytes=len(event.content))
             case mllp.Garbage() if not event.is_blank:
                 log.warning("garbage_between_frames", link=self._intake.link.link_id, bytes=len(event.content))
+        self._frame_began = None
 
-    async def _answer_in_order(self) -> None:
-        while (answer := await self._answers.get()) is not None:
-            written = await answer
-            if written is not None:
+    async def _answer_later(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        if answer.done():
+            self._answer_in_order(answer)
+        else:
+            answer.add_done_callback(self._answer_in_order)
+        while len(self._answers) >= self._intake.link.pipelined_messages:
+            await self._one_answered()
+
+    async def _one_answered(self) -> None:
+        self._answered.clear()
+        await self._answered.wait()
+
+    def _answer_in_order(self, _done: Answer) -> None:
+        while self._answers and self._answers[0].done():
+            written = self._answers.popleft().result()
+            if written is not None and not self._writer.is_closing():
                 self._writer.write(mllp.encode(written))
-                if self._answers.empty():
-                    with contextlib.suppress(ConnectionError):
-                        await self._writer.drain()
+        self._answered.set()
+
+    async def _close(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while self._answers:
+                    await self._one_answered()
+        self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self._writer.wait_closed(), STOP_SECONDS)
 
     def _report_half_frame(self) -> None:
         if (half := self._decoder.close()) is not None:
             log.warning("half_frame", link=self._intake.link.link_id, bytes=len(half.content))
-
-
-async def _known(answer: bytes | None) -> bytes | None:
-    return answer

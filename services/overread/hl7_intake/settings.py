@@ -3,7 +3,7 @@
 import codecs
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -37,6 +37,14 @@ class Link(BaseModel):
     half_frame_seconds: float = Field(default=30.0, gt=0, description="A message that began must end within this time.")
     duplicate_window_hours: float = Field(default=24.0, gt=0)
     duplicate_entries: int = Field(default=50_000, ge=1, description="Most answers remembered for repeats.")
+    duplicate_key_has_message_datetime: bool = Field(
+        default=False, description="For senders that count MSH-10 anew: MSH-7 too tells messages apart."
+    )
+    reused_control_id: Literal["refuse", "accept_and_warn"] = Field(
+        default="refuse", description="What a used control ID with another body gets: error 205, or a line in the log."
+    )
+    warm_entries: int = Field(default=10_000, ge=0, description="Most messages read back from the topic at start.")
+    warm_seconds: float = Field(default=4.0, gt=0, description="Longest time for reading back; then listening starts.")
     maximum_connections: int = Field(default=256, ge=1)
     pipelined_messages: int = Field(default=64, ge=1, description="Most unanswered messages of one connection.")
 

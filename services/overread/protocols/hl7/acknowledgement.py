@@ -148,7 +148,7 @@ def _message_type(header: Header) -> bytes:
 
 def _msa(header: Header, code: AcknowledgmentCode, error: HL7Error | None) -> bytes:
     separator = header.delimiters.field.encode()
-    fields = [b"MSA", code.value.encode(), _echo(header, 10)]
+    fields = [b"MSA", code.encode(), _echo(header, 10)]
     if error is not None and _version(header) < (2, 5):
         fields.append(_text(header, error.sentence))  # before ERR-8 there is no other place for words
     return separator.join(fields)
@@ -176,7 +176,9 @@ def _err_1(header: Header, error: HL7Error) -> str:
 def _echo(header: Header, number: int) -> bytes:
     # With unusable delimiters the fields were cut by another separator than the answer is written with.
     field = header.field(number)
-    return _CONTROL.sub(b"", field).partition(header.delimiters.field.encode())[0] if field else b""
+    if not field or field.isalnum():
+        return field
+    return _CONTROL.sub(b"", field).partition(header.delimiters.field.encode())[0]
 
 
 def _text(header: Header, sentence: str) -> bytes:

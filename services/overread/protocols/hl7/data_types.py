@@ -34,7 +34,7 @@ class EntityIdentifier:
     @classmethod
     def read(cls, value: Value) -> Self | None:
         """Read an EI; None when it names nothing."""
-        parts = [trimmed(value.component(number)) for number in (1, 2, 3, 4)]
+        parts = value.texts(4)
         if not parts[0]:
             return None
         names = ("entity_identifier", "namespace_id", "universal_id", "universal_id_type")
@@ -59,7 +59,7 @@ class CodedElement:
     @classmethod
     def read(cls, value: Value) -> Self | None:
         """Read a CE or CWE; None when it has neither code nor text."""
-        parts = [trimmed(value.component(number)) for number in range(1, 7)]
+        parts = value.texts(6)
         if not parts[0] and not parts[1]:
             return None
         first, second = parts[:3], parts[3:]
@@ -93,13 +93,14 @@ class PatientIdentifier:
     @classmethod
     def read(cls, value: Value) -> Self | None:
         """Read a CX; None when it has no number."""
-        number, authority = trimmed(value.component(1)), value.component(4)
+        number, _, _, _, type_code = value.texts(5)
         if not number:
             return None
+        authority = value.component(4)
         return cls(
             id_number=number,
             assigning_authority=trimmed(authority.subcomponent(1)),
-            identifier_type_code=trimmed(value.component(5)),
+            identifier_type_code=type_code,
             assigning_authority_universal_id=trimmed(authority.subcomponent(2)),
             assigning_authority_universal_id_type=trimmed(authority.subcomponent(3)),
         )
@@ -127,14 +128,15 @@ class PersonName:
     @classmethod
     def read(cls, value: Value) -> Self | None:
         """Read an XPN; None when it is empty."""
-        family, given = trimmed(value.component(1).subcomponent(1)), trimmed(value.component(2))
+        _, given, further, _, _, _, type_code = value.texts(7)
+        family = trimmed(value.component(1).subcomponent(1))
         if not family and not given:
             return None
         return cls(
             family_name=family,
             given_name=given,
-            second_and_further_given_names=trimmed(value.component(3)),
-            name_type_code=trimmed(value.component(7)),
+            second_and_further_given_names=further,
+            name_type_code=type_code,
         )
 
     def write(self) -> str:

@@ -17,10 +17,13 @@ from overread.protocols.hl7.data_types import (
     trimmed,
 )
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.order_groups import OrderGroup, order_groups
 from overread.protocols.hl7.timestamps import Timestamp, read_date, read_timestamp
 from overread.protocols.hl7.tokenise import Message, Segment
 
 T = TypeVar("T")
+_Place = tuple[Segment | None, int, int]
+"""A segment, a field of it, a component."""
 
 _MISSING = MessageErrorCondition.REQUIRED_FIELD_MISSING
 
@@ -91,18 +94,6 @@ class OrderRequest:
     cleared: frozenset[str]
 
 
-@dataclass(slots=True)
-class _Group:
-    """ORC and what follows it; `is_shared` when an earlier OBR belongs to the same ORC."""
-
-    orc: Segment
-    is_shared: bool = False
-    tq1: Segment | None = None
-    obr: Segment | None = None
-    zds: Segment | None = None
-    ipcs: list[Segment] = field(default_factory=list)
-
-
 def check_supported(message: Message, acceptance: Acceptance) -> None:
     """Raise the error that rejects `message`: MSH-9, MSH-11 and MSH-12 must be ones the link takes (2.9.2.2)."""
     header, condition = message.header, MessageErrorCondition
@@ -131,41 +122,21 @@ def read_orders(
     own. `time_zone` is the hospital's, for times without an offset.
     """
     reader = _Reader(message, time_zone, tuple(accession_places))
-    requests = tuple(request for group in _groups(message) for request in reader.requests(group))
-    if not requests:
-        sentence = "The message holds no order: it has no ORC segment."
-        raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("ORC"), sentence)
-    return requests
+    return tuple(request for group in order_groups(message) for request in reader.requests(group))
 
 
-def _groups(message: Message) -> Iterator[_Group]:
-    group: _Group | None = None
-    for segment in message:
-        if segment.name == "ORC":
-            if group:
-                yield group
-            group = _Group(segment)
-        elif group and segment.name == "OBR" and group.obr:
-            yield group
-            group = _Group(group.orc, is_shared=True, tq1=group.tq1, obr=segment)
-        elif group:
-            _add(group, segment)
-    if group:
-        yield group
-
-
-def _add(group: _Group, segment: Segment) -> None:
-    match segment.name:
-        case "OBR":
-            group.obr = segment
-        case "TQ1":
-            group.tq1 = group.tq1 or segment
-        case "ZDS":
-            group.zds = group.zds or segment
-        case "IPC":
-            group.ipcs.append(segment)
-        case _:
-            pass  # a receiver ignores what it does not expect (2.8.2)
+def check_orders(message: Message, *, time_zone: tzinfo) -> None:
+    """Raise the error that `read_orders` would raise, without the work of reading what can't be wrong."""
+    pid = _pid(message)
+    if not any(trimmed(cx.component(1)) for cx in pid.field(3).repetitions):
+        raise _no_identifier(pid)
+    _birth_date(pid)
+    msh = message.segment("MSH")
+    for group in order_groups(message):
+        _require_detail(group, _order_control(group.orc))
+        _require_number(group)
+        for places in (((msh, 7, 1),), _scheduled(group), _ordered(group)):
+            _moment(time_zone, *places)
 
 
 class _Reader:
@@ -178,10 +149,11 @@ class _Reader:
         self._patient = _patient(message)
         self._visit = _visit(message)
 
-    def requests(self, group: _Group) -> Iterator[OrderRequest]:
+    def requests(self, group: OrderGroup) -> Iterator[OrderRequest]:
         """One request for each study that the group names."""
         control = _order_control(group.orc)
         _require_detail(group, control)
+        _require_number(group)
         seen: set[tuple[str | None, str | None]] = set()
         ipcs: list[Segment | None] = [*group.ipcs] or [None]
         for ipc in ipcs:
@@ -191,14 +163,14 @@ class _Reader:
                 yield self._request(group, control, ipc, names)
 
     def _request(
-        self, group: _Group, control: OrderControl, ipc: Segment | None, names: tuple[str | None, str | None]
+        self, group: OrderGroup, control: OrderControl, ipc: Segment | None, names: tuple[str | None, str | None]
     ) -> OrderRequest:
         orc, obr = group.orc, group.obr
         placer, filler = _order_numbers(group)
         msh = self._message.segment("MSH")
         return OrderRequest(
             message_control_id=self._message.header.message_control_id,
-            message_datetime=self._moment((msh, 7, 1)),
+            message_datetime=_moment(self._time_zone, (msh, 7, 1)),
             order_control=control,
             order_status=_first_text((orc, 5, 1)),
             placer_order_number=placer,
@@ -208,8 +180,8 @@ class _Reader:
             universal_service_identifier=CodedElement.read(obr.field(4)) if obr else None,
             modality=_modality(ipc, obr),
             priority=_upper(_first_text((group.tq1, 9, 1), (orc, 7, 6), (obr, 27, 6), (obr, 5, 1))),
-            scheduled_at=self._moment((group.tq1, 7, 1), (orc, 7, 4), (obr, 27, 4), (obr, 36, 1)),
-            ordered_at=self._moment((orc, 9, 1)),
+            scheduled_at=_moment(self._time_zone, *_scheduled(group)),
+            ordered_at=_moment(self._time_zone, *_ordered(group)),
             ordering_provider=_practitioner((orc, 12), (obr, 16)),
             relevant_clinical_information=(obr.field(13).text.strip() or None) if obr else None,
             patient=self._patient,
@@ -217,24 +189,32 @@ class _Reader:
             cleared=frozenset(_cleared(group, ipc)),
         )
 
-    def _moment(self, *places: tuple[Segment | None, int, int]) -> Timestamp | None:
-        for segment, number, component in places:
-            text = _first_text((segment, number, component))
-            if segment is None or text is None or not text.strip("0"):
-                continue  # some senders write zeros for "not known"
-            try:
-                return read_timestamp(text, self._time_zone)
-            except ValueError:
-                sentence = "The value is not a date and time (DTM)."
-                raise _error(
-                    MessageErrorCondition.DATA_TYPE_ERROR, segment.location(number, component), sentence
-                ) from None
-        return None
-
-    def _accession_number(self, group: _Group, ipc: Segment | None) -> str | None:
+    def _accession_number(self, group: OrderGroup, ipc: Segment | None) -> str | None:
         segments = {"IPC": ipc, "OBR": group.obr, "ORC": group.orc}
         places = (place.split("-") for place in self._accession_places)
         return _first_text(*((segments[name], int(number), 1) for name, number in places))
+
+
+def _scheduled(group: OrderGroup) -> tuple[_Place, ...]:
+    return ((group.tq1, 7, 1), (group.orc, 7, 4), (group.obr, 27, 4), (group.obr, 36, 1))
+
+
+def _ordered(group: OrderGroup) -> tuple[_Place, ...]:
+    return ((group.orc, 9, 1),)
+
+
+def _moment(time_zone: tzinfo, *places: _Place) -> Timestamp | None:
+    for segment, number, component in places:
+        text = _first_text((segment, number, component))
+        if segment is None or text is None or not text.strip("0"):
+            continue  # some senders write zeros for "not known"
+        try:
+            return read_timestamp(text, time_zone)
+        except ValueError:
+            sentence = "The value is not a date and time (DTM)."
+            location = segment.location(number, component)
+            raise _error(MessageErrorCondition.DATA_TYPE_ERROR, location, sentence) from None
+    return None
 
 
 def _order_control(orc: Segment) -> OrderControl:
@@ -248,29 +228,33 @@ def _order_control(orc: Segment) -> OrderControl:
         raise _error(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, orc.location(1), sentence) from None
 
 
-def _require_detail(group: _Group, control: OrderControl) -> None:
+def _require_detail(group: OrderGroup, control: OrderControl) -> None:
     if control not in (OrderControl.NEW, OrderControl.CHANGE):
         return
     if group.obr is None:
         sentence = "The order has no OBR segment, so it asks for nothing that we know."
         raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("OBR", group.orc.sequence), sentence)
-    if CodedElement.read(group.obr.field(4)) is None:
+    if not any(group.obr.field(4).texts(2)):
         raise _error(_MISSING, group.obr.location(4), "The universal service identifier (OBR-4) is missing.")
 
 
-def _order_numbers(group: _Group) -> tuple[EntityIdentifier | None, EntityIdentifier | None]:
+def _order_numbers(group: OrderGroup) -> tuple[EntityIdentifier | None, EntityIdentifier | None]:
     """ORC-2 and ORC-3, or OBR-2 and OBR-3, which must say the same (4.5.1.2); of several OBRs each has its own."""
     orc, obr = group.orc, group.obr or group.orc
     first, second = (obr, orc) if group.is_shared else (orc, obr)
     placer = EntityIdentifier.read(first.field(2)) or EntityIdentifier.read(second.field(2))
     filler = EntityIdentifier.read(first.field(3)) or EntityIdentifier.read(second.field(3))
-    if placer is None and filler is None:
-        sentence = "The order has neither a placer order number (ORC-2) nor a filler order number (ORC-3)."
-        raise _error(_MISSING, orc.location(2), sentence)
     return placer, filler
 
 
-def _study_instance_uid(group: _Group, ipc: Segment | None) -> str | None:
+def _require_number(group: OrderGroup) -> None:
+    orc, obr = group.orc, group.obr
+    if _first_text((orc, 2, 1), (orc, 3, 1), (obr, 2, 1), (obr, 3, 1)) is None:
+        sentence = "The order has neither a placer order number (ORC-2) nor a filler order number (ORC-3)."
+        raise _error(_MISSING, orc.location(2), sentence)
+
+
+def _study_instance_uid(group: OrderGroup, ipc: Segment | None) -> str | None:
     return _first_text((ipc, 3, 1), (group.zds, 1, 1))
 
 
@@ -286,7 +270,7 @@ def _practitioner(*places: tuple[Segment | None, int]) -> Practitioner | None:
     return next((person for person in found if person), None)
 
 
-def _cleared(group: _Group, ipc: Segment | None) -> Iterator[str]:
+def _cleared(group: OrderGroup, ipc: Segment | None) -> Iterator[str]:
     places: tuple[tuple[str, Segment | None, int], ...] = (
         ("accession_number", ipc, 1),
         ("accession_number", group.obr, 18),
@@ -300,19 +284,28 @@ def _cleared(group: _Group, ipc: Segment | None) -> Iterator[str]:
 
 
 def _patient(message: Message) -> Patient:
-    pid = message.segment("PID")
-    if pid is None:
-        sentence = "The message has no PID segment, so the order belongs to nobody."
-        raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("PID"), sentence)
+    pid = _pid(message)
     identifiers = tuple(_all_of(PatientIdentifier.read(cx) for cx in pid.field(3).repetitions))
     if not identifiers:
-        raise _error(_MISSING, pid.location(3), "The patient identifier list (PID-3) holds no identifier.")
+        raise _no_identifier(pid)
     return Patient(
         identifiers=identifiers,
         names=tuple(_all_of(PersonName.read(xpn) for xpn in pid.field(5).repetitions)),
         birth_date=_birth_date(pid),
         administrative_sex=_upper(_first_text((pid, 8, 1))),
     )
+
+
+def _pid(message: Message) -> Segment:
+    pid = message.segment("PID")
+    if pid is None:
+        sentence = "The message has no PID segment, so the order belongs to nobody."
+        raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("PID"), sentence)
+    return pid
+
+
+def _no_identifier(pid: Segment) -> HL7Error:
+    return _error(_MISSING, pid.location(3), "The patient identifier list (PID-3) holds no identifier.")
 
 
 def _birth_date(pid: Segment) -> str | None:
@@ -330,7 +323,7 @@ def _visit(message: Message) -> Visit | None:
     pv1 = message.segment("PV1")
     if pv1 is None:
         return None
-    location = [trimmed(pv1.field(3).component(number)) for number in range(1, 12)]
+    location = pv1.field(3).texts(11)
     while location and not location[-1]:
         location.pop()
     return Visit(
@@ -340,10 +333,12 @@ def _visit(message: Message) -> Visit | None:
     )
 
 
-def _first_text(*places: tuple[Segment | None, int, int]) -> str | None:
+def _first_text(*places: _Place) -> str | None:
     """Read the first of the places that says something; absent and null say nothing here."""
-    values = (trimmed(segment.field(number).component(part)) for segment, number, part in places if segment)
-    return next((text for text in values if text), None)
+    for segment, number, part in places:
+        if segment and (text := trimmed(segment.field(number).component(part))):
+            return text
+    return None
 
 
 def _all_of(values: Iterable[T | None]) -> Iterator[T]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 _DTM = re.compile(
     r"(?P<year>\d{4})(?:(?P<month>\d\d)(?:(?P<day>\d\d)(?:(?P<hour>\d\d)(?:(?P<minute>\d\d)"
@@ -64,12 +65,19 @@ def read_date(text: str) -> str:
 
 def write_timestamp(moment: datetime) -> str:
     """Write an aware datetime to the millisecond, with its offset."""
-    if moment.tzinfo is None:
+    offset = moment.utcoffset()
+    if offset is None:
         raise ValueError("a time needs its offset")
-    digits = moment.isoformat(timespec="milliseconds" if moment.microsecond >= 1000 else "seconds")
-    date, _, rest = digits.partition("T")
-    time, offset = rest[:-6], rest[-6:]
-    return (date.replace("-", "") + time + offset).replace(":", "")
+    date = f"{moment.year:04d}{moment.month:02d}{moment.day:02d}"
+    time = f"{moment.hour:02d}{moment.minute:02d}{moment.second:02d}"
+    milliseconds = f".{moment.microsecond // 1000:03d}" if moment.microsecond >= 1000 else ""
+    return date + time + milliseconds + _written_offset(offset)
+
+
+@lru_cache(maxsize=64)
+def _written_offset(offset: timedelta) -> str:
+    hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
+    return f"{'-' if offset < timedelta() else '+'}{hours:02d}{minutes:02d}"
 
 
 def write_date(iso_date: str) -> str:

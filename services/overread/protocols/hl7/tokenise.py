@@ -76,6 +76,15 @@ class Coding(NamedTuple):
     delimiters: Delimiters
     codec: str
     charset: str
+    repetition: bytes
+    component: bytes
+    subcomponent: bytes
+
+
+@lru_cache(maxsize=64)
+def _coding(delimiters: Delimiters, codec: str, charset: str) -> Coding:
+    marks = (delimiters.repetition, delimiters.component, delimiters.subcomponent)
+    return Coding(delimiters, codec, charset, *(mark.encode() for mark in marks))
 
 
 class Value:
@@ -104,28 +113,45 @@ class Value:
     @property
     def repetitions(self) -> tuple["Value", ...]:
         """Each repetition in order; none for an absent field."""
-        separator = self._coding.delimiters.repetition.encode()
+        separator = self._coding.repetition
         if not self.raw:
             return ()
-        parts = self.raw.split(separator) if separator else [self.raw]
-        return tuple(Value(part, self._coding) for part in parts)
+        if not separator or separator not in self.raw:
+            return (self,)
+        return tuple(Value(part, self._coding) for part in self.raw.split(separator))
 
     def component(self, number: int) -> "Value":
         """Component `number`, from 1; of the first repetition, when asked of a field."""
-        first = _part(self.raw, self._coding.delimiters.repetition, 1)
-        return Value(_part(first, self._coding.delimiters.component, number), self._coding)
+        if not self.raw:
+            return self
+        return Value(_part(self._first_repetition(), self._coding.component, number), self._coding)
+
+    def texts(self, count: int) -> list[str]:
+        """Read the first `count` components without the blanks around them; empty where there is none."""
+        if not self.raw:
+            return [""] * count
+        first, separator = self._first_repetition(), self._coding.component
+        parts = first.split(separator, count)[:count] if separator else [first]
+        return [self._decoded(part).strip() if part else "" for part in parts] + [""] * (count - len(parts))
 
     def subcomponent(self, number: int) -> "Value":
         """Subcomponent `number`, from 1; of the first component, when asked of a field."""
         first = self.component(1).raw
-        return Value(_part(first, self._coding.delimiters.subcomponent, number), self._coding)
+        return Value(_part(first, self._coding.subcomponent, number), self._coding)
 
     @property
     def text(self) -> str:
         """The whole value as NFC text, escapes replaced, any delimiters inside it kept; empty when null."""
-        if not self.raw or self.is_null:
+        return self._decoded(self.raw) if self.raw else ""
+
+    def _first_repetition(self) -> bytes:
+        separator = self._coding.repetition
+        return self.raw.partition(separator)[0] if separator and separator in self.raw else self.raw
+
+    def _decoded(self, raw: bytes) -> str:
+        if raw == NULL:
             return ""
-        plain = unescape(self.raw.decode(self._coding.codec), self._coding.delimiters, self._coding.charset)
+        plain = unescape(raw.decode(self._coding.codec), self._coding.delimiters, self._coding.charset)
         return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
 
 
@@ -203,8 +229,8 @@ def tokenise(raw: bytes, fallback_charset: str | None = None) -> Message:
     _require_text(body, header.delimiters, codec)
     leniencies = tuple(_leniencies(raw, body, declared, fallback_charset))
     if charsets.is_delimiter_safe(codec):
-        return Message(body, header, Coding(header.delimiters, codec, codec), leniencies)
-    return Message(body.decode(codec).encode(), header, Coding(header.delimiters, "utf-8", codec), leniencies)
+        return Message(body, header, _coding(header.delimiters, codec, codec), leniencies)
+    return Message(body.decode(codec).encode(), header, _coding(header.delimiters, "utf-8", codec), leniencies)
 
 
 def read_header(raw: bytes) -> Header:
@@ -305,13 +331,12 @@ def _segments(body: bytes, coding: Coding) -> Iterator[Segment]:
 
 @lru_cache(maxsize=4096)
 def _ascii_component(field: bytes, delimiters: Delimiters, number: int) -> str:
-    first = _part(field, delimiters.repetition, 1)
-    return _part(first, delimiters.component, number).decode("ascii", "backslashreplace").strip()
+    first = _part(field, delimiters.repetition.encode(), 1)
+    return _part(first, delimiters.component.encode(), number).decode("ascii", "backslashreplace").strip()
 
 
-def _part(raw: bytes, separator: str, number: int) -> bytes:
-    mark = separator.encode()
-    if not mark or mark not in raw:
+def _part(raw: bytes, separator: bytes, number: int) -> bytes:
+    if not separator or separator not in raw:
         return raw if number == 1 else b""
-    parts = raw.split(mark, number)
+    parts = raw.split(separator, number)
     return parts[number - 1] if number <= len(parts) else b""

@@ -5,6 +5,7 @@ Run as a file by any CPython 3.11 to 3.13; uses the standard library alone. Noth
 
 import ctypes
 import fcntl
+import functools
 import hashlib
 import importlib.util
 import os
@@ -28,6 +29,7 @@ STAMP = CACHE / "environment.stamp"
 BOOT = CACHE / "boot"
 UV_PIN = Path(__file__).with_name("uv.txt")
 
+TRITON_VERSIONS = ("3.12", "3.11")
 LEAST_GLIBC = (2, 35)
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -38,7 +40,7 @@ HELP = """\
 Overread stands between a hospital's systems and imaging AI: orders and images in, a clinician's signature, results out.
 
   ./run demo              the main job once, on real servers, told step by step   (--json, --keep, --study DIR)
-  ./run up                servers and services until Ctrl-C; prints `ready`        (--data DIR, --emr HOST:PORT)
+  ./run up                servers and services until Ctrl-C; prints `ready`        (--data DIR, --emr mllp://HOST:PORT)
   ./run test [ARGS]       the tests; ARGS go to pytest, for example: ./run test tests/unit -k mllp
   ./run check             format, lint, types, import rules, licences
   ./run bench NAME        a benchmark beside a rival: mllp, ... or all            (--json)
@@ -65,9 +67,7 @@ def lacks() -> Iterator[Lack]:
     yield from _wrong_machine()
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         yield Lack(f"Python {VERSION} cannot make environments (ensurepip)", f"python{VERSION}-venv")
-    # Triton's python backend loads the interpreter as a library; for 3.13 the server's own wheel brings it.
-    if VERSION != "3.13" and not _has_shared_python():
-        yield Lack(f"Python {VERSION} has no shared library {_shared_name()}", f"libpython{VERSION}")
+    yield from _without_triton()
     for library, package in (("libz.so.1", "zlib1g"), ("libstdc++.so.6", "libstdc++6")):
         if not _loads(library):
             yield Lack(f"the library {library}", package)
@@ -87,13 +87,60 @@ def _wrong_machine() -> Iterator[Lack]:
         yield Lack(f"CPython is needed, this is {platform.python_implementation()}")
 
 
-def _shared_name() -> str:
-    return f"libpython{VERSION}.so.1.0"
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python on this machine: its version, where it was installed, where its shared library may lie."""
+
+    version: str
+    base: str
+    libraries: tuple[str, ...]
+
+    @property
+    def executable(self) -> str:
+        """Return the program."""
+        return str(Path(self.base) / "bin" / f"python{self.version}")
+
+    @property
+    def has_shared_library(self) -> bool:
+        """Tell whether libpython is there as a library: Triton's python backend loads the interpreter so."""
+        name = f"libpython{self.version}.so.1.0"
+        return any((Path(folder) / name).exists() for folder in self.libraries) or _loads(name)
 
 
-def _has_shared_python() -> bool:
-    folders = (sysconfig.get_config_var("LIBDIR") or "", os.path.join(sys.base_prefix, "lib"))  # noqa: PTH118
-    return any((Path(folder) / _shared_name()).exists() for folder in folders) or _loads(_shared_name())
+_ASK = "import sys, sysconfig; print('%d.%d' % sys.version_info[:2], sys.base_prefix, sysconfig.get_config_var('LIBDIR'), sep='|')"
+
+
+@functools.cache
+def python_for_triton() -> Interpreter | None:
+    """Return the Python that Triton's models run in: this one, or beside 3.13 an older one of this machine.
+
+    Triton's stub needs numpy below 2, and that has no wheel for CPython 3.13.
+    """
+    if VERSION in TRITON_VERSIONS:
+        return _interpreter(f"{VERSION}|{sys.base_prefix}|{sysconfig.get_config_var('LIBDIR')}")
+    for version in TRITON_VERSIONS:
+        program = shutil.which(f"python{version}")
+        if program is None:
+            continue
+        asked = subprocess.run([program, "-c", _ASK], capture_output=True, text=True, check=False)  # noqa: S603  # a Python of the PATH
+        if asked.returncode == 0:
+            return _interpreter(asked.stdout.strip())
+    return None
+
+
+def _interpreter(told: str) -> Interpreter:
+    version, base, folder = told.split("|")
+    return Interpreter(version=version, base=base, libraries=tuple(dict.fromkeys((folder, str(Path(base) / "lib")))))
+
+
+def _without_triton() -> Iterator[Lack]:
+    python = python_for_triton()
+    if python is None:
+        yield Lack(
+            "Triton's models need Python 3.11 or 3.12 beside this one: put a python3.12 or python3.11 on the PATH"
+        )
+    elif not python.has_shared_library:
+        yield Lack(f"Python {python.version} has no shared library", f"libpython{python.version}")
 
 
 def _loads(library: str) -> bool:

@@ -8,7 +8,7 @@ from overread.embedded import kafka_jars
 FLAGS = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Small heap, the quick compiler and the simple collector: one broker on a small machine starts soonest so."""
 
-QUIET = ("-Xlog:aot=off", "-Xlog:cds=off", "--sun-misc-unsafe-memory-access=allow", "-XX:+ExitOnOutOfMemoryError")
+QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off", "--sun-misc-unsafe-memory-access=allow", "-XX:+ExitOnOutOfMemoryError")
 
 
 def executable() -> str:

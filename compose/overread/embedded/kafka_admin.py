@@ -27,7 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its types e
     UserScramCredentialUpsertion,
 )
 
-from overread.contracts.topics import SERVICES, TOPICS, Topic, read_by, written_by
+from overread.contracts.topics import SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
 from overread.embedded.credentials import Credentials, write_private
 from overread.embedded.places import StackError
 
@@ -74,6 +74,8 @@ def _rules_of(service: str) -> Iterator[Rule]:
     for topic in read_by(service):
         yield from _grants(service, topic.name, "READ", "DESCRIBE")
         yield from _grants(service, topic.dead_name, "WRITE", "DESCRIBE")
+    for topic in tail_read_by(service):
+        yield from _grants(service, topic.name, "READ", "DESCRIBE")
     yield (service, "GROUP", service, "PREFIXED", "READ")
 
 

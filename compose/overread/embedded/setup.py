@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 
 TRITON_REQUIREMENTS = CHECKOUT / "inference" / "triton_env" / "requirements.txt"
 _TRAINING_OFFSET = 12_900
-_TRAINING_SECONDS = 60
+_TRAINING_SECONDS = 240
 
 
 def prepare(progress: Progress) -> None:
@@ -62,8 +62,8 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _triton_stamp() -> tuple[Path, str]:
-    told = f"{sys.version}|{sys.base_prefix}|{sha256(TRITON_REQUIREMENTS.read_bytes()).hexdigest()}"
-    return triton.ENVIRONMENT / "overread.stamp", told
+    told = f"{triton.python()}|{sha256(TRITON_REQUIREMENTS.read_bytes()).hexdigest()}"
+    return triton.environment() / "overread.stamp", told
 
 
 def _triton_is_here() -> bool:
@@ -74,10 +74,20 @@ def _triton_is_here() -> bool:
 def _make_triton() -> None:
     stamp, wanted = _triton_stamp()
     stamp.unlink(missing_ok=True)
-    base = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
-    _uv("venv", "--allow-existing", "--python", base, str(triton.ENVIRONMENT))
-    python = str(triton.ENVIRONMENT / "bin" / "python")
-    _uv("pip", "install", "--python", python, "--no-deps", "--require-hashes", "-r", str(TRITON_REQUIREMENTS))
+    _uv("venv", "--allow-existing", "--python", triton.python().executable, str(triton.environment()))
+    python = str(triton.environment() / "bin" / "python")
+    _uv(
+        "pip",
+        "install",
+        "--python",
+        python,
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "-r",
+        str(TRITON_REQUIREMENTS),
+    )
     _lay_out_backend()
     stamp.write_text(wanted)
 
@@ -87,8 +97,7 @@ def _lay_out_backend() -> None:
     target = triton.backends() / "python"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(triton.server_folder() / "backends" / "python", target)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = triton.server_folder() / "python_backend_stubs" / version / "triton_python_backend_stub"
+    stub = triton.server_folder() / "python_backend_stubs" / triton.python().version / "triton_python_backend_stub"
     shutil.copy(stub, target)
     for program in (target / stub.name, triton.server_folder() / "bin" / "tritonserver"):
         program.chmod(0o755)

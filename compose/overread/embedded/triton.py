@@ -3,17 +3,13 @@
 import contextlib
 import os
 import signal
-import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 from overread.embedded import health
-from overread.embedded.places import CACHE, CHECKOUT, DataFolder, Ports
+from overread.embedded.boot import Interpreter, python_for_triton
+from overread.embedded.places import CACHE, CHECKOUT, DataFolder, Ports, StackError
 from overread.embedded.processes import Command
-
-ENVIRONMENT = CACHE / "triton" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""Triton's own environment: its models need numpy < 2 and must not meet ours."""
 
 MODEL_REPOSITORY = CHECKOUT / "inference" / "model_repository"
 
@@ -73,9 +69,9 @@ class Triton:
         ]
 
     def _environment(self) -> dict[str, str]:
-        libraries = [str(site_packages() / "nvidia_pytriton.libs"), *_python_libraries()]
+        libraries = [str(site_packages() / "nvidia_pytriton.libs"), *python().libraries]
         return {
-            "PATH": f"{ENVIRONMENT / 'bin'}{os.pathsep}{os.defpath}",
+            "PATH": f"{environment() / 'bin'}{os.pathsep}{os.defpath}",
             "LD_LIBRARY_PATH": os.pathsep.join(libraries),
             "LANG": "C.UTF-8",
             "HOME": str(self.data.root),
@@ -86,9 +82,22 @@ class Triton:
         }
 
 
+def python() -> Interpreter:
+    """Return the Python that the models run in."""
+    found = python_for_triton()
+    if found is None:
+        raise StackError("Triton's models need Python 3.11 or 3.12; ./run says more")
+    return found
+
+
+def environment() -> Path:
+    """Return Triton's own environment: its models need numpy < 2 and must not meet ours."""
+    return CACHE / "triton" / f"python{python().version}"
+
+
 def site_packages() -> Path:
     """Return the packages of Triton's own environment."""
-    return ENVIRONMENT / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    return environment() / "lib" / f"python{python().version}" / "site-packages"
 
 
 def server_folder() -> Path:
@@ -98,10 +107,4 @@ def server_folder() -> Path:
 
 def backends() -> Path:
     """Return the backend folder that set-up lays out: the wheel's python backend beside the stub of this Python."""
-    return ENVIRONMENT / "backends"
-
-
-def _python_libraries() -> list[str]:
-    """Return where this interpreter's shared libpython may lie; Triton's stub loads it."""
-    folders = (sysconfig.get_config_var("LIBDIR"), str(Path(sys.base_prefix) / "lib"))
-    return list(dict.fromkeys(str(folder) for folder in folders if folder))
+    return environment() / "backends"

@@ -1,0 +1,42 @@
+"""One hospital for all end-to-end stories; what holds for each story is looked at once more when all are told."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from overread.embedded.profile import Profile
+from overread.embedded.stack_thread import StackThread
+from tests.e2e.hospital import FIRST_OFFSET, Hospital, assert_told_once, free_offset, unsigned_finals
+from tests.fakes.peers import Emr
+
+FAST = {
+    "OVERREAD_QUIET_AFTER_ASSOCIATION_SECONDS": "1",
+    "OVERREAD_LEASE_SECONDS": "3",  # a killed worker's job is free again after this
+    "OVERREAD_LONGEST_RETRY_SECONDS": "2",
+}
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    """Yield the whole stack, with an EMR that takes unverified results too (mark its users `stack`)."""
+    with Emr() as emr:
+        profile = Profile(
+            data_dir=tmp_path_factory.mktemp("hospital"),
+            port_offset=free_offset(FIRST_OFFSET + os.getpid() % 150 * 20),
+            emr=emr.url,
+            settings=FAST,
+        )
+        with StackThread(profile.stack()) as stack:
+            running = Hospital(stack=stack, emr=emr)
+            yield running
+            _look_once_more(running)
+
+
+def _look_once_more(hospital: Hospital) -> None:
+    """Nothing that came late doubled a final, and none came unsigned, in the whole session."""
+    finals = {message.study_instance_uid for message in hospital.emr.received if message.status == "F"}
+    for visit in hospital.visits:
+        if visit.study_instance_uid in finals:
+            assert_told_once(hospital.emr, visit)
+    assert not unsigned_finals(hospital)

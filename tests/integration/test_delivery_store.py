@@ -1,0 +1,411 @@
+"""Delivery on a real PostgreSQL: gate, queue and sender, with a peer that listens on loopback."""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from overread.contracts import codec, topics
+from overread.contracts.envelope import Event
+from overread.contracts.events.cases import Case, CaseWithdrawn, StudyReady
+from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
+from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned
+from overread.contracts.identifiers import case_id_for, deterministic_id
+from overread.contracts.report_life import ReportState
+from overread.delivery import store
+from overread.delivery.app import make_service
+from overread.delivery.dispatch import Dispatch, GateKeeper, StoredOutbox
+from overread.delivery.handlers import Handlers
+from overread.delivery.settings import DeliverySettings
+from overread.embedded.stack_thread import StackThread
+from overread.protocols import mllp
+from overread.protocols.hl7.oru_content import ResultStatus
+from overread.protocols.hl7.oru_reading import read_back
+from overread.runtime import signatures
+from overread.runtime.consume import Delivered
+from overread.runtime.service import Service
+from tests.builders.delivery import PASSWORD, a_destination, an_outbound_row
+from tests.builders.events import NOON, STUDY, TRACEPARENT, a_case, a_report_document, a_signed_document, an_event
+
+pytestmark = pytest.mark.stack
+
+
+class Desk:
+    """Delivery as one site uses it: its own site ID, so that no test sees another's rows."""
+
+    def __init__(self, service: Service, settings: DeliverySettings) -> None:
+        self.service = service
+        self.settings = settings
+        self.site = settings.site_id
+        self.case_id = case_id_for(self.site, STUDY)
+        self.report_id = deterministic_id("report", str(self.case_id))
+        self.ca = signatures.make_site_ca(self.site, now=NOON, password=PASSWORD)
+        self.clinician = signatures.certify_clinician(self.ca, "dr.test", self.site, now=NOON, password=PASSWORD)
+        self.destinations = (a_destination(site_id=self.site),)
+        self.handlers = Handlers(settings, self.destinations)
+
+    @property
+    def names(self) -> dict[str, Any]:
+        return {"site_id": self.site, "case_id": self.case_id, "report_id": self.report_id}
+
+    def case(self, **changed: Any) -> Case:
+        return a_case(**{"case_id": self.case_id} | changed)
+
+    async def hear_case(self, *cases: Case, withdrawn: bool = False) -> None:
+        bodies = [
+            CaseWithdrawn(case_id=c.case_id, case=c, reason="x") if withdrawn else StudyReady(case_id=c.case_id, case=c)
+            for c in cases
+        ]
+        await self._handle(self.handlers.cases_changed, [self.event(body) for body in bodies])
+
+    async def hear_draft(self, state: ReportState = ReportState.DRAFTED, **changed: Any) -> None:
+        document = a_report_document(**self.names | changed)
+        raw = codec.document_bytes(document)
+        body = ReportChanged(
+            case_id=self.case_id,
+            report_id=self.report_id,
+            report_revision=document.report_revision,
+            revision=1,
+            state=state,
+            reason="order cancelled",
+            digest=codec.sha256(raw),
+            document_base64=base64.b64encode(raw).decode() if state is ReportState.DRAFTED else "",
+        )
+        await self._handle(self.handlers.reports_changed, [self.event(body)])
+
+    def signed(self, document: ReportDocument | None = None, **changed: Any) -> Event[ReportSigned]:
+        content = document or a_signed_document(**self.names | changed)
+        raw = codec.document_bytes(content)
+        assert content.signed_at is not None
+        signature = signatures.sign(raw, self.clinician, password=PASSWORD)
+        body = ReportSigned(
+            case_id=content.case_id,
+            report_id=content.report_id,
+            report_revision=content.report_revision,
+            document_base64=base64.b64encode(raw).decode(),
+            digest=codec.sha256(raw),
+            signature_base64=base64.b64encode(signature).decode(),
+            certificate_pem=self.clinician.certificate_pem.decode(),
+            signed_at=content.signed_at,
+        )
+        return self.event(body, own_key=codec.sha256(signature))
+
+    async def hear_signed(self, event: Event[ReportSigned]) -> None:
+        await self._handle(self.handlers.reports_signed, [event])
+
+    def event(self, body: Any, own_key: str = "1") -> Event[Any]:
+        return an_event(body, site_id=self.site, own_key=own_key)
+
+    async def _handle(self, handler: Callable[..., Any], events: Sequence[Event[Any]]) -> None:
+        async with self.service.transaction() as tx:
+            await handler([Delivered(event, 0, 3, 0) for event in events], tx)
+
+    async def judge(self) -> bool:
+        return await GateKeeper(self.service, self.settings, self.destinations).judge_pending()
+
+    async def published(self) -> list[GateDecided | DeliveryDone]:
+        rows = await self.service.pool.fetch("SELECT value FROM outbox WHERE topic = 'deliveries.done' ORDER BY id")
+        events = [codec.decode(row["value"], topics.DELIVERIES_DONE.bodies) for row in rows]
+        return [event.data for event in events if event.site_id == self.site]  # type: ignore[misc]
+
+    async def sent(self) -> list[tuple[int, str, str]]:
+        rows = await self.service.pool.fetch(
+            "SELECT report_revision, status, state FROM outbound WHERE site_id = $1 ORDER BY position", self.site
+        )
+        return [tuple(row) for row in rows]
+
+    def outbox(self) -> StoredOutbox:
+        return StoredOutbox(self.service, self.destinations[0])
+
+
+@pytest.fixture
+async def desk(stack: StackThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    """Yield delivery on its own tables, without a broker: the end of `cases.changed` counts as read."""
+    settings = DeliverySettings(
+        site_id=f"t{uuid4().hex[:12]}",
+        database_dsn=SecretStr(stack.endpoints.dsn("delivery")),
+        site_ca_root=tmp_path / "root.pem",
+        acknowledgment_seconds=1.0,
+        first_retry_seconds=0.01,
+    )
+    service = make_service(settings)
+
+    async def has_read_to_the_end(*_question: object) -> bool:
+        return True
+
+    monkeypatch.setattr(service, "has_read_to_the_end", has_read_to_the_end)
+    async with AsyncExitStack() as opened:
+        await service._start_database(opened)
+        await service.pool.execute("DELETE FROM release_requests WHERE state = 'pending'")
+        ready = Desk(service, settings)
+        (tmp_path / "root.pem").write_bytes(ready.ca.certificate_pem)
+        yield ready
+
+
+async def test_the_newest_case_is_kept_whatever_the_order(desk: Desk) -> None:
+    """A replayed older event never hides a newer one."""
+    await desk.hear_case(desk.case(revision=3, identity_version=2), desk.case(revision=2))
+    await desk.hear_case(desk.case(revision=1))
+
+    async with desk.service.transaction() as tx:
+        kept = await store.case_of(tx.connection, desk.site, desk.case_id)
+
+    assert kept == desk.case(revision=3, identity_version=2)
+    assert await store.partition_of(desk.service.pool, desk.site, desk.case_id) == 3
+
+
+async def test_a_signed_report_is_released_once_however_often_it_comes(desk: Desk) -> None:
+    """`reports_signed` twice has one effect: one decision, one final message."""
+    event = desk.signed()
+    await desk.hear_case(desk.case())
+
+    await desk.hear_signed(event)
+    assert not await desk.judge()
+    await desk.hear_signed(event)
+    await desk.judge()
+
+    assert await desk.sent() == [(1, "F", "waiting")]
+    assert [(d.verdict, d.reason) for d in await desk.published() if isinstance(d, GateDecided)] == [
+        (GateVerdict.RELEASED, "")
+    ]
+
+
+async def test_a_held_report_is_judged_again_only_when_it_is_signed_again(desk: Desk) -> None:
+    """Re-confirmation is a new signed document; the old one stays held."""
+    await desk.hear_case(desk.case(identity_version=2))
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    held = await desk.published()
+    await desk.judge()
+    assert await desk.published() == held
+
+    await desk.hear_signed(desk.signed(report_revision=2, identity_version=2))
+    await desk.judge()
+
+    verdicts = [d.verdict for d in await desk.published() if isinstance(d, GateDecided)]
+    assert verdicts == [GateVerdict.HELD, GateVerdict.RELEASED]
+    assert await desk.sent() == [(2, "F", "waiting")]
+
+
+async def test_a_held_report_leaves_on_a_clinicians_word(desk: Desk) -> None:
+    """`final` heard while the gate holds it means that a person decided; heard again it changes nothing."""
+    await desk.hear_case(desk.case(identity_version=2))
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    assert await desk.sent() == []
+
+    for _ in range(2):
+        await desk.hear_draft(ReportState.FINAL)
+        await desk.judge()
+
+    verdicts = [d.verdict for d in await desk.published() if isinstance(d, GateDecided)]
+    assert verdicts == [GateVerdict.HELD, GateVerdict.RELEASED]
+    assert await desk.sent() == [(1, "F", "waiting")]
+
+
+async def test_a_report_waits_for_the_root(desk: Desk) -> None:
+    """Without a root nothing is judged: neither released nor held."""
+    assert desk.settings.site_ca_root is not None
+    desk.settings.site_ca_root.unlink()
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+
+    assert await desk.judge()
+
+    assert await desk.published() == []
+
+
+async def test_a_draft_leaves_unverified_and_a_withdrawal_takes_it_back(desk: Desk) -> None:
+    """R, then X, once each however often they are heard; a late draft brings nothing back."""
+    await desk.hear_draft()
+    await desk.hear_draft()
+    await desk.hear_draft(ReportState.WITHDRAWN)
+    await desk.hear_draft(ReportState.WITHDRAWN)
+    await desk.hear_draft()
+
+    assert await desk.sent() == [(1, "R", "waiting"), (1, "X", "waiting")]
+
+
+async def test_nothing_unread_follows_a_final(desk: Desk) -> None:
+    """Neither a late draft nor a withdrawal without a signature changes what a clinician signed."""
+    await desk.hear_case(desk.case())
+    await desk.hear_draft()
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    await desk.hear_draft()
+    await desk.hear_draft(report_revision=2)
+    await desk.hear_draft(ReportState.WITHDRAWN)
+
+    assert [(revision, status) for revision, status, _ in await desk.sent()] == [(1, "R"), (1, "F")]
+
+
+async def test_the_next_signed_revision_is_a_correction(desk: Desk) -> None:
+    """C after F, through the database."""
+    await desk.hear_case(desk.case())
+    for revision in (1, 2):
+        await desk.hear_signed(desk.signed(report_revision=revision))
+        await desk.judge()
+
+    assert [(revision, status) for revision, status, _ in await desk.sent()] == [(1, "F"), (2, "C")]
+
+
+async def test_the_database_refuses_a_final_that_no_gate_released(desk: Desk) -> None:
+    """The fourth guard does not rest on code alone: an F row needs the released request of exactly its document."""
+    row = an_outbound_row()
+
+    with pytest.raises(asyncpg.RaiseError, match="needs a released report"):
+        await _insert(desk, row, ResultStatus.FINAL)
+
+
+async def _insert(desk: Desk, row: store.OutboundRow, status: ResultStatus, case: str = "a") -> None:
+    await desk.service.pool.execute(
+        "INSERT INTO outbound (site_id, delivery_id, destination, form, case_id, report_id, report_revision, status,"
+        " message, message_digest, message_control_id, document, caused_by, traceparent, next_attempt_at, created_at)"
+        " VALUES ($1, $2, 'emr', 'oru', $3, $3, 1, $4, $5, $6, $7, '', $2, $8, $9, $9)",
+        desk.site,
+        row.delivery_id,
+        deterministic_id("case", desk.site, case),
+        status.value,
+        row.message,
+        row.message_digest,
+        row.message_control_id,
+        TRACEPARENT,
+        NOON,
+    )
+
+
+async def test_the_database_refuses_to_change_or_forget_a_message(desk: Desk) -> None:
+    """A message is rendered once."""
+    await desk.hear_draft()
+
+    with pytest.raises(asyncpg.RaiseError, match="rendered once"):
+        await desk.service.pool.execute("UPDATE outbound SET message = 'x' WHERE site_id = $1", desk.site)
+    with pytest.raises(asyncpg.RaiseError, match="never deleted"):
+        await desk.service.pool.execute("DELETE FROM outbound WHERE site_id = $1", desk.site)
+
+
+async def test_messages_of_one_case_leave_in_order_and_others_pass_by(desk: Desk) -> None:
+    """FIFO per (destination, case): a postponed message holds back its own case only."""
+    first, second, other = (an_outbound_row(number) for number in (1, 2, 3))
+    await _insert(desk, first, ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, second, ResultStatus.CANCELLED)
+    await _insert(desk, other, ResultStatus.STORED_NOT_VERIFIED, case="b")
+    outbox = desk.outbox()
+    due = await outbox.next_row()
+    assert due is not None
+    assert due.message == first.message
+
+    await outbox.mark_sending(due)
+    await outbox.postpone(due, timedelta(hours=1), "no acknowledgment")
+    passing = await outbox.next_row()
+
+    assert passing is not None
+    assert passing.message == other.message
+
+
+async def test_a_message_being_sent_when_the_process_died_is_sent_again(desk: Desk) -> None:
+    """After a crash the row is still open, with the same bytes."""
+    await _insert(desk, an_outbound_row(), ResultStatus.STORED_NOT_VERIFIED)
+    before = await desk.outbox().next_row()
+    assert before is not None
+    await desk.outbox().mark_sending(before)
+
+    after = await desk.outbox().next_row()
+
+    assert after is not None
+    assert (after.message, after.attempts) == (before.message, 1)
+
+
+async def test_a_refused_message_can_be_retried_until_a_newer_one_exists(desk: Desk) -> None:
+    """An operator's retry never lets an older result follow a newer."""
+    row = an_outbound_row()
+    await _insert(desk, row, ResultStatus.STORED_NOT_VERIFIED)
+    await _give_up(desk)
+
+    assert await _retry(desk, row)
+    assert not await _retry(desk, row)
+    await _give_up(desk)
+    await _insert(desk, an_outbound_row(2), ResultStatus.CANCELLED)
+    assert not await _retry(desk, row)
+
+    outcomes = [done.outcome for done in await desk.published() if isinstance(done, DeliveryDone)]
+    assert outcomes == [DeliveryOutcome.GIVEN_UP, DeliveryOutcome.GIVEN_UP]
+
+
+async def _give_up(desk: Desk) -> None:
+    open_row = await desk.outbox().next_row()
+    assert open_row is not None
+    await desk.outbox().mark_sending(open_row)
+    await desk.outbox().end(open_row, DeliveryOutcome.GIVEN_UP, "AE")
+
+
+async def _retry(desk: Desk, row: store.OutboundRow) -> bool:
+    async with desk.service.transaction() as tx:
+        return await store.retry(tx.connection, desk.site, row.delivery_id, NOON)
+
+
+async def test_a_signed_report_reaches_its_destination(desk: Desk) -> None:
+    """From the signature to the acknowledgment, woken by the database, with every step said to the others."""
+    got: list[bytes] = []
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                frame = (await reader.readuntil(b"\x1c\r"))[1:-2]
+                got.append(frame)
+                control_id = frame.split(b"|")[9]
+                writer.write(mllp.encode(b"MSH|^~\\&|EMR||||20261122||ACK|A|P|2.5.1\rMSA|AA|" + control_id + b"\r"))
+        writer.close()
+
+    server = await asyncio.start_server(peer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    destinations = (a_destination(site_id=desk.site, url=f"mllp://127.0.0.1:{port}"),)
+    dispatch = asyncio.create_task(Dispatch(desk.service, desk.settings, destinations).run())
+    desk.handlers = Handlers(desk.settings, destinations)
+
+    await desk.hear_case(desk.case())
+    await desk.hear_draft()
+    await desk.hear_signed(desk.signed())
+    async with asyncio.timeout(10):
+        while [state for *_, state in await desk.sent()] != ["acknowledged", "acknowledged"]:  # noqa: ASYNC110 - the database says when
+            await asyncio.sleep(0.02)
+    dispatch.cancel()
+    await asyncio.gather(dispatch, return_exceptions=True)
+    server.close()
+
+    assert [read_back(frame).status.value for frame in got] == ["R", "F"]
+    said = await desk.published()
+    assert {type(body).__name__ for body in said} == {"GateDecided", "DeliveryDone"}
+    assert [body.status for body in said if isinstance(body, DeliveryDone)] == ["R", "F"]
+
+
+async def test_only_one_process_sends_at_a_time(desk: Desk) -> None:
+    """The lock goes with the connection: a second process waits, and takes over when the first has gone."""
+    entered: list[str] = []
+
+    async def dispatcher(name: str, leave: asyncio.Event) -> None:
+        async with store.sole_dispatcher(desk.service.pool, lambda: None):
+            entered.append(name)
+            await leave.wait()
+
+    leave_first, leave_second = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(dispatcher("first", leave_first))
+    await asyncio.sleep(0.1)
+    second = asyncio.create_task(dispatcher("second", leave_second))
+    await asyncio.sleep(0.1)
+    assert entered == ["first"]
+
+    leave_first.set()
+    leave_second.set()
+    await asyncio.gather(first, second)
+
+    assert entered == ["first", "second"]

@@ -1,0 +1,40 @@
+from overread.contracts.topics import SERVICES, TOPICS
+from overread.embedded.kafka_admin import OPS, rules
+
+
+def writers_of(topic: str) -> set[str]:
+    return {user for user, kind, name, _, operation in rules() if (kind, name, operation) == ("TOPIC", topic, "WRITE")}
+
+
+def test_each_topic_is_written_by_its_producers_and_ops_alone() -> None:
+    """The broker's rights are the map's; ops puts dead letters back."""
+    wanted = {topic.name: set(topic.producers) | {OPS} for topic in TOPICS if topic.name != "reports.signed"}
+
+    found = {name: writers_of(name) for name in wanted}
+
+    assert found == wanted
+
+
+def test_signed_reports_have_one_writer() -> None:
+    """Promise 3: only review may write reports.signed, and not even ops replays onto it."""
+    assert writers_of("reports.signed") == {"review"}
+
+
+def test_dead_letters_are_written_by_the_consumers() -> None:
+    """Who reads a topic sets aside what it can not use."""
+    for topic in TOPICS:
+        assert writers_of(topic.dead_name) == set(topic.consumers)
+
+
+def test_groups_begin_with_the_service_that_reads() -> None:
+    """A service joins groups under its own name only."""
+    groups = {
+        (user, name) for user, kind, name, pattern, operation in rules() if (kind, operation) == ("GROUP", "READ")
+    }
+
+    assert groups == {(user, user) for user in (*SERVICES, OPS)}
+
+
+def test_no_right_is_named_twice() -> None:
+    """The broker refuses a request with duplicates."""
+    assert len(rules()) == len(set(rules()))

@@ -1,0 +1,231 @@
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from overread.contracts.events.cases import Case
+from overread.contracts.events.inference import Decision, InferenceDone, InferencePlanned, Outcome, PlannedModel
+from overread.contracts.events.orders import OrderStatus
+from overread.contracts.report_life import ReportState
+from overread.review import findings
+from overread.review.findings import Draft, Facts, Hold, Withdraw
+from overread.review.revision import Revision, report_id_for
+from tests.builders.events import (
+    NOON,
+    SITE,
+    a_case,
+    a_finding,
+    a_model,
+    a_patient,
+    a_service_request,
+    a_study,
+    an_inference_done,
+    an_inference_planned,
+)
+
+
+def some_facts(
+    case: Case | None = None,
+    plan: InferencePlanned | None = None,
+    results: tuple[InferenceDone, ...] = (an_inference_done(),),
+    language: str = "vi",
+) -> Facts:
+    """Return a case with its plan and one answer."""
+    return Facts(
+        site_id=SITE, case=case or a_case(), plan=plan or an_inference_planned(), results=results, language=language
+    )
+
+
+def a_revision(state: ReportState, facts: Facts | None = None, **changed: Any) -> Revision:
+    """Return the revision that `facts` gave, in `state`."""
+    draft = findings.due_draft(facts or some_facts(), report_revision=1, now=NOON)
+    assert draft is not None
+    fields: dict[str, Any] = {
+        "site_id": SITE,
+        "report_id": draft.document.report_id,
+        "report_revision": 1,
+        "case_id": draft.document.case_id,
+        "study_revision": draft.document.study_revision,
+        "identity_version": draft.document.identity_version,
+        "state": state,
+        "reason": "",
+        "changed_by": "",
+        "claimed_by": "",
+        "claimed_at": None,
+        "document": b"",
+        "digest": "",
+        "basis": draft.basis,
+        "signed_digest": "",
+        "drafted_at": NOON,
+        "changed_at": NOON,
+    }
+    return Revision(**fields | changed)
+
+
+def decided(newest: Revision | None, facts: Facts, now: datetime = NOON) -> Draft | Withdraw | Hold | None:
+    """Return what `facts` ask for at noon."""
+    return findings.decide(newest, facts, now=now)
+
+
+def test_first_draft_states_the_models_findings() -> None:
+    """A draft's findings are the models' own, and so are its `ai_results`."""
+    decision = decided(None, some_facts())
+
+    assert isinstance(decision, Draft)
+    document = decision.document
+    assert document.findings == document.ai_results[0].findings == (a_finding(),)
+    assert (document.report_id, document.report_revision) == (report_id_for(SITE, document.case_id), 1)
+    assert (document.signed_by, document.signed_at, document.verdict) == (None, None, None)
+
+
+def test_no_draft_before_every_planned_job_ended() -> None:
+    """A missing answer is waited for until the deadline, and no longer."""
+    facts = some_facts(results=())
+
+    waiting, due = decided(None, facts), decided(None, facts, facts.plan.deadline if facts.plan else NOON)
+
+    assert waiting is None
+    assert isinstance(due, Draft)
+    assert due.document.ai_results[0].reasons == (findings.NO_ANSWER,)
+
+
+@pytest.mark.parametrize("study", [None, a_study(study_revision=2)])
+def test_no_draft_of_a_study_revision_without_its_plan(study: Any) -> None:
+    """An old plan says nothing of new images."""
+    assert decided(None, some_facts(a_case(study=study))) is None
+
+
+def test_same_facts_ask_for_nothing_again() -> None:
+    """A repeat has no second effect, at whatever time it comes."""
+    newest = a_revision(ReportState.DRAFTED)
+
+    assert decided(newest, some_facts(), NOON + timedelta(hours=1)) is None
+
+
+@pytest.mark.parametrize("state", [ReportState.DRAFTED, ReportState.IN_REVIEW, ReportState.REJECTED])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        some_facts(a_case(identity_version=2, patient=a_patient(given_name="NGUYỄN THỊ"))),
+        some_facts(results=(an_inference_done(outcome=Outcome.FAILED, findings=(), reasons=("timed out",)),)),
+    ],
+)
+def test_news_ask_for_a_new_draft_while_the_report_is_open(state: ReportState, facts: Facts) -> None:
+    """A later result, and another patient, make a new draft revision."""
+    decision = decided(a_revision(state), facts)
+
+    assert isinstance(decision, Draft)
+    assert decision.document.report_revision == 2
+
+
+@pytest.mark.parametrize("state", [ReportState.FINAL, ReportState.REPLACED, ReportState.HELD])
+def test_news_never_touch_a_report_that_left_or_waits_for_a_person(state: ReportState) -> None:
+    """A final is undone by nothing but a signature."""
+    facts = some_facts(a_case(identity_version=2, is_withdrawn=True))
+
+    assert decided(a_revision(state), facts) is None
+
+
+def test_signed_report_is_held_when_the_identity_moved() -> None:
+    """Order or patient changed after the signature: a person looks again."""
+    moved = some_facts(a_case(identity_version=2))
+
+    assert decided(a_revision(ReportState.SIGNED), some_facts()) is None
+    assert isinstance(decided(a_revision(ReportState.SIGNED), moved), Hold)
+
+
+def test_cancelled_order_withdraws_only_when_no_other_order_wants_the_report() -> None:
+    """A study read for two orders is still wanted by the other one."""
+    cancelled = a_service_request(status=OrderStatus.CANCELLED)
+    both = some_facts(a_case(orders=(cancelled, a_service_request()), identity_version=2))
+    none = some_facts(a_case(orders=(cancelled,), identity_version=2))
+
+    assert isinstance(decided(a_revision(ReportState.DRAFTED), both), Draft)
+    assert isinstance(decided(a_revision(ReportState.DRAFTED), none), Withdraw)
+
+
+def test_study_without_an_order_is_drafted() -> None:
+    """A study needs no order."""
+    assert isinstance(decided(None, some_facts(a_case(orders=()))), Draft)
+
+
+def test_report_that_a_person_withdrew_comes_back_only_with_new_images() -> None:
+    """An identity correction does not undo a person's decision."""
+    newest = a_revision(ReportState.WITHDRAWN, changed_by="dr.test")
+    corrected = some_facts(a_case(identity_version=2))
+    imaged = some_facts(
+        a_case(study=a_study(study_revision=2)),
+        an_inference_planned(study_revision=2),
+        (an_inference_done(study_revision=2),),
+    )
+
+    assert decided(newest, corrected) is None
+    assert isinstance(decided(newest, imaged), Draft)
+
+
+def test_report_withdrawn_with_its_order_comes_back_with_another_order() -> None:
+    """The machine's own withdrawal ends with its reason."""
+    newest = a_revision(ReportState.WITHDRAWN)
+
+    assert isinstance(decided(newest, some_facts(a_case(identity_version=3))), Draft)
+
+
+def test_result_of_a_model_that_was_not_planned_is_not_stated() -> None:
+    """The first plan of a revision wins."""
+    stray = an_inference_done(model=a_model(name="stray"), findings=(a_finding(code="STRAY"),))
+
+    decision = decided(None, some_facts(results=(an_inference_done(), stray)))
+
+    assert isinstance(decision, Draft)
+    assert [finding.code for finding in decision.document.findings] == ["OR-LUNG-VOLUME"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.CANCELLED])
+def test_job_that_did_not_complete_is_named_with_its_reason(outcome: Outcome) -> None:
+    """What could not be read is said, not left out."""
+    result = an_inference_done(outcome=outcome, findings=(), reasons=("sharp kernel",))
+
+    decision = decided(None, some_facts(results=(result,), language="en"))
+
+    assert isinstance(decision, Draft)
+    assert decision.document.ai_results[0].reasons == ("sharp kernel",)
+    assert decision.document.conclusion == "No result from: CT lung density 1.0.0."
+
+
+@pytest.mark.parametrize(
+    ("language", "conclusion"),
+    [
+        ("vi", "Kết quả tự động (CT lung density 1.0.0): Lung volume 5512.3 mL."),
+        ("en", "Automatic result (CT lung density 1.0.0): Lung volume 5512.3 mL."),
+        ("fr", "Résultat automatique (CT lung density 1.0.0) : Lung volume 5512.3 mL."),
+    ],
+)
+def test_conclusion_is_a_sentence_in_the_sites_language(language: str, conclusion: str) -> None:
+    """Pages and reports are in Vietnamese, English and French."""
+    decision = decided(None, some_facts(language=language))
+
+    assert isinstance(decision, Draft)
+    assert decision.document.conclusion == conclusion
+
+
+def test_plan_without_a_job_gives_a_draft_that_says_why() -> None:
+    """'No model applies' is an outcome too."""
+    plan = an_inference_planned(
+        planned=(PlannedModel(model=a_model(), decision=Decision.WITHHELD, reasons=("burnt-in text",)),)
+    )
+
+    decision = decided(None, some_facts(plan=plan, results=(), language="en"))
+
+    assert isinstance(decision, Draft)
+    assert decision.document.ai_results[0].reasons == ("burnt-in text",)
+    assert decision.document.conclusion == "No model read this study."
+
+
+def test_text_of_a_document_is_in_normal_form_c() -> None:
+    """One byte form inside: decomposed Vietnamese is composed before it is signed."""
+    decomposed = a_patient(family_name="NGUYE\u0302\u0303N")
+
+    decision = decided(None, some_facts(a_case(patient=decomposed)))
+
+    assert isinstance(decision, Draft)
+    assert decision.document.patient.family_name == "NGUYỄN"

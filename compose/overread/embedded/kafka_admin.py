@@ -27,7 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its types e
     UserScramCredentialUpsertion,
 )
 
-from overread.contracts.topics import SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
+from overread.contracts.topics import REPORTS_SIGNED, SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
 from overread.embedded.credentials import Credentials, write_private
 from overread.embedded.places import StackError
 
@@ -36,8 +36,10 @@ OPS = "ops"
 
 USERS: tuple[str, ...] = (*SERVICES, OPS)
 
-_SIGNED_BY_ONE = "reports.signed"
 _DEAD_PARTITIONS = 1
+_DEAD_RECORD_BYTES = 2 * 1024 * 1024
+"""The largest record with its reason in headers still fits."""
+
 _DEAD_RETENTION_MS = 90 * 24 * 3600 * 1000
 _SCRAM_ITERATIONS = 4096
 _REPLY_SECONDS = 30
@@ -83,7 +85,7 @@ def _rules_of_ops() -> Iterator[Rule]:
     for topic in TOPICS:
         yield from _grants(OPS, topic.dead_name, "READ", "DESCRIBE")
         yield from _grants(OPS, topic.name, "READ", "DESCRIBE")
-        if topic.name != _SIGNED_BY_ONE:
+        if topic is not REPORTS_SIGNED:
             yield from _grants(OPS, topic.name, "WRITE")
     yield (OPS, "GROUP", OPS, "PREFIXED", "READ")
     for service in SERVICES:
@@ -147,7 +149,14 @@ def _configs_of(topic: Topic) -> list[tuple[str, dict[str, str]]]:
     kept = int(topic.retention.total_seconds() * 1000)
     return [
         (topic.name, {"retention.ms": str(kept), "cleanup.policy": "delete"}),
-        (topic.dead_name, {"retention.ms": str(_DEAD_RETENTION_MS), "cleanup.policy": "delete"}),
+        (
+            topic.dead_name,
+            {
+                "retention.ms": str(_DEAD_RETENTION_MS),
+                "cleanup.policy": "delete",
+                "max.message.bytes": str(_DEAD_RECORD_BYTES),
+            },
+        ),
     ]
 
 

@@ -42,7 +42,7 @@ def _preload(modules: list[str]) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception:  # noqa: BLE001  # the service itself meets the same fault, in its own log
+        except (ImportError, SyntaxError):  # the service itself meets the same fault, in its own log
             traceback.print_exc()
     gc.freeze()
     threads = len(list(Path("/proc/self/task").iterdir()))

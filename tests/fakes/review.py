@@ -169,7 +169,7 @@ async def a_review_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIterato
         users_file=some_users(folder),
         **changed,
     )
-    service = app.build(settings, publisher=SilentPublisher(), clock=clock)
+    service = app.make_service(settings, publisher=SilentPublisher(), clock=clock)
     service._pool = await open_pool(dsn)
     await migrate(service.pool, service._migrations)
     desk = Desk(service, settings, KeyChain(settings.site_id, settings.review_key_password.get_secret_value().encode()))

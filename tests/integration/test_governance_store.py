@@ -26,7 +26,7 @@ pytestmark = pytest.mark.stack
 async def service(stack: Any) -> AsyncIterator[Service]:
     """Return governance, connected to its database only."""
     dsn = stack.endpoints.dsn("governance")
-    made = app.build(GovernanceSettings(database_dsn=SecretStr(dsn)), publisher=SilentPublisher())
+    made = app.make_service(GovernanceSettings(database_dsn=SecretStr(dsn)), publisher=SilentPublisher())
     made._pool = await open_pool(dsn)
     await migrate(made.pool, made._migrations)
     yield made

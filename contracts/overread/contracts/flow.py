@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from overread.contracts.envelope import Body
 from overread.contracts.topics import AUDIT_RECORDED, SERVICES, TOPICS, Topic, read_by, written_by
 
 _HEAD = """\
@@ -10,18 +11,30 @@ _HEAD = """\
 Generated from `contracts/overread/contracts/topics.py` by `python -m overread.contracts.publish`: change it there.
 
 To follow a message: find its topic below, then open the *writer's* and the *readers'* folder in `services/overread/`.
-A reader's `handlers.py` has one function per topic; its `app.py` shows how it is wired. Services meet only in these
-topics. Pixel data never goes through them: an event names the stored object.
+A reader's `handlers.py` has one function per topic; its `app.py` shows how it is wired; what leaves is found by
+`publish(`. Services meet only in these topics. Pixel data never goes through them: an event names the stored object.
+
+**An order** comes in over MLLP (`hl7_intake/listener.py`) as `HL7Received`; `assembly` folds it into `OrderChanged`,
+and where images of its study are there, tells `OrderLinked`. An order alone starts no model. Numbers that agree while
+the patient does not go to assembly's desk, without an event.
+
+**An image** comes in by C-STORE (`dicom_intake/storage_scp.py`) as `InstanceStored`. When the wait for more is over, a
+timer in `assembly/readiness.py` tells `StudyReady`, which alone starts models: `routing` plans, `inference_worker` asks
+Triton, `review` drafts (`ReportChanged`, drafted), a clinician signs (`ReportSigned`), and `delivery` sends ORU^R01 over
+MLLP (`delivery/hl7_sender.py`): unverified drafts and cancellations to destinations that take them, final results only
+through `delivery/gate.py`.
 """
 
 _TAIL = """\
 ## When a message can't be used
 
 A record that can never work (`Malformed`), or that made a handler fail five times (`Defect`), goes to its topic's
-dead-letter topic with its bytes unchanged; kind, reason, attempts and place are in the record's headers. An operator
+dead-letter topic with its bytes unchanged; `consumer` (the reader that set it aside; all readers share the topic), kind,
+reason, attempts and place are in the record's headers, and the metric `overread_dead_letters_total` rises. An operator
 lists and replays them with `./run overread dead list` and `./run overread dead replay`: the record comes back on the
-topic itself, for the one reader that had set it aside, with the same id and `replay_attempt` raised by one. While a
-dependency is away nothing is set aside: the reader waits.
+topic itself, for that one reader, with the same id and `replay_attempt` raised by one. Only `reports.signed` is never
+replayed, since only `review` may write it: the report is confirmed and signed anew. While a dependency is away nothing
+is set aside: the reader waits.
 """
 
 
@@ -42,16 +55,19 @@ def _key(topic: Topic) -> str:
 
 
 def _producers(topic: Topic) -> str:
-    return "every service" if topic.producers == SERVICES else _names(topic.producers)
+    return "any service, with the act" if topic.producers == SERVICES else _names(topic, topic.producers)
 
 
 def _readers(topic: Topic) -> str:
     tails = (f"`{reader}` (its tail, at start)" for reader in topic.tail_readers)
-    return ", ".join((_names(topic.consumers), *tails))
+    return ", ".join((_names(topic, topic.consumers), *tails))
 
 
-def _names(services: tuple[str, ...]) -> str:
-    return ", ".join(f"`{service}`" for service in services)
+def _names(topic: Topic, services: tuple[str, ...]) -> str:
+    """Name the services, those that are not built yet apart."""
+    built = [f"`{service}`" for service in services if service not in topic.not_yet]
+    planned = [service for service in services if service in topic.not_yet]
+    return ", ".join([*built, *([f"*not yet:* {', '.join(planned)}"] if planned else [])])
 
 
 def _diagram() -> Iterator[str]:
@@ -67,8 +83,8 @@ def _diagram() -> Iterator[str]:
 def _drawn(topic: Topic) -> Iterator[str]:
     node = topic.name.replace(".", "_")
     yield f'    {node}(["{topic.name}"])'
-    yield from (f"    {producer} --> {node}" for producer in topic.producers)
-    yield from (f"    {node} --> {consumer}" for consumer in topic.consumers)
+    yield from (f"    {producer} --> {node}" for producer in topic.producers if producer not in topic.not_yet)
+    yield from (f"    {node} --> {consumer}" for consumer in topic.consumers if consumer not in topic.not_yet)
 
 
 def _events() -> Iterator[str]:
@@ -77,15 +93,18 @@ def _events() -> Iterator[str]:
     for topic in TOPICS:
         yield f"**`{topic.name}`** ({topic.partitions} partitions, kept {topic.retention.days} days; dead letters: `{topic.dead_name}`)"
         yield ""
-        yield from (_event(body.event_type(), body.__doc__ or "") for body in topic.bodies)
+        yield from (_event(body) for body in topic.bodies)
         yield ""
 
 
-def _event(name: str, doc: str) -> str:
-    says = " ".join(doc.split("\n\n", maxsplit=1)[0].split())
+def _event(body: type[Body]) -> str:
+    """Name an event, its class and file, and what it says."""
+    name = body.event_type()
+    module = body.__module__.replace(".", "/")
+    says = " ".join((body.__doc__ or "").split("\n\n", maxsplit=1)[0].split())
     schema = f"[schema](../contracts/schemas/{name}.json)"
     example = f"[example](../contracts/examples/{name}.json)"
-    return f"- `{name}`: {says} {schema}, {example}"
+    return f"- `{name}` (`{body.__name__}` in `contracts/{module}.py`): {says} {schema}, {example}"
 
 
 def _services() -> Iterator[str]:

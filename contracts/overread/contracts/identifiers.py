@@ -1,9 +1,10 @@
 """Values that name things, and the deterministic IDs built from them. The only place that validates a UID."""
 
+import hashlib
 import re
 import unicodedata
 from typing import Annotated
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -12,6 +13,7 @@ from overread.contracts.errors import Malformed
 OVERREAD_NAMESPACE = UUID("7d6d0a54-6f3b-5c4e-9a8e-0b6f1f4c2a11")
 """Namespace of every UUIDv5 that Overread makes (RFC 9562, 5.5)."""
 
+_NAMESPACE_BYTES = OVERREAD_NAMESPACE.bytes
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -55,7 +57,9 @@ DecimalString = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$
 
 def deterministic_id(*parts: str) -> UUID:
     """Return the UUIDv5 of `parts`: the same parts give the same ID anywhere, at any time."""
-    return uuid5(OVERREAD_NAMESPACE, "\x1f".join(parts))
+    name = "\x1f".join(parts).encode()
+    digest = hashlib.sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)
 
 
 def case_id_for(site_id: str, study_instance_uid: str) -> UUID:

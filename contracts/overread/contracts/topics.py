@@ -33,6 +33,7 @@ class Topic:
     """One topic. `key` names the fields (of the envelope or the body) whose values, joined by '/', are the record key.
 
     `tail_readers` read back at their start what they wrote last; they consume nothing and have no group.
+    `not_yet` names the producers and consumers of the design that are not built: they have no rights until they are.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Topic:
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     tail_readers: tuple[str, ...] = ()
+    not_yet: tuple[str, ...] = ()
     partitions: int = 24
     retention: timedelta = DAYS_14
 
@@ -67,11 +69,12 @@ HL7_RECEIVED = Topic(
 
 DICOM_RECEIVED = Topic(
     name="dicom.received",
-    says="an instance is stored; an association closed with its list; an intake restarted",
+    says="an instance is stored; an association closed with its list; an intake restarted (study `-`)",
     bodies=(intake.InstanceStored, intake.StudyHint, intake.IntakeRestarted),
     key=("site_id", "study_instance_uid"),
     producers=("dicom_intake", "dicomweb", "edge", "archive"),
     consumers=("assembly", "archive"),
+    not_yet=("dicomweb", "edge"),
 )
 
 ORDERS_CHANGED = Topic(
@@ -81,6 +84,7 @@ ORDERS_CHANGED = Topic(
     key=("order_id",),
     producers=("assembly",),
     consumers=("archive", "governance"),
+    not_yet=("archive",),
 )
 
 CASES_CHANGED = Topic(
@@ -103,7 +107,7 @@ CASES_CHANGED = Topic(
 
 INFERENCE_PLANNED = Topic(
     name="inference.planned",
-    says="for a study revision, every model: a job, or why not",
+    says="for a study revision, every model: a job, or why it never starts (`planned[].reasons`)",
     bodies=(inference.InferencePlanned,),
     key=("case_id",),
     producers=("routing",),
@@ -121,7 +125,7 @@ INFERENCE_REQUESTED = Topic(
 
 INFERENCE_DONE = Topic(
     name="inference.done",
-    says="findings and provenance, or why not",
+    says="how a started job ended: findings, or why there are none (`outcome`, `reasons`)",
     bodies=(inference.InferenceDone,),
     key=("case_id",),
     producers=("inference_worker",),
@@ -139,7 +143,7 @@ REPORTS_CHANGED = Topic(
 
 REPORTS_SIGNED = Topic(
     name="reports.signed",
-    says="a clinician signed exactly these bytes",
+    says="a clinician signed exactly these bytes; also told as `ReportChanged`; delivery's gate follows",
     bodies=(reports.ReportSigned,),
     key=("case_id",),
     producers=("review",),
@@ -189,12 +193,12 @@ def topic_named(name: str) -> Topic:
 
 def written_by(service: str) -> Iterator[Topic]:
     """Yield the topics that `service` may write."""
-    return (topic for topic in TOPICS if service in topic.producers)
+    return (topic for topic in TOPICS if service in topic.producers and service not in topic.not_yet)
 
 
 def read_by(service: str) -> Iterator[Topic]:
     """Yield the topics that `service` may read."""
-    return (topic for topic in TOPICS if service in topic.consumers)
+    return (topic for topic in TOPICS if service in topic.consumers and service not in topic.not_yet)
 
 
 def tail_read_by(service: str) -> Iterator[Topic]:

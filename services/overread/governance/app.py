@@ -5,7 +5,9 @@ from overread.runtime.publisher import Publisher
 from overread.runtime.service import Service
 
 
-def build(settings: GovernanceSettings, *, publisher: Publisher | None = None, clock: Clock = utc_now) -> Service:
+def make_service(
+    settings: GovernanceSettings, *, publisher: Publisher | None = None, clock: Clock = utc_now
+) -> Service:
     """Return the service: it listens to everything and keeps the audit chain and pseudonymous facts."""
     service = Service("governance", settings, owns="overread.governance", publisher=publisher, clock=clock)
     handlers.register(service)
@@ -14,4 +16,4 @@ def build(settings: GovernanceSettings, *, publisher: Publisher | None = None, c
 
 def main() -> None:
     """Run the service with the settings of its environment."""
-    build(GovernanceSettings()).run()
+    make_service(GovernanceSettings()).run()

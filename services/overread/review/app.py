@@ -19,7 +19,7 @@ class SettingMissing(OverreadError):
     """A setting that this configuration needs is missing."""
 
 
-def build(settings: ReviewSettings, *, publisher: Publisher | None = None, clock: Clock = utc_now) -> Service:
+def make_service(settings: ReviewSettings, *, publisher: Publisher | None = None, clock: Clock = utc_now) -> Service:
     """Return the service: it follows cases and models, keeps reports, and serves page, API and sign-in."""
     service = Service("review", settings, owns="overread.review", publisher=publisher, clock=clock)
     service.migration(*report_life_migration())
@@ -69,7 +69,7 @@ def embedded_issuer(settings: ReviewSettings, clock: Clock) -> EmbeddedIssuer | 
 
 def main() -> None:
     """Run the service with the settings of its environment."""
-    build(ReviewSettings()).run()
+    make_service(ReviewSettings()).run()
 
 
 def _needed(path: Path | None, name: str) -> Path:

@@ -14,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 START, END = b"\x0b", b"\x1c\r"
-RETRY_SECONDS = 0.2
+RETRY_SECONDS, LOOK_SECONDS = 0.2, 0.2
 ANSWER_SECONDS = 15.0
 
 T = TypeVar("T")
@@ -241,5 +241,5 @@ def wait_until(look: Callable[[], T], what: str, seconds: float) -> T:
     while not (found := look()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come within {seconds:.0f} s")
-        time.sleep(0.1)
+        time.sleep(LOOK_SECONDS)
     return found

@@ -247,6 +247,7 @@ def _add_acquisition(dataset: Dataset) -> None:
     dataset.ConvolutionKernel = "STANDARD"
     dataset.KVP, dataset.GantryDetectorTilt = "120", "0"
     dataset.BurnedInAnnotation = "NO"
+    dataset.QualityControlImage = "YES"
     dataset.PositionReferenceIndicator = ""
 
 

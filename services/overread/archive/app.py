@@ -13,7 +13,7 @@ def make_service(settings: ArchiveSettings) -> Service:
     service = Service("archive", settings, owns="overread.archive")
     objects = LocalObjectStore(settings.objects_folder)
     service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
-    service.runs(Sweeper(service, objects).run)
+    service.runs(Sweeper(service, objects, fallback_charset=settings.dicom_fallback_charset).run)
     service.health.register("object store", objects.ping)
     return service
 

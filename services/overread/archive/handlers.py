@@ -10,9 +10,7 @@ from overread.runtime.inbox import Transaction
 
 async def dicom_received(batch: Sequence[Delivered], tx: Transaction) -> None:
     """Note each instance and each restart."""
+    await store.add_instances(tx, [d.event for d in batch if isinstance(d.event.data, InstanceStored)])
     for delivered in batch:
-        match delivered.event.data:
-            case InstanceStored():
-                await store.add_instance(tx, delivered.event)
-            case IntakeRestarted():
-                await store.add_sweep(tx, delivered.event)
+        if isinstance(delivered.event.data, IntakeRestarted):
+            await store.add_sweep(tx, delivered.event)

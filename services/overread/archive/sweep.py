@@ -4,9 +4,10 @@ The synced object is its own outbox. Event ids follow from the content, so telli
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -21,8 +22,9 @@ from overread.protocols.dicom.attributes import read_header
 from overread.protocols.dicom.part10 import split
 from overread.protocols.dicom.sop_classes import is_accompanying
 from overread.runtime.inbox import Transaction
-from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.object_store import LocalObjectStore, ObjectMissing
 from overread.runtime.publisher import Outgoing
+from overread.runtime.retry import or_defect
 from overread.runtime.service import Service
 from overread.runtime.telemetry import child_traceparent, log
 
@@ -30,11 +32,13 @@ POLL_SECONDS = 0.5
 MARGIN = timedelta(minutes=2)
 BATCH = 200
 
+_RECEIPT = re.compile(r"[0-9a-f]{64}")
+
 
 class Sweeper:
     """Looks through the objects once for each restart, when every event told so far has been read."""
 
-    def __init__(self, service: Service, objects: LocalObjectStore, fallback_charset: str = "ISO_IR 192") -> None:
+    def __init__(self, service: Service, objects: LocalObjectStore, *, fallback_charset: str) -> None:
         self._service = service
         self._objects = objects
         self._fallback_charset = fallback_charset
@@ -65,25 +69,40 @@ class Sweeper:
     async def _tell(self, sweep: store.Sweep) -> int:
         since = sweep.checkpoint - MARGIN if sweep.checkpoint else datetime.fromtimestamp(0, UTC)
         keys = self._objects.objects_stored_since(f"{sweep.site_id}/studies", since.timestamp())
-        instances = (key for key in keys if _is_instance(key))
+        async with self._service.transaction() as tx:
+            again = await store.keys_set_aside(tx, sweep.site_id)
+        instances = chain(again, (key for key in keys if _is_instance(key)))
         told = 0
         while batch := await asyncio.to_thread(_next, instances):
             async with self._service.transaction() as tx:
                 for key in await store.not_held(tx, sweep.site_id, batch):
-                    await self._tell_one(tx, sweep, key)
-                    told += 1
+                    told += await self._is_told(tx, sweep, key)
         return told
+
+    async def _is_told(self, tx: Transaction, sweep: store.Sweep, key: str) -> bool:
+        """Tell of one object; one that can't be read as an instance is set aside, loudly, and stops no other."""
+        reason = await self._why_not_told(tx, sweep, key)
+        if reason is None:
+            return True
+        await store.set_aside(tx, sweep.site_id, key, reason)
+        log.error("object_set_aside", object_digest=codec.sha256(key.encode()), reason=reason)
+        return False
+
+    async def _why_not_told(self, tx: Transaction, sweep: store.Sweep, key: str) -> str | None:
+        try:
+            defect = await or_defect(self._tell_one(tx, sweep, key), object_digest=codec.sha256(key.encode()))
+        except Malformed as fault:
+            return f"Malformed: {fault}"
+        except ObjectMissing:
+            return "the object is no longer there"
+        return f"Defect: {defect.name} in archive" if defect else None
 
     async def _tell_one(self, tx: Transaction, sweep: store.Sweep, key: str) -> None:
         content = await self._objects.get(key)
-        try:
-            stored = await asyncio.to_thread(self._event, sweep, key, content)
-        except Malformed as fault:
-            log.error("object_not_readable", object_digest=codec.sha256(key.encode()), reason=str(fault))
-            return
+        stored = await asyncio.to_thread(self._event, sweep, key, content)
         trace = child_traceparent(sweep.traceparent)
         event_id = instance_event_id(sweep.site_id, stored.sop_instance_uid, stored.digest)
-        tx.outgoing.append(_outgoing(tx, sweep, stored, trace, event_id))
+        instance = _outgoing(tx, sweep, stored, trace, event_id)
         hint = StudyHint(
             study_instance_uid=stored.study_instance_uid,
             kind=HintKind.ASSOCIATION_CLOSED,
@@ -92,7 +111,7 @@ class Sweeper:
             sop_instance_uids=(stored.sop_instance_uid,),
             is_orderly=False,
         )
-        tx.outgoing.append(_outgoing(tx, sweep, hint, trace, deterministic_id("swept", str(event_id))))
+        tx.outgoing += [instance, _outgoing(tx, sweep, hint, trace, deterministic_id("swept", str(event_id)))]
 
     def _event(self, sweep: store.Sweep, key: str, content: bytes) -> InstanceStored:
         file = split(content)
@@ -129,9 +148,9 @@ def _outgoing(tx: Transaction, sweep: store.Sweep, body: Body, trace: str, event
 
 
 def _is_instance(key: str) -> bool:
-    """Say whether the key is `{site}/studies/{study}/{sop}/{receipt}` of an instance, not of a manifest."""
+    """Say whether the key is `{site}/studies/{study}/{sop}/{receipt}` of an instance, not of a manifest or a stray."""
     parts = key.split("/")
-    return len(parts) == 5 and parts[3] != "manifests"
+    return len(parts) == 5 and parts[3] != "manifests" and bool(_RECEIPT.fullmatch(parts[4]))
 
 
 def _next(keys: Iterator[str]) -> list[str]:

@@ -43,14 +43,11 @@ def judge(arrivals: Arrivals, times: QuietTimes) -> Due:
     The end of every association that brought images shortens the wait; it never ends it at once, since some scanners
     open one association per series. An association still open holds the study up to the cap.
     """
-    cap = arrivals.first_unread_at + times.hold_cap
+    cap = Due(arrivals.first_unread_at + times.hold_cap, CompletenessBasis.HOLD_CAP)
     if arrivals.open_associations:
-        return _capped(arrivals.last_signal_at + times.hold_cap, cap, CompletenessBasis.QUIET)
+        return cap
     if arrivals.closed_associations:
-        due = arrivals.last_signal_at + times.after_association
-        return _capped(due, cap, CompletenessBasis.QUIET_AFTER_ASSOCIATION)
-    return _capped(arrivals.last_signal_at + times.quiet, cap, CompletenessBasis.QUIET)
-
-
-def _capped(due: datetime, cap: datetime, basis: CompletenessBasis) -> Due:
-    return Due(cap, CompletenessBasis.HOLD_CAP) if cap < due else Due(due, basis)
+        due = Due(arrivals.last_signal_at + times.after_association, CompletenessBasis.QUIET_AFTER_ASSOCIATION)
+    else:
+        due = Due(arrivals.last_signal_at + times.quiet, CompletenessBasis.QUIET)
+    return due if due.at <= cap.at else cap

@@ -1,7 +1,7 @@
 """Which orders belong to which studies. Pure: values in, decisions out.
 
-An order links itself only if accession number or StudyInstanceUID agrees *and* the patient does not conflict;
-the rest goes to the desk, where a person decides.
+An order links itself only if accession number or StudyInstanceUID agrees *and* the patient does not conflict, and stays
+linked only while that is so; the rest goes to the desk, where a person decides.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,9 @@ from uuid import UUID
 
 from overread.assembly import patients
 from overread.contracts.events.orders import OrderStatus, Patient, ServiceRequest
+
+MOVED_AWAY = "the order was linked, and its numbers no longer agree with the study"
+CANCELLED_BEFORE = "the order was cancelled before its images came"
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Link:
 
 @dataclass(frozen=True)
 class ToTheDesk:
-    """A person decides: the numbers agree, but something speaks against it."""
+    """A person decides: the numbers agree, or did, but something speaks against it."""
 
     order_id: UUID
     reason: str
@@ -30,6 +33,8 @@ class ToTheDesk:
 @dataclass(frozen=True)
 class NoMatch:
     """Nothing ties the order to the study."""
+
+    order_id: UUID
 
 
 Decision = Link | ToTheDesk | NoMatch
@@ -44,14 +49,14 @@ class ImagedStudy:
     patient: Patient
 
 
-def decide(order: ServiceRequest, ordered_patient: Patient, study: ImagedStudy) -> Decision:
-    """Say whether `order` links itself to `study`."""
+def decide(order: ServiceRequest, ordered_patient: Patient, study: ImagedStudy, *, is_linked: bool) -> Decision:
+    """Say whether `order` belongs to `study`. An order that is cancelled once it is linked stays linked."""
     if not _numbers_agree(order, study):
-        return NoMatch()
-    if order.status is OrderStatus.CANCELLED:
-        return ToTheDesk(order.order_id, "the order was cancelled before its images came")
+        return ToTheDesk(order.order_id, MOVED_AWAY) if is_linked else NoMatch(order.order_id)
     if reason := patients.conflict(ordered_patient, study.patient):
         return ToTheDesk(order.order_id, reason)
+    if order.status is OrderStatus.CANCELLED and not is_linked:
+        return ToTheDesk(order.order_id, CANCELLED_BEFORE)
     return Link(order.order_id)
 
 
@@ -61,7 +66,7 @@ def _numbers_agree(order: ServiceRequest, study: ImagedStudy) -> bool:
     return order.accession_number is not None and order.accession_number in study.accession_numbers
 
 
-def matching_keys(accession_numbers: Iterable[str], study_instance_uids: Iterable[str]) -> list[str]:
-    """Return what must be locked, in this order, so that an order and its images can't miss each other."""
+def matching_keys(accession_numbers: Iterable[str], study_instance_uids: Iterable[str]) -> set[str]:
+    """Return what must be locked so that an order and its images can't miss each other."""
     accessions = {f"accession {number}" for number in accession_numbers}
-    return sorted(accessions | {f"study {uid}" for uid in study_instance_uids})
+    return accessions | {f"study {uid}" for uid in study_instance_uids}

@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, tzinfo
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
 from typing import TypeVar
 from uuid import UUID
 
+from pydantic import ValidationError
+
+from overread.assembly import patients
+from overread.contracts.errors import Malformed
 from overread.contracts.events import orders as contract
 from overread.contracts.identifiers import deterministic_id
 from overread.protocols.hl7 import data_types
@@ -28,14 +32,34 @@ _STATUS_BY_ORC_5 = {
 }
 
 
+_IN_ONE_SECOND = {OrderControl.NEW: 0, OrderControl.CANCEL: 2, OrderControl.DISCONTINUE: 2}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredOrder:
-    """An order with its revision and the place of its last message in the sender's sequence."""
+    """An order as all messages about it, folded, say it; `revision` grows whenever that reads differently."""
 
     revision: int
-    sender_sequence: str
     order: contract.ServiceRequest
     patient: contract.Patient
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedOrder:
+    """An order that a message's number names; `suffix` tells it from others under the same number."""
+
+    order_id: UUID
+    suffix: str
+    accession_number: str | None
+    study_instance_uid: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addressed:
+    """An order that a message is about, and its suffix."""
+
+    order_id: UUID
+    suffix: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +71,18 @@ class OrderMessage:
 
     request: OrderRequest
     is_synthetic: bool
+    received_at: datetime
     suffix: str = ""
 
     @property
     def placer(self) -> str:
         """Return ORC-2 with its namespace, empty when the message has none."""
-        return _number(self.request.placer_order_number, self.suffix)
+        return _number(self.request.placer_order_number)
 
     @property
     def filler(self) -> str:
         """Return ORC-3 with its namespace, empty when the message has none."""
-        return _number(self.request.filler_order_number, self.suffix)
-
-    @property
-    def numbers(self) -> frozenset[str]:
-        """Return every number that names the order."""
-        return frozenset(number for number in (self.placer, self.filler) if number)
+        return _number(self.request.filler_order_number)
 
     @property
     def accession_numbers(self) -> frozenset[str]:
@@ -75,49 +95,75 @@ class OrderMessage:
         return frozenset({self.request.study_instance_uid} - {None})  # type: ignore[arg-type]  # None is taken out
 
     @property
-    def sender_sequence(self) -> str:
-        """Return the message's place among those about this order: ORC-9 or MSH-7 in UTC, then MSH-10."""
-        said = self.request.ordered_at or self.request.message_datetime
-        sent = self.request.message_datetime or said
-        moments = [moment.utc.isoformat() if moment else "" for moment in (sent, said)]
-        return f"{moments[0]} {moments[1]} {self.request.message_control_id}"
+    def place(self) -> tuple[datetime, datetime, int]:
+        """Return the message's place among those about its order: MSH-7, then ORC-9, each standing in for the other.
 
-    def new_order_id(self, site_id: str) -> UUID:
-        """Return the id of an order that this message is the first to name."""
-        return deterministic_id("order", site_id, self.placer or self.filler)
+        Within one second a new order comes before a change, and a change before a cancellation. A message without
+        any time counts from when it came.
+        """
+        said, sent = self.request.ordered_at, self.request.message_datetime
+        moments = [moment.utc for moment in (sent or said, said or sent) if moment] or [self.received_at] * 2
+        return moments[0], moments[1], _IN_ONE_SECOND.get(self.request.order_control, 1)
 
 
-def read(raw: bytes, fallback_charset: str, time_zone: tzinfo) -> list[OrderMessage]:
+def read(raw: bytes, fallback_charset: str, time_zone: tzinfo, *, received_at: datetime) -> list[OrderMessage]:
     """Return the orders of a message, or raise `Malformed` with the first field without which it is none."""
     message = tokenise(raw, fallback_charset or None)
     is_synthetic = message.header.processing_id in ("T", "D")
     requests = read_orders(message, time_zone=time_zone)
     return [
-        OrderMessage(request=request, is_synthetic=is_synthetic, suffix=suffix)
+        OrderMessage(request=request, is_synthetic=is_synthetic, received_at=received_at, suffix=suffix)
         for request, suffix in zip(requests, _suffixes(requests), strict=True)
     ]
 
 
-def fold(before: StoredOrder | None, message: OrderMessage, order_id: UUID) -> StoredOrder | None:
-    """Return the order after `message`, None when the message is older than what is known or changes nothing.
+def addressed(message: OrderMessage, known: Sequence[NamedOrder], site_id: str) -> tuple[Addressed, ...]:
+    """Return the orders that `message` is about, out of those that its numbers name (the placer's first).
 
-    Messages fold by the sender's sequence: an old new-order message never revives a cancelled order.
+    A message that names no study, as a plain cancellation, is about every order under its number.
     """
-    if before is not None and message.sender_sequence <= before.sender_sequence:
-        return None
-    order = _order(before.order if before else None, message, order_id)
-    patient = _patient(message.request.patient)
+    for order in known:
+        if order.suffix == message.suffix:
+            return (Addressed(order_id=order.order_id, suffix=order.suffix),)
+    for order in known:
+        if {order.accession_number, order.study_instance_uid} & (
+            message.accession_numbers | message.study_instance_uids
+        ):
+            return (Addressed(order_id=order.order_id, suffix=order.suffix),)
+    if known and not (message.accession_numbers or message.study_instance_uids):
+        return tuple(dict.fromkeys(Addressed(order_id=order.order_id, suffix=order.suffix) for order in known))
+    number = (message.placer or message.filler) + message.suffix
+    return (Addressed(order_id=deterministic_id("order", site_id, number), suffix=message.suffix),)
+
+
+def fold(messages: Sequence[OrderMessage], order_id: UUID, *, before: StoredOrder | None) -> StoredOrder:
+    """Return the order as `messages` (in order of arrival) say it together; `before` itself when they add nothing.
+
+    They fold by the sender's sequence, not by arrival: an old new-order message never revives a cancelled order, and
+    what it alone says is still known.
+    """
+    order, patient = None, contract.Patient(identifiers=())
+    for message in sorted(messages, key=lambda message: message.place):
+        order = _order(order, message, order_id)
+        patient = _patient(patient, message.request.patient)
+    if order is None:
+        raise ValueError("an order is folded out of at least one message")
     if before is not None and (before.order, before.patient) == (order, patient):
-        return replace(before, sender_sequence=message.sender_sequence)
-    return StoredOrder(
-        revision=before.revision + 1 if before else 1,
-        sender_sequence=message.sender_sequence,
-        order=order,
-        patient=patient,
-    )
+        return before
+    return StoredOrder(revision=before.revision + 1 if before else 1, order=order, patient=patient)
 
 
 def _order(known: contract.ServiceRequest | None, message: OrderMessage, order_id: UUID) -> contract.ServiceRequest:
+    try:
+        return _unchecked_order(known, message, order_id)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        raise Malformed(f"the order's {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+
+
+def _unchecked_order(
+    known: contract.ServiceRequest | None, message: OrderMessage, order_id: UUID
+) -> contract.ServiceRequest:
     request, cleared = message.request, message.request.cleared
     old = known or contract.ServiceRequest(order_id=order_id, status=contract.OrderStatus.ACTIVE)
     placer, filler = request.placer_order_number, request.filler_order_number
@@ -136,7 +182,7 @@ def _order(known: contract.ServiceRequest | None, message: OrderMessage, order_i
         service=_coded(service) if service else old.service,
         modality=request.modality or old.modality,
         priority=_said("priority", request.priority, old.priority, cleared) or "R",
-        ordering_provider=_provider(provider) if provider else old.ordering_provider,
+        ordering_provider=_said("ordering_provider", provider and _provider(provider), old.ordering_provider, cleared),
         visit_number=visit.visit_number.id_number if visit and visit.visit_number else old.visit_number,
         patient_class=(visit.patient_class if visit else None) or old.patient_class,
         patient_location="^".join(visit.assigned_patient_location) if visit else old.patient_location,
@@ -149,33 +195,47 @@ def _order(known: contract.ServiceRequest | None, message: OrderMessage, order_i
 
 
 def _status(before: contract.OrderStatus, request: OrderRequest) -> contract.OrderStatus:
+    """Return ORC-1's status, else ORC-5's; only a new order revives what was cancelled."""
     by_control = _STATUS.get(request.order_control)
-    if by_control is not None:
-        return by_control
+    if by_control is not None or before is contract.OrderStatus.CANCELLED:
+        return by_control or before
     return _STATUS_BY_ORC_5.get(request.order_status or "", before)
 
 
 def _said(name: str, said: T | None, before: T | None, cleared: frozenset[str]) -> T | None:
     """Return what the message says; nothing said keeps what was known, two double quotes delete it (2.7.1)."""
-    return None if name in cleared else said if said is not None else before
+    return said if said is not None else None if name in cleared else before
 
 
-def _patient(patient: data_types.Patient) -> contract.Patient:
-    name = patient.names[0] if patient.names else data_types.PersonName(family_name="")
+def _patient(known: contract.Patient, said: data_types.Patient) -> contract.Patient:
+    """Return the patient as the message names them; what it leaves out stays known if it is the same person's."""
+    name = said.names[0] if said.names else data_types.PersonName(family_name="")
     given = (name.given_name, name.second_and_further_given_names)
-    return contract.Patient(
+    patient = contract.Patient(
         identifiers=tuple(
             contract.PatientIdentifier(
                 id_number=identifier.id_number,
                 assigning_authority=identifier.assigning_authority,
                 identifier_type_code=identifier.identifier_type_code,
             )
-            for identifier in patient.identifiers
+            for identifier in said.identifiers
         ),
         family_name=name.family_name,
         given_name=" ".join(part for part in given if part),
-        birth_date=_full_date(patient.birth_date),
-        sex=patient.administrative_sex or "",
+        birth_date=_full_date(said.birth_date),
+        sex=said.administrative_sex or "",
+    )
+    return _filled_up(patient, known) if patients.share_an_identifier(patient, known) else patient
+
+
+def _filled_up(patient: contract.Patient, known: contract.Patient) -> contract.Patient:
+    is_named = bool(patient.family_name or patient.given_name)
+    return contract.Patient(
+        identifiers=patient.identifiers,
+        family_name=patient.family_name if is_named else known.family_name,
+        given_name=patient.given_name if is_named else known.given_name,
+        birth_date=patient.birth_date or known.birth_date,
+        sex=patient.sex or known.sex,
     )
 
 
@@ -193,15 +253,14 @@ def _provider(person: data_types.Practitioner) -> contract.CodedElement:
     )
 
 
-def _number(identifier: data_types.EntityIdentifier | None, suffix: str) -> str:
-    return f"{identifier.entity_identifier}^{identifier.namespace_id}{suffix}" if identifier else ""
+def _number(identifier: data_types.EntityIdentifier | None) -> str:
+    return f"{identifier.entity_identifier}^{identifier.namespace_id}" if identifier else ""
 
 
 def _suffixes(requests: Sequence[OrderRequest]) -> list[str]:
     shared = Counter(request.placer_order_number or request.filler_order_number for request in requests)
+    names = [request.accession_number or request.study_instance_uid for request in requests]
     return [
-        f"#{request.accession_number or request.study_instance_uid}"
-        if shared[request.placer_order_number or request.filler_order_number] > 1
-        else ""
-        for request in requests
+        f"#{name}" if name and shared[request.placer_order_number or request.filler_order_number] > 1 else ""
+        for request, name in zip(requests, names, strict=True)
     ]

@@ -1,8 +1,10 @@
 """Whether an order and a study can be of the same person. Pure; used for matching only, never to change a name."""
 
 import unicodedata
+from collections.abc import Iterator
+from itertools import product
 
-from overread.contracts.events.orders import Patient
+from overread.contracts.events.orders import Patient, PatientIdentifier
 
 
 def fold(name: str) -> str:
@@ -22,12 +24,9 @@ def conflict(ordered: Patient, imaged: Patient) -> str | None:
 
     Missing data is no conflict. The reason names the field, never the value.
     """
-    if _share_an_identifier(ordered, imaged):
-        return (
-            "name and birth date differ"
-            if _name_differs(ordered, imaged) and _born_otherwise(ordered, imaged)
-            else None
-        )
+    if share_an_identifier(ordered, imaged):
+        is_other = _name_differs(ordered, imaged) and _born_otherwise(ordered, imaged)
+        return "name and birth date differ" if is_other else None
     if _have_comparable_identifiers(ordered, imaged):
         return "patient identifiers differ"
     if _born_otherwise(ordered, imaged):
@@ -37,16 +36,20 @@ def conflict(ordered: Patient, imaged: Patient) -> str | None:
     return None
 
 
-def _share_an_identifier(one: Patient, other: Patient) -> bool:
-    return bool({i.id_number for i in one.identifiers} & {i.id_number for i in other.identifiers})
+def share_an_identifier(one: Patient, other: Patient) -> bool:
+    """Say whether both have the same number of the same authority, or of one that isn't named."""
+    return any(a.id_number == b.id_number for a, b in _comparable(one, other))
 
 
 def _have_comparable_identifiers(ordered: Patient, imaged: Patient) -> bool:
-    """Say whether both have identifiers and neither names another authority than all of the other's."""
-    if not ordered.identifiers or not imaged.identifiers:
-        return False
-    known = {i.assigning_authority for i in ordered.identifiers}
-    return any(not i.assigning_authority or i.assigning_authority in known for i in imaged.identifiers)
+    return any(True for _ in _comparable(ordered, imaged))
+
+
+def _comparable(one: Patient, other: Patient) -> Iterator[tuple[PatientIdentifier, PatientIdentifier]]:
+    """Yield the pairs that say something about each other: the same number of another authority says nothing."""
+    for a, b in product(one.identifiers, other.identifiers):
+        if a.assigning_authority == b.assigning_authority or not (a.assigning_authority and b.assigning_authority):
+            yield a, b
 
 
 def _born_otherwise(one: Patient, other: Patient) -> bool:

@@ -1,22 +1,25 @@
 """Timers: when a wait is over, the study gets its next revision, its manifest, and `StudyReady` leaves."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
-from overread.assembly import store
+from overread.assembly import image_store, store
 from overread.contracts import codec
-from overread.contracts.errors import Unavailable
+from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.events.cases import CompletenessBasis, Study, StudyReady
 from overread.contracts.events.intake import InstanceStored
 from overread.contracts.manifest import Manifest, ManifestInstance, ManifestSeries
 from overread.contracts.topics import CASES_CHANGED, DICOM_RECEIVED
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.retry import Defect, or_defect
 from overread.runtime.service import Service
 from overread.runtime.telemetry import log
 
 TICK_SECONDS = 0.1
 AWAY_SECONDS = 1.0
+DEFECT_WAIT = timedelta(seconds=30)
 
 
 class Timekeeper:
@@ -42,20 +45,35 @@ class Timekeeper:
 
     async def tick(self) -> None:
         """Complete every study whose wait is over."""
-        now = self._service.clock()
+        mine = self._service.consumptions[DICOM_RECEIVED.name].assigned_partitions()
         async with self._service.transaction() as tx:
-            due = await store.due_timers(tx, now)
-        mine = set(self._service.consumptions[DICOM_RECEIVED.name].assigned_partitions())
+            due = await image_store.due_timers(tx, tx.clock(), mine)
         for timer in due:
-            if timer.partition in mine and await self._service.has_read_to_the_end(DICOM_RECEIVED, [timer.partition]):
-                async with self._service.transaction() as tx:
-                    await self._complete(tx, timer)
+            if await self._service.has_read_to_the_end(DICOM_RECEIVED, [timer.partition]):
+                await self._fire(timer)
 
-    async def _complete(self, tx: Transaction, timer: store.Timer) -> None:
+    async def _fire(self, timer: image_store.Timer) -> None:
+        """Complete one study; one that can't be completed waits, and stops no other."""
+        try:
+            failed = await or_defect(self._complete(timer), case_id=str(timer.case_id))
+        except Unavailable:
+            raise
+        except OverreadError as fault:
+            log.error("study_not_ready", case_id=str(timer.case_id), reason=str(fault))
+            failed = Defect(type(fault).__name__)
+        if failed is not None:
+            async with self._service.transaction() as tx:
+                await image_store.postpone(tx, timer, tx.clock() + DEFECT_WAIT)
+
+    async def _complete(self, timer: image_store.Timer) -> None:
+        async with self._service.transaction() as tx:
+            await self._complete_in(tx, timer)
+
+    async def _complete_in(self, tx: Transaction, timer: image_store.Timer) -> None:
         case = await store.lock_case(tx, timer.site_id, timer.case_id)
-        if case is None or not await store.lock_timer(tx, timer):
+        if case is None or not await image_store.lock_timer(tx, timer):
             return
-        images = await store.images(tx, timer.site_id, timer.case_id)
+        images = await image_store.images(tx, timer.site_id, timer.case_id)
         manifest = make_manifest(case, images)
         content = manifest.to_bytes()
         digest = codec.sha256(content)
@@ -63,9 +81,9 @@ class Timekeeper:
         await self._objects.put(key, [content])
         study = _study(manifest, images, key, digest, CompletenessBasis(timer.basis))
         now = await store.change_case(tx, timer.site_id, case, identity_moved=False, study=study)
-        await store.end_wait(tx, timer.site_id, timer.case_id)
+        await image_store.end_wait(tx, timer.site_id, timer.case_id)
         ready = StudyReady(case_id=now.case_id, case=now)
-        last = await store.last_image_event(tx, timer.site_id, timer.case_id)
+        last = await image_store.last_image_event(tx, timer.site_id, timer.case_id)
         tx.publish(
             CASES_CHANGED,
             ready,

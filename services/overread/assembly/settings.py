@@ -1,5 +1,6 @@
 """What assembly may be told."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import Field
@@ -16,11 +17,14 @@ class AssemblySettings(ServiceSettings):
     quiet_after_association_seconds: float = Field(default=4.0, gt=0, description="After every association has ended.")
     hold_cap_seconds: float = Field(default=600.0, gt=0, description="Longest wait while an association stays open.")
 
-    def quiet_times(self, modality: str) -> QuietTimes:
-        """Return the waiting times for a study of `modality`."""
-        quiet = self.quiet_seconds_by_modality.get(modality, self.quiet_seconds)
+    def quiet_times(self, modalities: Sequence[str]) -> QuietTimes:
+        """Return the waiting times for a study of `modalities`: the longest that one of them needs."""
+        quiet = max((self._quiet_of(modality) for modality in modalities), default=self.quiet_seconds)
         return QuietTimes(
             quiet=timedelta(seconds=quiet),
             after_association=timedelta(seconds=min(quiet, self.quiet_after_association_seconds)),
             hold_cap=timedelta(seconds=self.hold_cap_seconds),
         )
+
+    def _quiet_of(self, modality: str) -> float:
+        return self.quiet_seconds_by_modality.get(modality, self.quiet_seconds)

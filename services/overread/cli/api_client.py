@@ -19,7 +19,7 @@ class ApiRefused(OverreadError):
 
 def base_url(port_offset: int | None = None) -> str:
     """Return the address of the API on this machine."""
-    return f"http://127.0.0.1:{HTTP_PORT + (options.port_offset() if port_offset is None else port_offset)}"
+    return f"http://127.0.0.1:{options.http_port() if port_offset is None else HTTP_PORT + port_offset}"
 
 
 def sign_in(username: str, *, url: str) -> str:
@@ -33,6 +33,8 @@ def sign_in(username: str, *, url: str) -> str:
         return request_token(url, username, _password(username))
     except httpx.HTTPError as error:
         raise ApiRefused(f"nothing answers at {url}: is the stack up? (./run up)") from error
+    except (ValueError, KeyError) as error:
+        raise ApiRefused(f"what answers at {url} is not Overread") from error
 
 
 def is_demo(url: str) -> bool:
@@ -73,7 +75,10 @@ class Api:
             answer = self._client.request(method, path, **content)
         except httpx.HTTPError as error:
             raise ApiRefused("the API does not answer: is the stack up? (./run up)") from error
+        try:
+            said = answer.json()
+        except ValueError as error:
+            raise ApiRefused(f"the API answered HTTP {answer.status_code} and nothing that can be read") from error
         if answer.is_error:
-            problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            raise ApiRefused(str(problem.get("detail") or problem.get("title") or f"HTTP {answer.status_code}"))
-        return answer.json()
+            raise ApiRefused(str(said.get("detail") or said.get("title") or f"HTTP {answer.status_code}"))
+        return said

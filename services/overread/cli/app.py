@@ -1,17 +1,18 @@
 """`overread`: the command line. Each command is a module with `add_to(subparsers)` and a function that runs it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from overread.cli import audit, bench, dead, demo, models, rules, status, token, up, worklist
+from overread.cli import audit, bench, dead, deliveries, demo, models, rules, status, token, up, worklist
 from overread.contracts.errors import OverreadError
 
 EPILOG = """\
 A first look:   ./run demo --keep        the whole way once; then the stack stays up
 To send yours:  ./run up --emr mllp://127.0.0.1:2580
                 dcmsend -aec OVERREAD 127.0.0.1 11112 --scan-directories DIR
-What is there:  ./run overread status · cases · reports · dead list
+What is there:  ./run overread status · cases · reports · dead list · deliveries list
 """
 
 
@@ -24,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = commands.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (up, demo, bench, status, worklist, token, dead, models, rules, audit):
+    for module in (up, demo, bench, status, worklist, token, dead, deliveries, models, rules, audit):
         module.add_to(subparsers)
     return commands
 
@@ -35,10 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(told.run(told) or 0)
     except OverreadError as error:
-        sys.stderr.write(f"overread: {error}\n")
-        return 1
+        return _explain(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _explain(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 130
+
+
+def _explain(sentence: str) -> int:
+    sys.stderr.write(f"overread: {sentence}\n")
+    return 1
 
 
 if __name__ == "__main__":

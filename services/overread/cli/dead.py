@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import sys
 
+import asyncpg
+
+from overread.archive import store as archive
 from overread.cli import options
-from overread.contracts.errors import OverreadError
+from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.topics import REPORTS_SIGNED, TOPICS, topic_named
 from overread.embedded.endpoints import Endpoints
 from overread.runtime.dead_letter import replay
-from overread.runtime.dead_letters import DeadLetter, read_all
+from overread.runtime.dead_letters import DeadLetter, letter_at, letters
 from overread.runtime.publisher import KafkaPublisher
 from overread.runtime.settings import ServiceSettings
 
@@ -20,10 +23,11 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "dead",
         help="list what was set aside, or replay it",
         description="Dead letters keep the source bytes unchanged. A replay keeps the event's id and goes only to the "
-        "service that set the record aside; what already had its effects is recognised and changes nothing.",
+        "service that set the record aside; what already had its effects is recognised and changes nothing. A stored "
+        "object that could not be told of is listed too; archive tries it again at each restart of an intake.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|replay")
-    listing = actions.add_parser("list", help="every dead letter: its place, whose it is, the reason")
+    listing = actions.add_parser("list", help="all that was set aside: its place, whose it is, the reason")
     replaying = actions.add_parser("replay", help="give dead letters back to their consumer")
     replaying.add_argument("place", nargs="+", help="as `dead list` shows it: TOPIC/PARTITION/OFFSET")
     for action, run in ((listing, run_list), (replaying, run_replay)):
@@ -32,12 +36,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run_list(told: argparse.Namespace) -> int:
-    """Print every dead letter, a line each."""
-    letters = asyncio.run(_letters(told))
-    for letter in letters:
-        sys.stdout.write(f"{letter.place}  {letter.kind}  {letter.consumer}  {letter.reason}\n")
-    if not letters:
-        sys.stderr.write("no dead letters\n")
+    """Print every dead letter, and every stored object that was set aside, a line each."""
+    if not asyncio.run(_list(told)):
+        sys.stderr.write("nothing is set aside\n")
     return 0
 
 
@@ -47,21 +48,48 @@ def run_replay(told: argparse.Namespace) -> int:
     return 0
 
 
-async def _letters(told: argparse.Namespace) -> list[DeadLetter]:
-    return await read_all(_settings(told), [topic.dead_name for topic in TOPICS])
+async def _list(told: argparse.Namespace) -> int:
+    shown = 0
+    async for letter in letters(_settings(told), [topic.dead_name for topic in TOPICS]):
+        sys.stdout.write(f"{letter.place}  {letter.kind}  {letter.consumer}  {letter.reason}\n")
+        shown += 1
+    for aside in await _objects_set_aside(Endpoints.of(told.data).dsn("archive")):
+        sys.stdout.write(f"object {aside.object_key}  archive  {aside.reason}\n")
+        shown += 1
+    return shown
+
+
+async def _objects_set_aside(dsn: str) -> list[archive.SetAside]:
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise Unavailable("the database does not answer: is the stack up?") from error
+    try:
+        return await archive.all_set_aside(connection)
+    finally:
+        await connection.close()
+
+
+async def _letter(settings: ServiceSettings, place: str) -> DeadLetter:
+    """Return the letter that `place` names, or say that there is none."""
+    topic, partition, offset = [*place.split("/"), "", ""][:3]
+    is_place = topic in {known.dead_name for known in TOPICS} and partition.isdecimal() and offset.isdecimal()
+    found = await letter_at(settings, topic, int(partition), int(offset)) if is_place else None
+    if found is None or found.place != place:
+        raise OverreadError(f"no dead letter at {place}: see `overread dead list`")
+    return found
 
 
 async def _replay(told: argparse.Namespace) -> None:
-    by_place = {letter.place: letter for letter in await _letters(told)}
-    if unknown := [place for place in told.place if place not in by_place]:
-        raise OverreadError(f"no dead letter at {', '.join(unknown)}: see `overread dead list`")
+    by_place = {place: await _letter(_settings(told), place) for place in told.place}
     if any(by_place[place].record.topic == REPORTS_SIGNED.dead_name for place in told.place):
-        raise OverreadError("only review may write reports.signed: confirm the report again and sign it anew")
+        raise OverreadError(
+            "only review may write reports.signed: have it send the report again, POST /api/v1/reports/REPORT_ID/resubmit"
+        )
     publisher = KafkaPublisher(_settings(told))
     await publisher.start()
     try:
-        for place in told.place:
-            letter = by_place[place]
+        for place, letter in by_place.items():
             source = topic_named(letter.record.topic.removesuffix(".dead"))
             await publisher.publish([replay(letter.record, consumer=letter.consumer, source_topic=source.name)])
             sys.stdout.write(f"{place}  given back to {letter.consumer}\n")

@@ -2,11 +2,14 @@
 
 import argparse
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from overread.cli import options
-from overread.embedded.profile import DICOM_PORT, HTTP_PORT, MLLP_PORT, Profile, first_passwords
+from overread.embedded.caller import CallerSettings
+from overread.embedded.profile import Profile, first_passwords
 from overread.embedded.supervisor import serve
 
 
@@ -17,7 +20,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="run servers and services until Ctrl-C; prints `ready` when all are healthy",
         description="Runs Kafka, PostgreSQL, Triton and all services on this machine, loopback only. Prints `ready` "
         "alone on a line of standard output once everything is healthy; progress goes to standard error. "
-        "Takes any MLLP sender and any calling AE; an unknown called AE is refused.",
+        "Takes any MLLP sender and any calling AE; an unknown called AE is refused. The services get your OVERREAD_* "
+        "settings; OVERREAD_SITE_ID names the site of a new data folder, for ever.",
     )
     options.add_data(parser)
     parser.add_argument(
@@ -30,9 +34,23 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def run(told: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
-    profile = Profile(data_dir=told.data, port_offset=options.port_offset(), emr=told.emr)
+    profile = profile_of(told, os.environ)
     asyncio.run(serve(profile.stack(), on_ready=lambda: announce(profile)))
     return 0
+
+
+def profile_of(told: argparse.Namespace, environment: Mapping[str, str]) -> Profile:
+    """Return the profile that options and environment ask for; what only the stack decides is said to be left out."""
+    caller = CallerSettings.of(environment)
+    for name in caller.left_out:
+        sys.stderr.write(f"{name} is left out: ./run up decides it itself\n")
+    return Profile(
+        data_dir=told.data,
+        port_offset=options.port_offset(),
+        emr=told.emr,
+        site_id=environment.get("OVERREAD_SITE_ID") or None,
+        settings=caller.passed_on,
+    )
 
 
 def announce(profile: Profile) -> None:
@@ -45,14 +63,20 @@ def announce(profile: Profile) -> None:
 
 def addresses(profile: Profile) -> list[str]:
     """Return the addresses of a stack, a line each."""
-    offset = profile.port_offset
-    unverified = f"results go to {profile.emr}, unverified ones too, as R" if profile.emr else "no destination is named"
     passwords = first_passwords(Path(profile.data_dir))
     return [
-        f"HL7 v2 MLLP   127.0.0.1:{MLLP_PORT + offset}",
-        f"DICOM         OVERREAD@127.0.0.1:{DICOM_PORT + offset}",
-        f"HTTP          http://127.0.0.1:{HTTP_PORT + offset}  (API /api/v1, description /api/v1/openapi.json)",
-        f"delivery      {unverified}",
+        f"HL7 v2 MLLP   127.0.0.1:{profile.port('MLLP')}",
+        f"DICOM         OVERREAD@127.0.0.1:{profile.port('DICOM')}",
+        f"HTTP          http://127.0.0.1:{profile.port('HTTP')}  (API /api/v1, description /api/v1/openapi.json)",
+        f"delivery      {_where_results_go(profile)}",
         f"sign-in       users and first passwords in {passwords}; ./run overread token --user radiologist",
         f"logs          {Path(profile.data_dir) / 'logs'}",
     ]
+
+
+def _where_results_go(profile: Profile) -> str:
+    if profile.emr:
+        return f"results go to {profile.emr}, unverified ones too, as R"
+    if profile.own_destinations:
+        return f"as {profile.own_destinations} says"
+    return "no destination is named"

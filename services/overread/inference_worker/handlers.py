@@ -30,7 +30,7 @@ class Handlers:
     async def cases_changed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Cancel what no longer needs an answer."""
         for delivered in batch:
-            revision, reason = _cancelled_by(delivered.event.data)
+            revision, reason = cancelled_by(delivered.event.data)
             if reason:
                 await self._cancel(tx, delivered.event, revision, reason)
 
@@ -40,7 +40,7 @@ class Handlers:
             tx.publish(INFERENCE_DONE, done, subject=str(done.case_id), own_key=str(done.job_id), caused_by=job)
 
 
-def _cancelled_by(body: CaseBody) -> tuple[int, str]:
+def cancelled_by(body: CaseBody) -> tuple[int, str]:
     """Return the newest study revision whose jobs the event makes pointless, and the reason; empty for none."""
     newest = body.case.study.study_revision if body.case.study else 0
     match body:

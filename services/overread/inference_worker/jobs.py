@@ -21,12 +21,17 @@ from overread.runtime.service import Service
 from overread.runtime.telemetry import BACKLOG_SECONDS, INFERENCE_SECONDS, JOBS_WAITING, log, parent_context, tracer
 
 ATTEMPTS = 3
+WORKER_LOST = "WorkerLost"
 IDLE_SECONDS = 0.5
 AWAY_SECONDS = 2.0
 
 
 class LeaseLost(OverreadError):
     """The job was cancelled, or another worker has it: what this one found does not count."""
+
+
+class NoAnswer(OverreadError):
+    """Triton serves the model, and the model did not answer in its time."""
 
 
 class JobRunner:
@@ -70,7 +75,7 @@ class JobRunner:
                 if job is None:
                     await self._wait_for_work()
                 else:
-                    await self._run_job(job)
+                    await self._take(job)
             except Unavailable as away:
                 log.warning("inference_waits", reason=str(away))
                 await asyncio.sleep(AWAY_SECONDS)
@@ -87,6 +92,12 @@ class JobRunner:
         except TimeoutError:
             return
 
+    async def _take(self, job: store.Job) -> None:
+        if job.attempts > ATTEMPTS:
+            await self._settle(job, Defect(WORKER_LOST))
+        else:
+            await self._run_job(job)
+
     async def _run_job(self, job: store.Job) -> None:
         started = monotonic()
         with tracer().start_as_current_span("inference", parent_context(job.traceparent)):
@@ -100,6 +111,10 @@ class JobRunner:
                 return
             except Malformed as refusal:
                 answer = self._without_findings(job, Outcome.REFUSED, str(refusal))
+            except NoAnswer as fault:
+                answer = Defect(type(fault).__name__)
+            except OverreadError as fault:
+                answer = self._without_findings(job, Outcome.FAILED, str(fault))
         INFERENCE_SECONDS.labels(job.requested.model.name).observe(monotonic() - started)
         await self._settle(job, answer)
 
@@ -108,7 +123,7 @@ class JobRunner:
             case Defect() if job.attempts < ATTEMPTS:
                 await self._retry(job)
             case Defect(name):
-                await self._tell(job, self._without_findings(job, Outcome.FAILED, f"{name} while reading the study"))
+                await self._tell(job, self._without_findings(job, Outcome.FAILED, _failed(name)))
             case done:
                 await self._tell(job, done)
 
@@ -143,10 +158,19 @@ class JobRunner:
         request = deidentify.build_request(
             model, volume, job_token=uuid4(), age_years=told.patient_age_years, sex=told.patient_sex
         )
+        answer = await self._infer(model, request)
+        return postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
+
+    async def _infer(self, model: Model, request: deidentify.ModelRequest) -> postprocessing.Answer:
+        """Return the model's answer. A server that is away costs no attempt; a model that it serves and that is silent does."""
         if self._triton is None:
             raise Unavailable("Triton is not connected yet")
-        answer = await self._triton.infer(model, request)
-        return postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
+        try:
+            return await self._triton.infer(model, request)
+        except Unavailable as away:
+            if await self._triton.ready(model):
+                raise NoAnswer(f"Triton serves {model.name}, but: {away}") from away
+            raise
 
     def _read_volume(self, series: ManifestSeries) -> preprocessing.Volume:
         return preprocessing.read_volume(self._objects.read(instance.object_key) for instance in series.instances)
@@ -185,3 +209,12 @@ class JobRunner:
     def _measure_model(model: Model, waiting: int) -> None:
         JOBS_WAITING.labels(model.name).set(waiting)
         BACKLOG_SECONDS.labels(model.name).set(waiting * model.service_seconds)
+
+
+def _failed(name: str) -> str:
+    """Say why a job ended after its last attempt."""
+    reasons = {
+        NoAnswer.__name__: "the model did not answer in its time",
+        WORKER_LOST: "the worker was lost each time while it read the study",
+    }
+    return f"{reasons.get(name, f'{name} while reading the study')}, {ATTEMPTS} attempts"

@@ -7,6 +7,7 @@ from uuid import UUID
 from overread.contracts.errors import Malformed
 from overread.contracts.events.cases import Case, Study
 from overread.contracts.events.inference import Decision, InferencePlanned, InferenceRequested, PlannedModel
+from overread.contracts.events.orders import OrderStatus
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.manifest import Manifest
 from overread.inference import applicability
@@ -15,6 +16,7 @@ from overread.inference.catalog import Catalog, Model
 from overread.routing.rules import Rules, lane_of
 
 NO_RULE = "no rule sends this study to the model"
+CANCELLED = "every order of the study was cancelled"
 
 
 def plan(
@@ -59,6 +61,8 @@ def _decide(
 ) -> PlannedModel:
     if rules.rule_for(model.name, case) is None:
         return PlannedModel(model=model.reference, decision=Decision.NOT_APPLICABLE, reasons=(NO_RULE,))
+    if case.orders and all(order.status is OrderStatus.CANCELLED for order in case.orders):
+        return PlannedModel(model=model.reference, decision=Decision.WITHHELD, reasons=(CANCELLED,))
     match applicability.judge_study(model, series, patient_age_years=age_years):
         case NotApplicable(reasons):
             return PlannedModel(model=model.reference, decision=Decision.NOT_APPLICABLE, reasons=reasons)
@@ -103,8 +107,10 @@ def _jobs(
 def _age_years(case: Case, study: Study) -> int | None:
     """Return the patient's age in whole years on the day of the study, None when either date is unknown."""
     born = case.patient.birth_date
-    digits = study.study_date_time[:10].replace("-", "")[:8]
-    if born is None or len(digits) != 8 or not digits.isdecimal():
+    try:
+        taken = date.fromisoformat(study.study_date_time[:10])
+    except ValueError:
         return None
-    taken = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    if born is None or taken < born:
+        return None
     return taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))

@@ -1,5 +1,6 @@
 """A site's rules: which models a study is offered to. Pure; read from a TOML file, validated whole."""
 
+import re
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -10,8 +11,11 @@ from overread.contracts import codec
 from overread.contracts.errors import OverreadError
 from overread.contracts.events.cases import Case
 from overread.contracts.events.inference import Lane
+from overread.contracts.events.orders import OrderStatus
 
 STAT_PRIORITIES = frozenset({"S", "A"})
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 class RulesUnreadable(OverreadError):
@@ -37,10 +41,10 @@ class Rule(BaseModel):
         study = case.study
         if study is None:
             return False
-        description = _fold(f"{study.study_description} {study.body_part_examined}")
+        description = _words(f"{study.study_description} {study.body_part_examined}")
         return (
             _any_of(self.modalities, set(study.modalities))
-            and (not self.description_words or any(_fold(word) in description for word in self.description_words))
+            and (not self.description_words or any(_words(word) in description for word in self.description_words))
             and _any_of(self.service_codes, {order.service.identifier for order in case.orders if order.service})
             and _any_of(self.patient_classes, {order.patient_class for order in case.orders})
             and self.with_order in (None, bool(case.orders))
@@ -76,13 +80,16 @@ def lane_of(rule: Rule, case: Case) -> Lane:
     """Return the rule's lane, else the orders': S (STAT) and A (ASAP) of table HL70485 overtake the rest."""
     if rule.lane is not None:
         return rule.lane
-    return Lane.STAT if any(order.priority in STAT_PRIORITIES for order in case.orders) else Lane.ROUTINE
+    wanted = [order for order in case.orders if order.status is not OrderStatus.CANCELLED]
+    return Lane.STAT if any(order.priority in STAT_PRIORITIES for order in wanted) else Lane.ROUTINE
 
 
 def _any_of(wanted: tuple[str, ...], present: set[str]) -> bool:
     return not wanted or bool(set(wanted) & present)
 
 
-def _fold(text: str) -> str:
+def _words(text: str) -> str:
+    """Return the words of `text`, folded for comparison, with a blank round each: only whole words are found."""
     plain = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "D"))
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
+    folded = "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
+    return f" {' '.join(_WORD.findall(folded))} "

@@ -2,7 +2,6 @@ CREATE TABLE orders (
     site_id text NOT NULL,
     order_id uuid NOT NULL,
     revision integer NOT NULL,
-    sender_sequence text NOT NULL,
     accession_number text,
     study_instance_uid text,
     service_request jsonb NOT NULL,
@@ -12,13 +11,25 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_accession ON orders (site_id, accession_number);
 CREATE INDEX orders_by_study ON orders (site_id, study_instance_uid);
 
+CREATE TABLE order_messages (
+    site_id text NOT NULL,
+    order_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    suffix text NOT NULL,
+    arrival bigint GENERATED ALWAYS AS IDENTITY,
+    message jsonb NOT NULL,
+    PRIMARY KEY (site_id, order_id, event_id, suffix)
+);
+
 CREATE TABLE order_numbers (
     site_id text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('placer', 'filler')),
     number text NOT NULL,
+    suffix text NOT NULL,
     order_id uuid NOT NULL,
-    PRIMARY KEY (site_id, kind, number)
+    PRIMARY KEY (site_id, kind, number, suffix)
 );
+CREATE INDEX order_numbers_by_number ON order_numbers (site_id, number);
 
 CREATE TABLE cases (
     site_id text NOT NULL,
@@ -28,7 +39,7 @@ CREATE TABLE cases (
     identity_version integer NOT NULL DEFAULT 0,
     imaged_patient jsonb NOT NULL,
     is_synthetic boolean NOT NULL DEFAULT false,
-    modality text NOT NULL DEFAULT '',
+    modalities text[] NOT NULL DEFAULT '{}',
     study jsonb,
     is_superseded boolean NOT NULL DEFAULT false,
     first_unread_at timestamptz,
@@ -70,8 +81,14 @@ CREATE TABLE associations (
     site_id text NOT NULL,
     case_id uuid NOT NULL,
     association_id uuid NOT NULL,
+    opened_at timestamptz NOT NULL,
     is_closed boolean NOT NULL,
     PRIMARY KEY (site_id, case_id, association_id)
+);
+
+CREATE TABLE restarts (
+    site_id text PRIMARY KEY,
+    restarted_at timestamptz NOT NULL
 );
 
 CREATE TABLE timers (
@@ -93,3 +110,4 @@ CREATE TABLE desk (
     raised_at timestamptz NOT NULL,
     PRIMARY KEY (site_id, case_id, kind, subject)
 );
+CREATE INDEX desk_by_subject ON desk (site_id, kind, subject);

@@ -1,0 +1,74 @@
+"""Brings one order and one case to what `matching` decides, and tells what changed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+from overread.assembly import matching, order_store, store
+from overread.assembly.orders import StoredOrder
+from overread.contracts.events import cases
+from overread.contracts.events.orders import OrderStatus
+from overread.contracts.topics import CASES_CHANGED
+from overread.runtime.inbox import Cause, Transaction
+
+
+async def order_changed(tx: Transaction, cause: Cause, stored: StoredOrder, case_id: UUID) -> None:
+    """Settle an order that reads differently with a case that it belongs to, or could."""
+    case = await store.lock_case(tx, cause.site_id, case_id)
+    if case is None:
+        return
+    study = await store.imaged_study(tx, cause.site_id, case)
+    is_linked = await store.is_linked(tx, cause.site_id, case_id, stored.order.order_id)
+    decision = matching.decide(stored.order, stored.patient, study, is_linked=is_linked)
+    if not is_linked:
+        await _settle(tx, cause, case, decision)
+        return
+    if not isinstance(decision, matching.Link):
+        await store.unlink(tx, cause.site_id, case_id, decision.order_id)
+        await _settle(tx, cause, case, decision)
+    is_cancelled = stored.order.status is OrderStatus.CANCELLED and isinstance(decision, matching.Link)
+    body = cases.OrderCancelled if is_cancelled else cases.OrderChangedOnCase
+    await tell(tx, cause, case, partial(body, order_id=stored.order.order_id), identity_moved=True)
+
+
+async def link_waiting_orders(tx: Transaction, cause: Cause, case: store.CaseRow) -> store.CaseRow:
+    """Settle the case, whose images show something new, with every order that waits for them."""
+    study = await store.imaged_study(tx, cause.site_id, case)
+    for waiting in await order_store.orders_for_study(tx, cause.site_id, study):
+        if not await store.is_linked(tx, cause.site_id, case.case_id, waiting.order.order_id):
+            decision = matching.decide(waiting.order, waiting.patient, study, is_linked=False)
+            case = await _settle(tx, cause, case, decision)
+    return case
+
+
+async def _settle(tx: Transaction, cause: Cause, case: store.CaseRow, decision: matching.Decision) -> store.CaseRow:
+    """Do what was decided about an order that is not linked; the desk holds only what is still open."""
+    place = (tx, cause.site_id, case.case_id)
+    match decision:
+        case matching.ToTheDesk(order_id, reason):
+            await store.to_the_desk(*place, "order", str(order_id), reason)
+            return case
+        case matching.NoMatch(order_id):
+            await store.off_the_desk(*place, "order", str(order_id))
+            return case
+        case matching.Link(order_id):
+            await store.off_the_desk(*place, "order", str(order_id))
+            await store.link(*place, order_id)
+            return await tell(tx, cause, case, partial(cases.OrderLinked, order_id=order_id), identity_moved=True)
+
+
+async def tell(
+    tx: Transaction,
+    cause: Cause,
+    case: store.CaseRow,
+    make: Callable[..., cases.CaseBody],
+    *,
+    identity_moved: bool,
+) -> store.CaseRow:
+    """Raise the case's revision, let the event that `make` makes of it leave, and return the row as it is now."""
+    now = await store.change_case(tx, cause.site_id, case, identity_moved=identity_moved)
+    body = make(case_id=now.case_id, case=now)
+    own_key = f"{now.case_id}/{now.revision}"
+    tx.publish(CASES_CHANGED, body, subject=str(now.case_id), own_key=own_key, caused_by=cause)
+    return replace(case, revision=now.revision, identity_version=now.identity_version)

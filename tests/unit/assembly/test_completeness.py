@@ -1,0 +1,55 @@
+from datetime import datetime, timedelta
+from typing import Any
+
+from overread.assembly.completeness import Arrivals, Due, QuietTimes, judge
+from overread.contracts.events.cases import CompletenessBasis
+from tests.builders.events import NOON
+
+TIMES = QuietTimes(quiet=timedelta(seconds=60), after_association=timedelta(seconds=4), hold_cap=timedelta(seconds=600))
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def some_arrivals(**changed: Any) -> Arrivals:
+    """Return images that came within ten seconds, without any association."""
+    known: dict[str, Any] = {"first_unread_at": NOON, "last_signal_at": at(10)}
+    return Arrivals(**{**known, "open_associations": 0, "closed_associations": 0, **changed})
+
+
+def test_without_a_signal_the_quiet_time_decides() -> None:
+    """A store without associations says nothing of its end."""
+    due = judge(some_arrivals(), TIMES)
+
+    assert due == Due(at(70), CompletenessBasis.QUIET)
+
+
+def test_end_of_every_association_shortens_the_wait_and_never_ends_it() -> None:
+    """Some scanners open one association per series."""
+    due = judge(some_arrivals(closed_associations=2), TIMES)
+
+    assert due == Due(at(14), CompletenessBasis.QUIET_AFTER_ASSOCIATION)
+
+
+def test_open_association_holds_the_study_up_to_the_cap() -> None:
+    """An instance still arriving holds it, and nothing holds it for ever."""
+    due = judge(some_arrivals(open_associations=1, closed_associations=3), TIMES)
+
+    assert due == Due(at(600), CompletenessBasis.HOLD_CAP)
+
+
+def test_cap_counts_from_the_first_unread_image() -> None:
+    """Images that never stop don't put the reading off."""
+    arrivals = some_arrivals(last_signal_at=at(599), closed_associations=1)
+
+    due = judge(arrivals, TIMES)
+
+    assert due == Due(at(600), CompletenessBasis.HOLD_CAP)
+
+
+def test_quiet_time_that_ends_with_the_cap_is_quiet() -> None:
+    """The cap speaks only when it decides."""
+    due = judge(some_arrivals(last_signal_at=at(540)), TIMES)
+
+    assert due == Due(at(600), CompletenessBasis.QUIET)

@@ -1,0 +1,22 @@
+from overread.contracts import codec
+from overread.contracts.envelope import MAX_EVENT_BYTES
+from overread.dicom_intake.storage_scp import INSTANCES_PER_HINT
+from tests.builders.events import a_study, a_study_hint, a_study_ready, an_event
+
+LONGEST_UID = "1." + "2" * 57
+
+
+def test_hint_of_as_many_of_the_longest_uids_as_it_may_name_is_an_event() -> None:
+    """Ten thousand instances are five hints: no event exceeds 256 KiB."""
+    uids = tuple(f"{LONGEST_UID}.{number:04d}" for number in range(INSTANCES_PER_HINT))
+    hint = a_study_hint().model_copy(update={"sop_instance_uids": uids})
+
+    assert {len(uid) for uid in uids} == {64}
+    assert len(codec.encode(an_event(hint))) < MAX_EVENT_BYTES
+
+
+def test_ready_event_does_not_grow_with_the_study() -> None:
+    """A study's manifest is a stored object; the event names it."""
+    small, large = (a_study_ready(study=a_study(instance_count=count)) for count in (1, 99_999))
+
+    assert len(codec.encode(an_event(large))) - len(codec.encode(an_event(small))) < 16

@@ -95,7 +95,7 @@ async def _take_into(
     await order_store.save_order(tx, site_id, after)
     _tell_order(tx, event, after)
     for case_id in await order_store.cases_for_order(tx, site_id, after.order):
-        await linking.order_changed(tx, event, after, case_id)
+        await linking.order_changed(tx, event, after, case_id, identity_moved=orders.moves_identity(before, after))
 
 
 def _tell_order(tx: Transaction, event: Event[HL7Received], stored: orders.StoredOrder) -> None:

@@ -13,7 +13,9 @@ from overread.contracts.topics import CASES_CHANGED
 from overread.runtime.inbox import Cause, Transaction
 
 
-async def order_changed(tx: Transaction, cause: Cause, stored: StoredOrder, case_id: UUID) -> None:
+async def order_changed(
+    tx: Transaction, cause: Cause, stored: StoredOrder, case_id: UUID, *, identity_moved: bool
+) -> None:
     """Settle an order that reads differently with a case that it belongs to, or could."""
     case = await store.lock_case(tx, cause.site_id, case_id)
     if case is None:
@@ -25,11 +27,12 @@ async def order_changed(tx: Transaction, cause: Cause, stored: StoredOrder, case
         await _settle(tx, cause, case, decision)
         return
     if not isinstance(decision, matching.Link):
+        identity_moved = True
         await store.unlink(tx, cause.site_id, case_id, decision.order_id)
         await _settle(tx, cause, case, decision)
     is_cancelled = stored.order.status is OrderStatus.CANCELLED and isinstance(decision, matching.Link)
     body = cases.OrderCancelled if is_cancelled else cases.OrderChangedOnCase
-    await tell(tx, cause, case, partial(body, order_id=stored.order.order_id), identity_moved=True)
+    await tell(tx, cause, case, partial(body, order_id=stored.order.order_id), identity_moved=identity_moved)
 
 
 async def link_waiting_orders(tx: Transaction, cause: Cause, case: store.CaseRow) -> store.CaseRow:

@@ -264,3 +264,17 @@ def _suffixes(requests: Sequence[OrderRequest]) -> list[str]:
         f"#{name}" if name and shared[request.placer_order_number or request.filler_order_number] > 1 else ""
         for request, name in zip(requests, names, strict=True)
     ]
+
+
+def moves_identity(before: StoredOrder | None, after: StoredOrder) -> bool:
+    """Say whether the order now means another person or another exam; progress alone (ORC-1 SC, ORC-5 CM) does not.
+
+    A report signed before is then held for a clinician to confirm again.
+    """
+    return before is None or _meaning(before) != _meaning(after)
+
+
+def _meaning(stored: StoredOrder) -> tuple[contract.ServiceRequest, contract.Patient]:
+    is_cancelled = stored.order.status is contract.OrderStatus.CANCELLED
+    status = contract.OrderStatus.CANCELLED if is_cancelled else contract.OrderStatus.ACTIVE
+    return stored.order.model_copy(update={"status": status}), stored.patient

@@ -1,5 +1,6 @@
 from datetime import date
 from itertools import permutations
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -236,3 +237,21 @@ def test_kept_message_reads_as_it_came() -> None:
 
     assert kept == message
     assert orders.fold([kept], ORDER_ID, before=None) == orders.fold([message], ORDER_ID, before=None)
+
+
+@pytest.mark.parametrize(
+    ("later", "moves"),
+    [
+        ({"control": "SC", "put": {"ORC-5": "CM"}}, False),
+        ({"control": "SC", "put": {"ORC-5": "CA"}}, True),
+        ({"control": "XO", "patient_id": "TEST-0002^^^HIS^PI"}, True),
+        ({"control": "XO", "accession": "TEST-ACC-2"}, True),
+    ],
+)
+def test_progress_alone_does_not_move_the_identity(later: dict[str, Any], moves: bool) -> None:
+    """A routine "exam done" after signing must not hold the report; another patient, number or a cancellation must."""
+    before = folded(an_order(0))
+
+    after = folded(an_order(0), an_order(1, **later))
+
+    assert orders.moves_identity(before, after) is moves

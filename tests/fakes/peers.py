@@ -4,7 +4,8 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self, TypeVar
@@ -16,6 +17,7 @@ from pynetdicom.association import Association
 START, END = b"\x0b", b"\x1c\r"
 RETRY_SECONDS, LOOK_SECONDS = 0.2, 0.2
 ANSWER_SECONDS = 15.0
+REACTOR_SECONDS = 0.05
 
 T = TypeVar("T")
 
@@ -212,7 +214,8 @@ def _store(port: int, datasets: Sequence[Dataset]) -> list[Dataset]:
     if not association.is_established:
         return list(datasets)
     _without_delay(association)
-    stored = _stored(association, datasets)
+    with _reactor_held(association):
+        stored = _stored(association, datasets)
     if association.is_established:
         association.release()
     return [dataset for number, dataset in enumerate(datasets) if number not in stored]
@@ -226,6 +229,23 @@ def _stored(association: Association, datasets: Iterable[Dataset]) -> set[int]:
         if association.send_c_store(dataset).get("Status") == 0:
             stored.add(number)
     return stored
+
+
+@contextmanager
+def _reactor_held(association: Association) -> Iterator[None]:
+    """Let only the sender take answers: pynetdicom's own thread may take a quick one off the queue and drop it.
+
+    In 3.0.4 it can pass its checkpoint just before `send_c_store` closes it; DCMTK's storescp loses answers likewise.
+    """
+    checkpoint = association._reactor_checkpoint  # there is no other way to hold it
+    checkpoint.clear()
+    time.sleep(REACTOR_SECONDS)
+    association._reactor_checkpoint = threading.Event()  # what the sender opens and closes meanwhile
+    try:
+        yield
+    finally:
+        association._reactor_checkpoint = checkpoint  # as it was
+        checkpoint.set()
 
 
 def _without_delay(association: Association) -> None:

@@ -9,11 +9,14 @@ from uuid import uuid4
 import pytest
 
 from overread.contracts import codec
+from overread.contracts.events.deliveries import GateVerdict
 from overread.contracts.topics import AUDIT_RECORDED, CASES_CHANGED, REPORTS_SIGNED
 from overread.runtime import signatures
 from tests.builders.events import (
     CASE_ID,
     STUDY,
+    a_case,
+    a_case_withdrawn,
     a_finding,
     a_gate_decided,
     a_study,
@@ -176,6 +179,7 @@ async def test_held_report_is_released_or_withdrawn_by_a_person(bench: ReviewBen
     """Order cancelled after signing and before release: a person decides."""
     await bench.sign()
     await bench.hears(CASES_CHANGED, an_order_cancelled())
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
     held = await bench.report()
     refused = await bench.ask("confirm-again")
 
@@ -183,6 +187,114 @@ async def test_held_report_is_released_or_withdrawn_by_a_person(bench: ReviewBen
 
     assert held["allowed_actions"] == ["confirm-again", "release-held", "withdraw"]
     assert (refused.status_code, withdrawn.json()["state"]) == (409, "withdrawn")
+
+
+@pytest.mark.parametrize(
+    ("act", "body"), [("confirm-again", None), ("release-held", {"reason": "x"}), ("withdraw", {"reason": "x"})]
+)
+async def test_held_report_is_not_decided_before_the_gate_answers(
+    bench: ReviewBench, act: str, body: dict[str, Any] | None
+) -> None:
+    """The gate may be letting it out at this moment: a withdrawn report would then be final at the EMR."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+
+    answer = await bench.ask(act, body)
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:overread:problem:gate-not-answered")
+    assert (await bench.report())["allowed_actions"] == ["resubmit"]
+
+
+async def test_gate_that_released_a_held_report_makes_it_final(bench: ReviewBench) -> None:
+    """It had let it out before it heard of the hold."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id))
+
+    assert (await bench.states(), (await bench.ask("withdraw", {"reason": "x"})).status_code) == (["final"], 409)
+
+
+async def test_person_lets_a_held_report_go_before_the_gate_not_past_it(bench: ReviewBench) -> None:
+    """Signed again, the same bytes with the clinician's name; held a second time it is held, and final by the gate."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+    held = a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD, reason="an order was cancelled")
+    await bench.hears_of_a_delivery(held)
+
+    first = await bench.ask("release-held", {"reason": "the ward wants it"})
+    await bench.hears(CASES_CHANGED, an_order_cancelled(revision=9))
+    between = await bench.states()
+    await bench.hears_of_a_delivery(held.model_copy(update={"submission": 2}))
+    again = await bench.states()
+    await bench.ask("release-held", {"reason": "the ward wants it"}, as_user=OTHER_READER)
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, submission=3))
+
+    signed = [event.data for event in await bench.published(REPORTS_SIGNED)]
+    assert (first.json()["state"], between, again, await bench.states()) == (
+        "signed",
+        ["signed"],
+        ["held"],
+        ["final"],
+    )
+    assert [(each.submission, each.released_by) for each in signed] == [(1, ""), (2, READER), (3, OTHER_READER)]
+    assert len({(each.document_base64, each.signature_base64, each.certificate_pem) for each in signed}) == 1
+
+
+async def test_withdrawn_case_holds_a_report_that_a_person_let_go(bench: ReviewBench) -> None:
+    """What the clinician knew of was a moved case, not one that is gone."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
+    await bench.ask("release-held", {"reason": "the ward wants it"})
+
+    await bench.hears(CASES_CHANGED, a_case_withdrawn(revision=9, case=a_case(revision=9, is_withdrawn=True)))
+
+    assert await bench.states() == ["held"]
+
+
+async def test_signed_report_is_sent_again_when_its_event_was_set_aside(bench: ReviewBench) -> None:
+    """The same bytes under an id of its own; the state, the signature and the document stay as they are."""
+    await bench.sign()
+    before = await bench.report()
+
+    answers = [await bench.ask("resubmit"), await bench.ask("resubmit", as_user=OPERATOR)]
+
+    events = await bench.published(REPORTS_SIGNED)
+    after = await bench.report()
+    assert [answer.json()["repeats"] for answer in answers] == [1, 2]
+    assert (len({event.id for event in events}), len({event.data.model_dump_json() for event in events})) == (3, 1)
+    assert {k: v for k, v in after.items() if k != "history"} == {k: v for k, v in before.items() if k != "history"}
+    assert [step["action"] for step in after["history"]][-2:] == ["resubmit", "resubmit"]
+
+
+async def test_operator_sends_a_report_again_without_seeing_it(bench: ReviewBench) -> None:
+    """Looking after the system is not reading reports."""
+    await bench.sign()
+
+    answer = await bench.ask("resubmit", as_user=OPERATOR)
+
+    assert set(answer.json()) == {"report_id", "report_revision", "state", "submission", "repeats"}
+
+
+async def test_held_report_whose_gate_never_heard_of_it_is_sent_again(bench: ReviewBench) -> None:
+    """Set aside on its way and held meanwhile: without this nobody could ever decide about it."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+
+    sent = await bench.ask("resubmit", as_user=OPERATOR)
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
+    refused = await bench.ask("resubmit")
+
+    assert (sent.json()["state"], refused.json()["type"]) == ("held", "urn:overread:problem:gate-answered")
+
+
+@pytest.mark.parametrize(("user", "status"), [(RESIDENT, 403), (READER, 409)])
+async def test_unsigned_report_is_sent_by_nobody(bench: ReviewBench, user: str, status: int) -> None:
+    """REQ-REV-01: there is nothing to send before the signature."""
+    answer = await bench.ask("resubmit", as_user=user)
+
+    assert (answer.status_code, await bench.published(REPORTS_SIGNED)) == (status, [])
 
 
 async def test_signed_report_is_not_withdrawn(bench: ReviewBench) -> None:

@@ -12,7 +12,7 @@ from overread.contracts.events.deliveries import GateVerdict
 from overread.contracts.events.inference import Decision, InferenceDone, PlannedModel
 from overread.contracts.report_life import ReportState, allowed_pairs
 from overread.contracts.topics import CASES_CHANGED, INFERENCE_DONE, INFERENCE_PLANNED, REPORTS_CHANGED, REPORTS_SIGNED
-from overread.review import timers
+from overread.review import store, timers, transitions
 from tests.builders.events import (
     NOON,
     a_case_withdrawn,
@@ -218,6 +218,31 @@ async def test_claim_that_nobody_ends_expires(bench: ReviewBench) -> None:
     bench.clock.pass_by(seconds=bench.settings.claim_seconds + 1)
 
     await timers.free_expired_claims(bench.service, bench.settings)
+
+    assert await bench.states() == ["drafted"]
+
+
+async def test_defect_at_one_row_leaves_the_timers_to_the_others(
+    bench: ReviewBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours that one case meets is logged; the next case's draft opens."""
+    await bench.hears_of_a_study(a_study_ready(), an_inference_planned())
+    bench.clock.pass_by(minutes=11)
+    due, unforeseen = store.due_plans, uuid4()
+    settle = transitions.settle
+
+    async def one_more(connection: Any, now: Any) -> list[tuple[str, Any]]:
+        return [(bench.site_id, unforeseen), *await due(connection, now)]
+
+    async def failing(tx: Any, head: Any, *rest: Any, **named: Any) -> None:
+        if head.case_id == unforeseen:
+            raise ValueError("nobody foresaw this")
+        await settle(tx, head, *rest, **named)
+
+    monkeypatch.setattr(store, "due_plans", one_more)
+    monkeypatch.setattr(timers, "settle", failing)
+
+    await timers.open_due_drafts(bench.service, bench.settings)
 
     assert await bench.states() == ["drafted"]
 

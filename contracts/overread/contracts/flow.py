@@ -33,8 +33,8 @@ dead-letter topic with its bytes unchanged; `consumer` (the reader that set it a
 reason, attempts and place are in the record's headers, and the metric `overread_dead_letters_total` rises. An operator
 lists and replays them with `./run overread dead list` and `./run overread dead replay`: the record comes back on the
 topic itself, for that one reader, with the same id and `replay_attempt` raised by one. Only `reports.signed` is never
-replayed, since only `review` may write it: the report is confirmed and signed anew. While a dependency is away nothing
-is set aside: the reader waits.
+replayed, since only `review` may write it: there, `POST /api/v1/reports/REPORT_ID/resubmit` sends the signed report once
+more as it is. While a dependency is away nothing is set aside: the reader waits.
 """
 
 

@@ -1,6 +1,7 @@
 """THE TABLE of a report's life: every state times every action. Code, database trigger and tests read it from here.
 
-A cell is the next state, `REFUSED` (the actor is told why) or `IGNORED` (recorded, nothing changes).
+A cell is the next state (the same one: allowed, recorded, and the state stays), `REFUSED` (the actor is told why) or
+`IGNORED` (recorded, nothing changes).
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ class ReportAction(StrEnum):
     CLAIM_EXPIRED = "claim_expired"
     REJECT = "reject"
     SIGN = "sign"
+    RESUBMIT = "resubmit"
     GATE_RELEASED = "gate_released"
     GATE_HELD = "gate_held"
     HOLD = "hold"
@@ -60,6 +62,7 @@ _CLOSED: Mapping[ReportAction, Cell] = {
     _A.CLAIM_EXPIRED: IGNORED,
     _A.REJECT: REFUSED,
     _A.SIGN: REFUSED,
+    _A.RESUBMIT: REFUSED,
     _A.GATE_RELEASED: IGNORED,
     _A.GATE_HELD: IGNORED,
     _A.HOLD: IGNORED,
@@ -79,6 +82,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.CLAIM_EXPIRED: IGNORED,
         _A.REJECT: REFUSED,
         _A.SIGN: REFUSED,
+        _A.RESUBMIT: REFUSED,
         _A.GATE_RELEASED: IGNORED,
         _A.GATE_HELD: IGNORED,
         _A.HOLD: IGNORED,
@@ -95,6 +99,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.CLAIM_EXPIRED: _S.DRAFTED,
         _A.REJECT: _S.REJECTED,
         _A.SIGN: _S.SIGNED,
+        _A.RESUBMIT: REFUSED,
         _A.GATE_RELEASED: IGNORED,
         _A.GATE_HELD: IGNORED,
         _A.HOLD: IGNORED,
@@ -111,6 +116,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.CLAIM_EXPIRED: IGNORED,
         _A.REJECT: REFUSED,
         _A.SIGN: REFUSED,
+        _A.RESUBMIT: REFUSED,
         _A.GATE_RELEASED: IGNORED,
         _A.GATE_HELD: IGNORED,
         _A.HOLD: IGNORED,
@@ -127,6 +133,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.CLAIM_EXPIRED: IGNORED,
         _A.REJECT: REFUSED,
         _A.SIGN: REFUSED,
+        _A.RESUBMIT: _S.SIGNED,
         _A.GATE_RELEASED: _S.FINAL,
         _A.GATE_HELD: _S.HELD,
         _A.HOLD: _S.HELD,
@@ -143,11 +150,12 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.CLAIM_EXPIRED: IGNORED,
         _A.REJECT: REFUSED,
         _A.SIGN: REFUSED,
+        _A.RESUBMIT: _S.HELD,
         _A.GATE_RELEASED: _S.FINAL,  # the gate had let it out before it heard of the hold
         _A.GATE_HELD: IGNORED,
         _A.HOLD: IGNORED,
         _A.CONFIRM_AGAIN: _S.IN_REVIEW,
-        _A.RELEASE_HELD: _S.FINAL,
+        _A.RELEASE_HELD: _S.SIGNED,  # the gate judges it anew: a person lets nothing out alone
         _A.SUPERSEDE: IGNORED,
         _A.WITHDRAW: _S.WITHDRAWN,
         _A.SIGN_WITHDRAWAL: REFUSED,
@@ -159,6 +167,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.CLAIM_EXPIRED: IGNORED,
         _A.REJECT: REFUSED,
         _A.SIGN: REFUSED,
+        _A.RESUBMIT: REFUSED,
         _A.GATE_RELEASED: IGNORED,
         _A.GATE_HELD: IGNORED,
         _A.HOLD: IGNORED,

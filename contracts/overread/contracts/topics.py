@@ -54,7 +54,11 @@ class Topic:
 
     def key_of(self, event: Event[Body]) -> bytes:
         """Return the record key of `event`: what shares a key keeps its order."""
-        return "/".join(str(getattr(event, field, None) or getattr(event.data, field)) for field in self.key).encode()
+        return "/".join([str(_value_of(event, field)) for field in self.key]).encode()
+
+
+def _value_of(event: Event[Body], field: str) -> object:
+    return getattr(event if field in Event.model_fields else event.data, field)
 
 
 HL7_RECEIVED = Topic(

@@ -17,6 +17,7 @@ from overread.delivery.handlers import occasion_of
 from overread.delivery.hl7_sender import Hl7Sender, Patience
 from overread.delivery.settings import DeliverySettings
 from overread.runtime.inbox import Transaction
+from overread.runtime.retry import Defect, or_any_defect
 from overread.runtime.service import Service
 from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_OPEN, GATE_DECISIONS, log
 
@@ -27,6 +28,9 @@ REQUESTS_AT_ONCE = 50
 IDLE_SECONDS = 1.0
 AWAY_SECONDS = 0.5
 WATCH_SECONDS = 2.0
+
+Verdict = gate.Released | gate.Held | gate.Wait | None
+"""What became of a request; None when it was decided meanwhile."""
 
 Judge = Callable[[gate.ReleaseRequest, gate.Circumstances], gate.Released | gate.Held | gate.Wait]
 
@@ -68,13 +72,30 @@ class GateKeeper:
         """Judge what waits, oldest first; say whether something still waits."""
         is_waiting = False
         for request, cause in await store.pending_requests(self._service.pool, REQUESTS_AT_ONCE):
-            has_read = await self._has_read_to_the_end(request)
-            root_pem = await asyncio.to_thread(_root, self._settings.site_ca_root)
-            async with self._service.transaction() as tx:
-                verdict = await self._verdict(tx, request, cause, has_read=has_read, root_pem=root_pem)
+            verdict = await or_any_defect(self._judge_one(request, cause), report_id=str(request.report_id))
+            if isinstance(verdict, Defect):
+                verdict = await self._hold_defective(request, cause, verdict)
             is_waiting |= isinstance(verdict, gate.Wait)
             self._note(verdict, request)
         return is_waiting
+
+    async def _judge_one(self, request: gate.ReleaseRequest, cause: store.StoredCause) -> Verdict:
+        has_read = await self._has_read_to_the_end(request)
+        root_pem = await asyncio.to_thread(_root, self._settings.site_ca_root)
+        async with self._service.transaction() as tx:
+            return await self._verdict(tx, request, cause, has_read=has_read, root_pem=root_pem)
+
+    async def _hold_defective(
+        self, request: gate.ReleaseRequest, cause: store.StoredCause, defect: Defect
+    ) -> gate.Held | None:
+        """Hold a report that the gate can't judge, so that a person hears of it and the next one gets its turn."""
+        held = gate.Held(f"the gate met a defect of its own ({defect.name})", is_defect=True)
+        async with self._service.transaction() as tx:
+            await store.lock_report(tx.connection, request.site_id, request.report_id)
+            if await store.lock_pending(tx.connection, cause) is None:
+                return None
+            await self._decide(tx, request, cause, GateVerdict.HELD, held.reason)
+        return held
 
     async def _has_read_to_the_end(self, request: gate.ReleaseRequest) -> bool:
         """Ask the broker for the end before the projection is read: what came before the question is then in it."""
@@ -94,7 +115,7 @@ class GateKeeper:
         *,
         has_read: bool,
         root_pem: str | None,
-    ) -> gate.Released | gate.Held | gate.Wait | None:
+    ) -> Verdict:
         await store.lock_report(tx.connection, request.site_id, request.report_id)
         locked = await store.lock_pending(tx.connection, cause)
         if locked is None:
@@ -135,11 +156,12 @@ class GateKeeper:
             verdict=verdict,
             reason=reason,
             decided_at=tx.clock(),
+            submission=request.submission,
         )
         own_key = f"{cause.id}/{verdict.value}"
         tx.publish(topics.DELIVERIES_DONE, decided, subject=str(request.report_id), own_key=own_key, caused_by=cause)
 
-    def _note(self, verdict: gate.Released | gate.Held | gate.Wait | None, request: gate.ReleaseRequest) -> None:
+    def _note(self, verdict: Verdict, request: gate.ReleaseRequest) -> None:
         report = {"report_id": str(request.report_id), "report_revision": request.report_revision}
         match verdict:
             case gate.Released(messages=messages):
@@ -176,17 +198,21 @@ class StoredOutbox:
         """Keep that it is about to leave."""
         await store.mark_sending(self._service.pool, row)
 
-    async def postpone(self, row: store.OutboundRow, delay: timedelta, reason: str) -> None:
-        """Keep that it was not answered and when it is due again."""
-        await store.postpone(self._service.pool, row, self._service.clock() + delay, reason)
+    async def postpone(self, row: store.OutboundRow, delay: timedelta, why: store.Why) -> None:
+        """Keep that it was not taken and when it is due again."""
+        await store.postpone(self._service.pool, row, self._service.clock() + delay, why)
 
-    async def end(self, row: store.OutboundRow, outcome: DeliveryOutcome, reason: str) -> None:
-        """Keep how it ended, and say so to the other services."""
+    async def is_overtaken(self, row: store.OutboundRow) -> bool:
+        """Say whether a later message of the same report waits behind it."""
+        return await store.is_overtaken(self._service.pool, row)
+
+    async def end(self, row: store.OutboundRow, outcome: DeliveryOutcome, why: store.Why) -> None:
+        """Keep how it ended, and say so to the other services, without the receiver's own words."""
         async with self._service.transaction() as tx:
-            attempts = await store.end(tx.connection, row, outcome, reason, tx.clock())
+            attempts = await store.end(tx.connection, row, outcome, why, tx.clock())
             if attempts is None:
                 return
-            done = _done(row, outcome, reason, attempts, tx)
+            done = _done(row, outcome, why.reason, attempts, tx)
             own_key = f"{row.delivery_id}/{attempts}"
             tx.publish(topics.DELIVERIES_DONE, done, subject=str(row.delivery_id), own_key=own_key, caused_by=row.cause)
         DELIVERIES_ENDED.labels(row.destination, outcome.value).inc()
@@ -226,6 +252,7 @@ class Dispatch:
             acknowledgment_seconds=settings.acknowledgment_seconds,
             first_retry_seconds=settings.first_retry_seconds,
             longest_retry_seconds=settings.longest_retry_seconds,
+            longest_refusal_seconds=settings.longest_refusal_seconds,
         )
         return Hl7Sender(destination, StoredOutbox(self._service, destination), patience, jitter=random.random)
 
@@ -259,7 +286,10 @@ async def _watch(connection: "Connection") -> None:
 
 
 def _root(path: Path | None) -> str | None:
-    """Return the site CA's root as it is on disk now; None while it is not there."""
-    if path is None or not path.exists():
+    """Return the site CA's root as it is on disk now; None while it is not there or can't be read."""
+    if path is None:
         return None
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -37,7 +37,8 @@ from overread.runtime import signatures
 class ReleaseRequest:
     """A signed document as it came: nothing of it is believed before it is checked.
 
-    `is_released_by_person`: a clinician has let it out, knowing that the case moved after the signature.
+    `released_by` is the clinician who let it go after a hold, knowing that the case moved after the signature.
+    `submission` tells one such word from the next.
     """
 
     site_id: str
@@ -49,7 +50,8 @@ class ReleaseRequest:
     signature: bytes
     certificate_pem: str
     signed_at: datetime
-    is_released_by_person: bool = False
+    released_by: str = ""
+    submission: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +104,12 @@ class Unfaithful(Refused):
 def check(request: ReleaseRequest, known: Circumstances) -> Released | Held | Wait:
     """Judge a signed report: released with its messages, held with the reason, or to be asked again."""
     if known.root_pem is None:
-        return Wait("the site CA's root is not there yet")
+        return Wait("the site CA's root is not there, or not readable")
     try:
         document = authentic(request, known.root_pem)
         if not known.has_read_to_the_end:
             return Wait("cases.changed is not read to its end yet")
-        if not request.is_released_by_person:
-            require_unmoved(document, known.case)
+        _require_same_case(request, document, known.case)
         _require_newer(request, known.released_revision)
         return Released(tuple(_messages(request, document, known)))
     except Unfaithful as defect:
@@ -147,10 +148,18 @@ def _require_same_report(request: ReleaseRequest, document: ReportDocument) -> N
         raise Refused("the document is of another report than the event says")
 
 
-def require_unmoved(document: ReportDocument, case: Case | None) -> None:
-    """Raise `Refused` when patient, order or images are no longer those of the document."""
+def _require_same_case(request: ReleaseRequest, document: ReportDocument, case: Case | None) -> None:
+    """Compare with the case as it is now; a clinician's word answers for what moved, never for a withdrawn case."""
     if case is None:
         raise Refused("the case is not known here")
+    if request.released_by and case.is_withdrawn:
+        raise Refused("the case was withdrawn")
+    if not request.released_by:
+        require_unmoved(document, case)
+
+
+def require_unmoved(document: ReportDocument, case: Case) -> None:
+    """Raise `Refused` when patient, order or images are no longer those of the document."""
     moved = next(_moved(document, case), None)
     if moved:
         raise Refused(f"{moved}: to be confirmed again")

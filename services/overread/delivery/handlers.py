@@ -17,6 +17,7 @@ from overread.delivery.settings import DeliverySettings
 from overread.protocols.hl7.oru_content import Party, ResultStatus
 from overread.runtime.consume import Delivered
 from overread.runtime.inbox import Transaction
+from overread.runtime.telemetry import log
 
 Earlier = Mapping[str, Sequence[Position]]
 
@@ -33,17 +34,17 @@ class Handlers:
         await store.keep_newest(tx.connection, batch)
 
     async def reports_signed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
-        """Put each signed document before the gate; nothing is judged here."""
+        """Put each signed document before the gate; nothing is judged here, and the same submission is one request."""
         for delivered in batch:
             signed = delivered.event.data
             document, signature = decoded(signed.document_base64), decoded(signed.signature_base64)
-            await store.ask_release(tx.connection, delivered.event, document, signature)
+            if not await store.ask_release(tx.connection, delivered.event, document, signature):
+                log.info("release_asked_before", report_id=str(signed.report_id), submission=signed.submission)
 
     async def reports_changed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Send a new draft as an unverified result where that is wanted, and take back what was withdrawn.
 
-        A report that is final while the gate holds it was let out by a clinician (report_life, RELEASE_HELD): the gate
-        judges it again, and asks for everything but that the case has not moved.
+        No state said here lets a signed report out: only `reports.signed` reaches the gate.
         """
         # One order for the locks of a batch, so that two batches never wait for each other.
         for delivered in sorted(batch, key=lambda d: str(d.event.data.report_id)):
@@ -52,8 +53,6 @@ class Handlers:
                     await self._send_unverified(delivered.event, tx)
                 case ReportState.WITHDRAWN:
                     await self._take_back(delivered.event, tx)
-                case ReportState.FINAL:
-                    await self._let_out(delivered.event, tx)
                 case _:
                     pass
 
@@ -77,11 +76,6 @@ class Handlers:
                 occasion = self._occasion(tx.clock(), event.data.reason)
                 messages = messages_for(sent, destination, ResultStatus.CANCELLED, occasion, report_revision=revision)
                 await store.enqueue(tx.connection, messages, _cause(event), tx.clock())
-
-    async def _let_out(self, event: Event[ReportChanged], tx: Transaction) -> None:
-        final = event.data
-        await store.lock_report(tx.connection, event.site_id, final.report_id)
-        await store.release_by_person(tx.connection, event.site_id, final.report_id, final.report_revision)
 
     async def _earlier(self, event: Event[ReportChanged], tx: Transaction) -> Earlier:
         await store.lock_report(tx.connection, event.site_id, event.data.report_id)

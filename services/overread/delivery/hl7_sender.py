@@ -1,10 +1,12 @@
 """Stored messages out to one MLLP receiver, one at a time: each resend is the same bytes (HL7 v2.5.1, 2.9.2 and 2.9.3).
 
-The receiver's word ends a message; a receiver that is away never does.
+The receiver's word ends a message only when it names a fault of its content; a receiver that is away, or that refuses
+without saying why, never does.
 """
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +16,25 @@ from typing import Protocol
 from overread.contracts.errors import Malformed, Unavailable
 from overread.contracts.events.deliveries import DeliveryOutcome
 from overread.delivery.destinations import Hl7Destination
-from overread.delivery.store import OutboundRow
+from overread.delivery.store import OutboundRow, Why
 from overread.protocols import mllp
 from overread.protocols.hl7.acknowledgement import Acknowledgment, parse_ack
-from overread.runtime.telemetry import DESTINATION_AWAY, log
+from overread.protocols.hl7.errors import MessageErrorCondition
+from overread.runtime.retry import Defect, or_any_defect
+from overread.runtime.telemetry import DELIVERIES_POSTPONED, DESTINATION_AWAY, log
 
 READ_BYTES = 64 * 1024
 LONGEST_ANSWER_BYTES = 256 * 1024
-LONGEST_REASON = 300
+LONGEST_RECEIVER_TEXT = 300
+
+_PASSING = (MessageErrorCondition.APPLICATION_RECORD_LOCKED, MessageErrorCondition.APPLICATION_INTERNAL_ERROR)
+CONTENT_ERRORS = frozenset(
+    {str(condition.value) for condition in MessageErrorCondition if condition not in _PASSING} | {"104", "105"}
+)
+"""Conditions of table HL70357 that the same bytes meet again; 104 and 105 came after v2.5.1. 206 and 207 pass."""
+
+_CONDITION = re.compile(r"[A-Za-z0-9._-]{1,20}")
+_LOCATION = re.compile(r"[A-Z][A-Z0-9]{2}(\^\d{0,4}){0,5}")
 
 
 class NoAnswer(Unavailable):
@@ -37,10 +50,13 @@ class Outbox(Protocol):
     async def mark_sending(self, row: OutboundRow) -> None:
         """Keep that it is about to leave."""
 
-    async def postpone(self, row: OutboundRow, delay: timedelta, reason: str) -> None:
-        """Keep that it was not answered and when it is due again."""
+    async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
+        """Keep that it was not taken and when it is due again."""
 
-    async def end(self, row: OutboundRow, outcome: DeliveryOutcome, reason: str) -> None:
+    async def is_overtaken(self, row: OutboundRow) -> bool:
+        """Say whether a later message of the same report waits behind it."""
+
+    async def end(self, row: OutboundRow, outcome: DeliveryOutcome, why: Why) -> None:
         """Keep how it ended, and say so to the other services."""
 
 
@@ -52,12 +68,20 @@ class Patience:
     acknowledgment_seconds: float
     first_retry_seconds: float
     longest_retry_seconds: float
+    longest_refusal_seconds: float
     idle_seconds: float = 0.5
 
     def delay(self, failures: int, jitter: float) -> float:
         """Return the pause after so many failures in a row; `jitter` in 0..1 spreads it over its upper half."""
-        doubled = self.first_retry_seconds * 2.0 ** min(max(failures - 1, 0), 30)
-        return float(min(doubled, self.longest_retry_seconds)) * (0.5 + 0.5 * jitter)
+        return self._doubled(failures, self.longest_retry_seconds) * (0.5 + 0.5 * jitter)
+
+    def delay_after_refusal(self, row: OutboundRow, jitter: float) -> float:
+        """Return the pause before a refused message is tried again; an unread result, that others wait for, soon."""
+        longest = self.longest_refusal_seconds if row.status.is_signed else self.longest_retry_seconds
+        return self._doubled(row.attempts + 1, longest) * (0.5 + 0.5 * jitter)
+
+    def _doubled(self, failures: int, longest: float) -> float:
+        return float(min(self.first_retry_seconds * 2.0 ** min(max(failures - 1, 0), 30), longest))
 
 
 class MllpClient:
@@ -160,13 +184,20 @@ class Hl7Sender:
                 if row is None:
                     await self._rest()
                 else:
-                    await self._send_or_wait(row)
+                    await self._send_or_put_off(row)
         finally:
             await self._client.close()
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), self._patience.idle_seconds)
+
+    async def _send_or_put_off(self, row: OutboundRow) -> None:
+        failed = await or_any_defect(self._send_or_wait(row), delivery_id=str(row.delivery_id))
+        if isinstance(failed, Defect):
+            await self._client.close()
+            delay = timedelta(seconds=self._patience.longest_retry_seconds)
+            await self._outbox.postpone(row, delay, Why(reason=f"a defect of our own ({failed.name})"))
 
     async def _send_or_wait(self, row: OutboundRow) -> None:
         try:
@@ -179,7 +210,7 @@ class Hl7Sender:
             answer = await self._client.exchange(row.message, row.message_control_id)
         except Unavailable as away:
             await self._client.close()
-            await self._outbox.postpone(row, self._delay(row.attempts + 1), str(away))
+            await self._outbox.postpone(row, self._delay(row.attempts + 1), Why(reason=str(away)))
             await self._back_off(away)
             return
         self._answered()
@@ -202,19 +233,43 @@ class Hl7Sender:
 
     async def _end(self, row: OutboundRow, answer: Acknowledgment) -> None:
         if answer.code.is_positive:
-            await self._outbox.end(row, DeliveryOutcome.ACKNOWLEDGED, "")
-        else:
-            log.error(
-                "message_refused", destination=row.destination, delivery_id=str(row.delivery_id), code=answer.code
-            )
+            await self._outbox.end(row, DeliveryOutcome.ACKNOWLEDGED, Why())
+        elif await self._is_hopeless(row, answer):
+            log.error("message_refused", **_said(row, answer))
             await self._outbox.end(row, DeliveryOutcome.GIVEN_UP, refusal(answer))
+        else:
+            await self._put_off(row, answer)
+
+    async def _is_hopeless(self, row: OutboundRow, answer: Acknowledgment) -> bool:
+        """Say whether the same bytes are refused again, or are an unread result that would hold back what follows."""
+        if answer.error_condition in CONTENT_ERRORS:
+            return True
+        return not row.status.is_signed and await self._outbox.is_overtaken(row)
+
+    async def _put_off(self, row: OutboundRow, answer: Acknowledgment) -> None:
+        seconds = self._patience.delay_after_refusal(row, self._jitter())
+        log.warning(
+            "message_refused_for_now", attempts=row.attempts + 1, seconds=round(seconds, 1), **_said(row, answer)
+        )
+        DELIVERIES_POSTPONED.labels(row.destination).inc()
+        await self._outbox.postpone(row, timedelta(seconds=seconds), refusal(answer))
 
 
-def refusal(answer: Acknowledgment) -> str:
-    """Return why the destination refused: MSA-1, the condition of ERR-3, and its own words, cut to a line."""
-    words = " ".join(answer.text.split())
-    parts = (answer.code.value, answer.error_condition, answer.error_location, words)
-    return " ".join(part for part in parts if part)[:LONGEST_REASON]
+def _said(row: OutboundRow, answer: Acknowledgment) -> dict[str, str]:
+    return {"destination": row.destination, "delivery_id": str(row.delivery_id), "refusal": refusal(answer).reason}
+
+
+def refusal(answer: Acknowledgment) -> Why:
+    """Return why the destination refused: MSA-1, condition and place of ERR; apart from them its own words, one line.
+
+    A condition or place that has not the form of one is the receiver's words too.
+    """
+    condition = answer.error_condition if _CONDITION.fullmatch(answer.error_condition) else ""
+    location = answer.error_location if _LOCATION.fullmatch(answer.error_location) else ""
+    strange = [text for text in (answer.error_condition, answer.error_location) if text not in (condition, location)]
+    words = " ".join(" ".join((*strange, answer.text)).split())
+    reason = " ".join(part for part in (answer.code.value, condition, location) if part)
+    return Why(reason=reason, receiver_text=words[:LONGEST_RECEIVER_TEXT])
 
 
 def _tls_context(destination: Hl7Destination) -> ssl.SSLContext:

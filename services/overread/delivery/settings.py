@@ -20,4 +20,7 @@ class DeliverySettings(ServiceSettings):
     acknowledgment_seconds: float = Field(default=30.0, gt=0, description="How long a destination may take to answer.")
     first_retry_seconds: float = Field(default=0.2, gt=0)
     longest_retry_seconds: float = Field(default=30.0, gt=0)
+    longest_refusal_seconds: float = Field(
+        default=600.0, gt=0, description="Between two tries of a signed result that was refused without saying why."
+    )
     gate_retry_seconds: float = Field(default=0.1, gt=0, description="While the gate waits to have read enough.")

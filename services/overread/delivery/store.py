@@ -55,6 +55,14 @@ class OutboundRow:
     cause: StoredCause
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a message was not taken: our words and the answer's codes; the receiver's own words stay in its row."""
+
+    reason: str = ""
+    receiver_text: str = ""
+
+
 async def keep_newest(connection: "Connection", batch: Sequence[Delivered]) -> None:
     """Keep the newest revision of each case, and the partition on which its events come."""
     await connection.executemany(
@@ -88,13 +96,13 @@ async def partition_of(pool: "Pool", site_id: str, case_id: UUID) -> int | None:
     return partition
 
 
-async def ask_release(connection: "Connection", event: Event[ReportSigned], document: bytes, signature: bytes) -> None:
-    """Put a signed document before the gate."""
+async def ask_release(connection: "Connection", event: Event[ReportSigned], document: bytes, signature: bytes) -> bool:
+    """Put a signed document before the gate; False when this submission is before it already, or was decided."""
     signed = event.data
-    await connection.execute(
+    asked = await connection.execute(
         "INSERT INTO release_requests (site_id, event_id, case_id, report_id, report_revision, traceparent, document,"
-        " digest, signature, certificate_pem, signed_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+        " digest, signature, certificate_pem, signed_at, released_by, submission)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
         event.site_id,
         event.id,
         signed.case_id,
@@ -106,7 +114,10 @@ async def ask_release(connection: "Connection", event: Event[ReportSigned], docu
         signature,
         signed.certificate_pem,
         signed.signed_at,
+        signed.released_by,
+        signed.submission,
     )
+    return asked == "INSERT 0 1"
 
 
 async def pending_requests(pool: "Pool", limit: int) -> list[tuple[ReleaseRequest, StoredCause]]:
@@ -124,24 +135,8 @@ def _origin(row: "Record") -> dict[str, Any]:
 
 def _request(row: "Record") -> ReleaseRequest:
     names = ("site_id", "case_id", "report_id", "report_revision", "document", "digest", "signature")
-    return ReleaseRequest(
-        **{name: row[name] for name in names},
-        certificate_pem=row["certificate_pem"],
-        signed_at=row["signed_at"],
-        is_released_by_person=row["is_released_by_person"],
-    )
-
-
-async def release_by_person(connection: "Connection", site_id: str, report_id: UUID, report_revision: int) -> None:
-    """Put a held revision before the gate once more, on a clinician's word; one that is out stays as it is."""
-    await connection.execute(
-        "UPDATE release_requests SET state = 'pending', is_released_by_person = true"
-        " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3"
-        " AND state <> 'released' AND NOT is_released_by_person",
-        site_id,
-        report_id,
-        report_revision,
-    )
+    more = ("certificate_pem", "signed_at", "released_by", "submission")
+    return ReleaseRequest(**{name: row[name] for name in (*names, *more)})
 
 
 async def lock_pending(connection: "Connection", cause: StoredCause) -> ReleaseRequest | None:
@@ -286,51 +281,49 @@ async def mark_sending(pool: "Pool", row: OutboundRow) -> None:
         )
 
 
-async def postpone(pool: "Pool", row: OutboundRow, until: datetime, reason: str) -> None:
-    """Keep that the message was not answered, and when it is due again; it is never given up for that."""
+async def postpone(pool: "Pool", row: OutboundRow, until: datetime, why: Why) -> None:
+    """Keep that the message was not taken, and when it is due again; it is never given up for that."""
     async with away_as_unavailable():
         await pool.execute(
-            "UPDATE outbound SET next_attempt_at = $3, reason = $4 WHERE site_id = $1 AND delivery_id = $2",
+            "UPDATE outbound SET next_attempt_at = $3, reason = $4, receiver_text = $5"
+            " WHERE site_id = $1 AND delivery_id = $2",
             row.site_id,
             row.delivery_id,
             until,
-            reason,
+            why.reason,
+            why.receiver_text,
         )
 
 
 async def end(
-    connection: "Connection", row: OutboundRow, outcome: DeliveryOutcome, reason: str, now: datetime
+    connection: "Connection", row: OutboundRow, outcome: DeliveryOutcome, why: Why, now: datetime
 ) -> int | None:
     """Keep how the message ended; return how often it was tried, None when it had ended before."""
     attempts: int | None = await connection.fetchval(
-        "UPDATE outbound SET state = $3, reason = $4, ended_at = $5"
+        "UPDATE outbound SET state = $3, reason = $4, receiver_text = $5, ended_at = $6"
         " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending') RETURNING attempts",
         row.site_id,
         row.delivery_id,
         outcome.value,
-        reason,
+        why.reason,
+        why.receiver_text,
         now,
     )
     return attempts
 
 
-async def retry(connection: "Connection", site_id: str, delivery_id: UUID, now: datetime) -> bool:
-    """Let a given-up message leave once more, the same bytes; False when it was not given up or a later one exists.
-
-    A later message of the same report at that destination stands for the newer state: the older must not follow it.
-    """
-    revived = await connection.fetchval(
-        "UPDATE outbound AS o SET state = 'waiting', next_attempt_at = $3, ended_at = NULL"
-        " WHERE site_id = $1 AND delivery_id = $2 AND state = 'given_up'"
-        " AND NOT EXISTS (SELECT FROM outbound AS l WHERE l.site_id = o.site_id AND l.destination = o.destination"
-        " AND l.report_id = o.report_id AND l.position > o.position"
-        " AND (l.report_revision, l.status) <> (o.report_revision, o.status)) RETURNING delivery_id",
-        site_id,
-        delivery_id,
-        now,
-    )
-    await connection.execute("SELECT pg_notify('work_' || current_schema(), 'outbound')")
-    return revived is not None
+async def is_overtaken(pool: "Pool", row: OutboundRow) -> bool:
+    """Say whether a later message of the same report waits behind this one."""
+    async with away_as_unavailable():
+        overtaken: bool = await pool.fetchval(
+            "SELECT EXISTS (SELECT FROM outbound AS l JOIN outbound AS o USING (site_id, destination, report_id)"
+            " WHERE o.site_id = $1 AND o.delivery_id = $2 AND l.position > o.position"
+            " AND (l.report_revision, l.status) <> (o.report_revision, o.status)"
+            " AND l.state IN ('waiting', 'sending'))",
+            row.site_id,
+            row.delivery_id,
+        )
+    return overtaken
 
 
 async def open_messages(pool: "Pool", site_id: str, destination: str) -> int:

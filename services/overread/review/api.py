@@ -17,7 +17,7 @@ from overread.review.problems import RESPONSES
 from overread.review.queries import Search
 from overread.review.refusals import NotSignedIn
 from overread.review.sign_off import SigningRequest
-from overread.review.views import CaseList, CaseView, ReportList, ReportView
+from overread.review.views import CaseList, CaseView, ReportList, ReportView, Resubmitted
 
 _bearer = HTTPBearer(auto_error=False, description="An access token of the site's OpenID Connect issuer.")
 
@@ -131,6 +131,12 @@ async def sign(desk: TheDesk, reader: Reader, report_id: UUID, body: SignBody) -
     return await desk.sign(reader, report_id, body.request())
 
 
+@router.post("/reports/{report_id}/resubmit")
+async def resubmit(desk: TheDesk, reader: Reader, report_id: UUID) -> Resubmitted:
+    """Send a signed report to the gate once more as it is, when its event was set aside; operators may, too."""
+    return await desk.resubmit(reader, report_id)
+
+
 @router.post("/reports/{report_id}/confirm-again")
 async def confirm_again(desk: TheDesk, reader: Reader, report_id: UUID) -> ReportView:
     """Take a held report back into review, as a new draft of what is known now."""
@@ -139,7 +145,7 @@ async def confirm_again(desk: TheDesk, reader: Reader, report_id: UUID) -> Repor
 
 @router.post("/reports/{report_id}/release-held")
 async def release_held(desk: TheDesk, reader: Reader, report_id: UUID, because: Because) -> ReportView:
-    """Let a held report go out as it was signed."""
+    """Put a held report before the gate once more as it was signed, although the case has moved since."""
     return await desk.release_held(reader, report_id, because.reason)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID
 
 from overread.contracts.errors import Malformed
@@ -11,7 +12,14 @@ from overread.contracts.report_life import ReportAction, ReportState, Transition
 from overread.review import audit, findings, queries, sign_off, store
 from overread.review.identity import Identity
 from overread.review.keys import KeyChain
-from overread.review.refusals import CaseMoved, ClaimedByAnother, NotEntitled, NotFound, ReviewRefused
+from overread.review.refusals import (
+    CaseMoved,
+    ClaimedByAnother,
+    GateSilent,
+    NotEntitled,
+    NotFound,
+    ReviewRefused,
+)
 from overread.review.revision import Head, Revision, report_id_for
 from overread.review.settings import ReviewSettings
 from overread.review.sign_off import Reading, SigningRequest
@@ -22,6 +30,7 @@ from overread.review.views import (
     CaseView,
     ReportList,
     ReportView,
+    Resubmitted,
     case_list,
     case_summary,
     report_list,
@@ -31,7 +40,9 @@ from overread.review.views import (
 from overread.runtime.inbox import Transaction
 from overread.runtime.service import Service
 
+V = TypeVar("V")
 Decide = Callable[[Transaction, Head, Revision], Awaitable[Revision]]
+Show = Callable[[Transaction, Identity, Revision], Awaitable[V]]
 
 
 class RejectReason(StrEnum):
@@ -137,11 +148,22 @@ class Desk:
 
         return await self._decide(reader, report_id, Deed.SIGN, decide)
 
+    async def resubmit(self, reader: Identity, report_id: UUID) -> Resubmitted:
+        """Send a signed report to the gate once more, when its event was set aside on the way; shows no document."""
+        if not (reader.may_sign or reader.operates):
+            raise NotEntitled("this needs the entitlement 'sign', or the role ops")
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            return await sign_off.resubmit(tx, head, newest, _act(ReportAction.RESUBMIT, reader, "sent again"))
+
+        return await self._decide_and_show(reader, report_id, Deed.RESUBMIT, decide, _resubmitted)
+
     async def confirm_again(self, reader: Identity, report_id: UUID) -> ReportView:
         """Take a held report back into review: a new draft of what is known now, claimed by the reader."""
         _must_sign(reader)
 
         async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            _gate_must_have_answered(newest)
             act = _act(ReportAction.CONFIRM_AGAIN, reader, "to be confirmed again")
             await apply(tx, head, newest, act)
             facts = await facts_of(tx, head, language=self.settings.language)
@@ -150,19 +172,33 @@ class Desk:
             if facts is None or draft is None:
                 raise CaseMoved("the models still read the newest images of this case")
             if reason := findings.why_not_reportable(facts.case):
-                raise CaseMoved(f"{reason}: withdraw the report, or release it as it was signed")
+                raise CaseMoved(
+                    f"{reason}: withdraw the report, or, unless the case itself is gone, release it as signed"
+                )
             drafted = await open_draft(tx, head, draft, head.cause)
             return await apply(tx, head, drafted, _act(ReportAction.CLAIM, reader, ""))
 
         return await self._decide(reader, report_id, Deed.CONFIRM_AGAIN, decide)
 
     async def release_held(self, reader: Identity, report_id: UUID, reason: str) -> ReportView:
-        """Let a held report go out as it was signed, on the reader's word."""
-        return await self._fresh(reader, report_id, Deed.RELEASE_HELD, ReportAction.RELEASE_HELD, reason)
+        """Put a held report before the gate as it was signed, on the reader's word."""
+        sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            _gate_must_have_answered(newest)
+            return await sign_off.release_held(tx, head, newest, _act(ReportAction.RELEASE_HELD, reader, reason))
+
+        return await self._decide(reader, report_id, Deed.RELEASE_HELD, decide)
 
     async def withdraw(self, reader: Identity, report_id: UUID, reason: str) -> ReportView:
         """Take back a report that has not left."""
-        return await self._fresh(reader, report_id, Deed.WITHDRAW, ReportAction.WITHDRAW, reason)
+        sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            _gate_must_have_answered(newest)
+            return await apply(tx, head, newest, _act(ReportAction.WITHDRAW, reader, reason))
+
+        return await self._decide(reader, report_id, Deed.WITHDRAW, decide)
 
     async def _claimants(
         self, reader: Identity, report_id: UUID, deed: Deed, action: ReportAction, reason: str
@@ -176,17 +212,10 @@ class Desk:
 
         return await self._decide(reader, report_id, deed, decide)
 
-    async def _fresh(
-        self, reader: Identity, report_id: UUID, deed: Deed, action: ReportAction, reason: str
-    ) -> ReportView:
-        sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
-
-        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
-            return await apply(tx, head, newest, _act(action, reader, reason))
-
-        return await self._decide(reader, report_id, deed, decide)
-
     async def _decide(self, reader: Identity, report_id: UUID, deed: Deed, decide: Decide) -> ReportView:
+        return await self._decide_and_show(reader, report_id, deed, decide, _view)
+
+    async def _decide_and_show(self, reader: Identity, report_id: UUID, deed: Deed, decide: Decide, show: Show[V]) -> V:
         """Lock the report, do it, record it, show it; a refusal is recorded too."""
         try:
             async with self.service.transaction() as tx:
@@ -196,7 +225,7 @@ class Desk:
                     raise NotFound
                 decided = await decide(tx, head, newest)
                 self._record(tx, reader, deed.value, decided, cause=head)
-                return await _view(tx, reader, decided)
+                return await show(tx, reader, decided)
         except (ReviewRefused, TransitionRefused, Malformed) as refused:
             await self._record_refusal(reader, deed, report_id, refused)
             raise
@@ -240,6 +269,15 @@ async def _view(tx: Transaction, reader: Identity, revision: Revision) -> Report
         deliveries=await queries.deliveries_of(tx.connection, revision.site_id, revision.report_id),
         history=await queries.history_of(tx.connection, revision.site_id, revision.report_id),
     )
+
+
+async def _resubmitted(_tx: Transaction, _reader: Identity, revision: Revision) -> Resubmitted:
+    return Resubmitted.model_validate(revision, from_attributes=True)
+
+
+def _gate_must_have_answered(newest: Revision) -> None:
+    if newest.state is ReportState.HELD and newest.awaits_gate:
+        raise GateSilent("the gate has not answered yet, try again in a moment")
 
 
 def _must_be_claimant(reader: Identity, newest: Revision) -> None:

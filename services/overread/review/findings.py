@@ -136,8 +136,10 @@ def is_due(plan: InferencePlanned, results: Sequence[InferenceDone], *, now: dat
 
 
 def basis_of(document: ReportDocument) -> str:
-    """Return the digest of what the draft says, whatever its number and time."""
-    return codec.sha256(codec.document_bytes(document.model_copy(update={"report_revision": 0, "drafted_at": _EPOCH})))
+    """Return the digest of what the draft says, whatever its number and time, and however far its orders got."""
+    orders = tuple(order.model_copy(update={"status": OrderStatus.ACTIVE}) for order in document.orders)
+    said = document.model_copy(update={"report_revision": 0, "drafted_at": _EPOCH, "orders": orders})
+    return codec.sha256(codec.document_bytes(said))
 
 
 def conclusion_of(ai_results: Sequence[ModelResult], language: str) -> str:
@@ -166,6 +168,8 @@ def in_nfc(document: ReportDocument) -> ReportDocument:
 
 
 def _hold(newest: Revision, case: Case, reason: str) -> Hold | None:
+    if newest.released_by and not case.is_withdrawn:
+        return None  # a clinician let it go, knowing that the case had moved
     if not reason and case.identity_version == newest.identity_version:
         return None
     return Hold(reason or "patient or order changed after the signature")

@@ -1,6 +1,7 @@
 """One handler a topic: keep what it says, then settle each case's report once."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from overread.contracts.events.deliveries import DeliveryDone, GateDecided, Gate
 from overread.contracts.report_life import ReportAction
 from overread.contracts.topics import CASES_CHANGED, DELIVERIES_DONE, INFERENCE_DONE, INFERENCE_PLANNED
 from overread.review import queries, store
-from overread.review.revision import Head
+from overread.review.revision import Head, Revision
 from overread.review.settings import ReviewSettings
 from overread.review.transitions import Act, apply, settle
 from overread.runtime.consume import Delivered, Handler
@@ -81,4 +82,13 @@ async def _gate_decided(tx: Transaction, head: Head, decided: GateDecided, cause
     action = ReportAction.GATE_RELEASED if released else ReportAction.GATE_HELD
     for revision in await queries.revisions_of(tx.connection, head.site_id, head.report_id):
         if revision.report_revision == decided.report_revision:
-            await apply(tx, head, revision, Act(action=action, reason=decided.reason, cause=cause))
+            await _take_answer(tx, head, revision, decided, Act(action=action, reason=decided.reason, cause=cause))
+
+
+async def _take_answer(tx: Transaction, head: Head, revision: Revision, decided: GateDecided, act: Act) -> None:
+    """Keep the gate's verdict on the submission that awaits it; what it says of another one only moves the state."""
+    is_awaited = revision.awaits_gate and decided.submission == revision.submission
+    answered = replace(revision, gate_verdict=decided.verdict.value) if is_awaited else revision
+    changed = await apply(tx, head, answered, act)
+    if is_awaited and changed is answered:
+        await store.save_state(tx.connection, answered)

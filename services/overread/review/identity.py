@@ -52,6 +52,11 @@ class Identity:
         """Say whether the user is entitled to sign reports."""
         return self.reads and ENTITLEMENT_SIGN in self.entitlements
 
+    @property
+    def operates(self) -> bool:
+        """Say whether the user looks after the system."""
+        return bool(self.roles & OPERATORS)
+
     def must_read(self) -> None:
         """Raise `NotEntitled` unless the user may see reports."""
         if not self.reads:
@@ -59,7 +64,7 @@ class Identity:
 
     def must_operate(self) -> None:
         """Raise `NotEntitled` unless the user looks after the system."""
-        if not self.roles & OPERATORS:
+        if not self.operates:
             raise NotEntitled(f"this needs one of the roles {', '.join(sorted(OPERATORS))}")
 
 

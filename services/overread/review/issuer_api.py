@@ -1,6 +1,7 @@
 """The embedded issuer's three routes."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse
@@ -32,6 +33,8 @@ async def token(
     password: Annotated[str, Form(max_length=256)] = "",
 ) -> JSONResponse:
     """Sign a user in (RFC 6749, 4.3.2 and 5)."""
+    if not _is_from_here(request):
+        return _error(403, "access_denied", "a page of another origin may not sign anybody in")
     if grant_type != "password" or not username:
         return _error(400, "unsupported_grant_type", "send grant_type=password, username and password as a form")
     try:
@@ -44,6 +47,14 @@ async def token(
         return _error(400, "invalid_grant", str(refused))
     await _record(request, username, audit.DONE, "demo, without a password" if granted.is_demo else "")
     return _answer(granted)
+
+
+def _is_from_here(request: Request) -> bool:
+    """Say whether no foreign page sent this: one could lock users out by wrong passwords (Fetch Metadata; RFC 6454, 7)."""
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def _answer(granted: Granted) -> JSONResponse:

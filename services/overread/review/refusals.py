@@ -80,6 +80,21 @@ class CaseMoved(ReviewRefused):
     next_step = "A new draft follows when the models have read the new images: open the report again then."
 
 
+class GateSilent(ReviewRefused):
+    """The gate has not answered yet for this report."""
+
+    kind = "gate-not-answered"
+    next_step = (
+        "Try again in a moment; when no answer comes, send the report again: POST /api/v1/reports/{id}/resubmit."
+    )
+
+
+class GateAnswered(ReviewRefused):
+    """The gate has answered for this report: there is nothing to send again."""
+
+    kind = "gate-answered"
+
+
 class VerdictIncomplete(ReviewRefused):
     """The verdict and the findings given do not fit together."""
 

@@ -42,7 +42,11 @@ class StoredCause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """One revision of a report with its draft document, whose bytes and digest never change."""
+    """One revision of a report with its draft document, whose bytes and digest never change.
+
+    `submission` counts how often the signed document was put before the gate, `repeats` how often the present one was
+    sent again; `released_by` is who let it go after a hold; `gate_verdict` is the answer to it, empty until it came.
+    """
 
     site_id: str
     report_id: UUID
@@ -61,6 +65,15 @@ class Revision:
     signed_digest: str
     drafted_at: datetime
     changed_at: datetime
+    submission: int = 1
+    repeats: int = 0
+    released_by: str = ""
+    gate_verdict: str = ""
+
+    @property
+    def awaits_gate(self) -> bool:
+        """Say whether the signed document is before the gate: until its answer nobody else decides."""
+        return self.state in {ReportState.SIGNED, ReportState.HELD} and not self.gate_verdict
 
     @property
     def shown_digest(self) -> str:

@@ -1,11 +1,11 @@
-"""The only place where a report becomes signed.
+"""The only place where a report becomes signed, and where a signed one is put before the gate.
 
 Checked here: entitlement, a fresh sign-in, the claim, the digest the clinician saw, and that the case is still the
 one the document is about. Document, signature, state and events are written in one transaction.
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from overread.contracts import codec
@@ -23,7 +23,9 @@ from overread.review.keys import KeyChain
 from overread.review.refusals import (
     CaseMoved,
     ClaimedByAnother,
+    GateAnswered,
     NotEntitled,
+    NotFound,
     SessionTooOld,
     StaleDigest,
     VerdictIncomplete,
@@ -32,6 +34,9 @@ from overread.review.revision import Head, Revision
 from overread.review.transitions import Act, apply
 from overread.runtime import signatures
 from overread.runtime.inbox import Transaction
+
+AWAITS_ANSWER = ""
+"""The gate's verdict on a submission that it has not answered yet."""
 
 
 class SigningRequest(Value):
@@ -120,6 +125,40 @@ async def sign_off(
     return signed
 
 
+async def release_held(tx: Transaction, head: Head, held: Revision, act: Act) -> Revision:
+    """Put a held report before the gate again, as it was signed, on the word of a clinician who knows why it was held.
+
+    The gate judges it anew, and then asks for everything but that the case has not moved.
+    """
+    released = replace(
+        held, submission=held.submission + 1, repeats=0, released_by=act.actor, gate_verdict=AWAITS_ANSWER
+    )
+    signed = await apply(tx, head, released, act)
+    await _publish_again(tx, head, signed)
+    return signed
+
+
+async def resubmit(tx: Transaction, head: Head, revision: Revision, act: Act) -> Revision:
+    """Send the present submission once more: stored bytes, signature and certificate, and nothing else changes.
+
+    For an event that was set aside on its way; a gate that had it all the same recognises it.
+    """
+    await apply(tx, head, revision, act)
+    if not revision.awaits_gate:
+        raise GateAnswered
+    again = replace(revision, repeats=revision.repeats + 1)
+    await store.save_state(tx.connection, again)
+    await _publish_again(tx, head, again)
+    return again
+
+
+async def _publish_again(tx: Transaction, head: Head, revision: Revision) -> None:
+    signature = await store.signature_of(tx.connection, revision)
+    if signature is None:
+        raise NotFound
+    _publish_signed(tx, head, revision, signature)
+
+
 def _publish_signed(tx: Transaction, head: Head, signed: Revision, signature: store.Signature) -> None:
     body = ReportSigned(
         case_id=head.case_id,
@@ -130,8 +169,10 @@ def _publish_signed(tx: Transaction, head: Head, signed: Revision, signature: st
         signature_base64=base64.b64encode(signature.signature).decode(),
         certificate_pem=signature.certificate_pem,
         signed_at=signature.signed_at,
+        released_by=signed.released_by,
+        submission=signed.submission,
     )
-    own_key = f"{head.report_id}/{signed.report_revision}"
+    own_key = f"{head.report_id}/{signed.report_revision}/{signed.submission}/{signed.repeats}"
     tx.publish(REPORTS_SIGNED, body, subject=str(head.report_id), own_key=own_key, caused_by=head.cause)
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "site_id, report_id, report_revision, case_id, study_revision, identity_version, state, reason, changed_by,"
-    " claimed_by, claimed_at, document, digest, basis, signed_digest, drafted_at, changed_at"
+    " claimed_by, claimed_at, document, digest, basis, signed_digest, drafted_at, changed_at, submission, repeats,"
+    " released_by, gate_verdict"
 )
 
 
@@ -224,10 +225,11 @@ async def insert_draft(connection: "Connection", draft: Revision) -> None:
 
 
 async def save_state(connection: "Connection", changed: Revision) -> None:
-    """Write what may change of a revision: its state, its claim, why, and the digest of what was signed."""
+    """Write what may change of a revision: state, claim, why, digest of what was signed, and its way to the gate."""
     await connection.execute(
         "UPDATE reports SET state = $4, reason = $5, changed_by = $6, claimed_by = $7, claimed_at = $8,"
-        " signed_digest = $9, changed_at = $10 WHERE site_id = $1 AND report_id = $2 AND report_revision = $3",
+        " signed_digest = $9, changed_at = $10, submission = $11, repeats = $12, released_by = $13, gate_verdict = $14"
+        " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3",
         changed.site_id,
         changed.report_id,
         changed.report_revision,
@@ -238,6 +240,10 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
         changed.claimed_at,
         changed.signed_digest,
         changed.changed_at,
+        changed.submission,
+        changed.repeats,
+        changed.released_by,
+        changed.gate_verdict,
     )
 
 

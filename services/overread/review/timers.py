@@ -1,4 +1,7 @@
-"""What time alone brings: a plan's deadline passes, a claim expires. Timers are rows; this only looks at them."""
+"""What time alone brings: a plan's deadline passes, a claim expires. Timers are rows; this only looks at them.
+
+A row that can't be handled is logged and looked at again; the others get their turn.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -9,6 +12,7 @@ from overread.contracts.report_life import ReportAction, ReportState
 from overread.review import store
 from overread.review.settings import ReviewSettings
 from overread.review.transitions import Act, apply, settle
+from overread.runtime.retry import or_any_defect
 from overread.runtime.service import Service
 from overread.runtime.telemetry import log
 
@@ -31,11 +35,7 @@ async def open_due_drafts(service: Service, settings: ReviewSettings) -> None:
     async with service.transaction() as tx:
         due = await store.due_plans(tx.connection, tx.clock())
     for site_id, case_id in due:
-        try:
-            await _open(service, site_id, case_id, settings.language)
-        except Malformed as fault:
-            log.error("draft_not_opened", case_id=str(case_id), reason=str(fault))
-            await _stop_waiting(service, site_id, case_id)
+        await or_any_defect(_open_or_stop(service, site_id, case_id, settings.language), case_id=str(case_id))
 
 
 async def free_expired_claims(service: Service, settings: ReviewSettings) -> None:
@@ -44,7 +44,15 @@ async def free_expired_claims(service: Service, settings: ReviewSettings) -> Non
     async with service.transaction() as tx:
         expired = await store.expired_claims(tx.connection, tx.clock() - limit)
     for site_id, report_id in expired:
-        await _free(service, site_id, report_id, limit)
+        await or_any_defect(_free(service, site_id, report_id, limit), report_id=str(report_id))
+
+
+async def _open_or_stop(service: Service, site_id: str, case_id: UUID, language: str) -> None:
+    try:
+        await _open(service, site_id, case_id, language)
+    except Malformed as fault:
+        log.error("draft_not_opened", case_id=str(case_id), reason=str(fault))
+        await _stop_waiting(service, site_id, case_id)
 
 
 async def _open(service: Service, site_id: str, case_id: UUID, language: str) -> None:

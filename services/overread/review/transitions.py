@@ -30,14 +30,15 @@ class Act:
 
 
 async def apply(tx: Transaction, head: Head, revision: Revision, act: Act, *, signed_digest: str = "") -> Revision:
-    """Do what the table says, or raise `TransitionRefused`; an ignored action is recorded and changes nothing.
+    """Do what the table says, or raise `TransitionRefused`.
 
+    An action that is ignored, or that leaves the state as it is, is recorded and changes nothing.
     The caller holds the lock on `head`.
     """
     now = tx.clock()
     following = next_state(revision.state, act.action)
     await store.add_step(tx.connection, revision, _step(revision.state, following, act, now))
-    if following is None:
+    if following is None or following is revision.state:
         return revision
     is_claimed = following is ReportState.IN_REVIEW
     changed = replace(

@@ -27,6 +27,7 @@ class Act(StrEnum):
     RELEASE = "release"
     REJECT = "reject"
     SIGN = "sign"
+    RESUBMIT = "resubmit"
     CONFIRM_AGAIN = "confirm-again"
     RELEASE_HELD = "release-held"
     WITHDRAW = "withdraw"
@@ -35,8 +36,11 @@ class Act(StrEnum):
 CLAIMANTS = frozenset({Act.RELEASE, Act.REJECT, Act.SIGN})
 """Only the reader who claimed the report may do these."""
 
-SIGNERS = frozenset({Act.SIGN, Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW})
+SIGNERS = frozenset({Act.SIGN, Act.RESUBMIT, Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW})
 """Only a reader entitled to sign may do these."""
+
+AFTER_THE_GATE = frozenset({Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW})
+"""What is decided about a held report: only once the gate has answered, or it may have let it out meanwhile."""
 
 
 class ReportSummary(BaseModel):
@@ -110,6 +114,16 @@ class ReportView(ReportSummary):
     history: list[HistoryStep]
 
 
+class Resubmitted(BaseModel):
+    """The signed report was put before the gate once more: what an operator may know of it."""
+
+    report_id: UUID
+    report_revision: int
+    state: ReportState
+    submission: int = Field(description="1 by the signature, one more for each release after a hold.")
+    repeats: int = Field(description="How often this submission was sent again.")
+
+
 class CaseSummary(BaseModel):
     """A case in a list: as it is now."""
 
@@ -144,6 +158,8 @@ def _is_allowed(act: Act, revision: Revision, reader: Identity) -> bool:
     if not isinstance(TABLE[revision.state][action], ReportState):
         return False
     if act in SIGNERS and not reader.may_sign:
+        return False
+    if (act in AFTER_THE_GATE and revision.awaits_gate) or (act is Act.RESUBMIT and not revision.awaits_gate):
         return False
     return act not in CLAIMANTS or revision.claimed_by == reader.subject
 

@@ -248,7 +248,7 @@ def test_kept_message_reads_as_it_came() -> None:
         ({"control": "XO", "accession": "TEST-ACC-2"}, True),
     ],
 )
-def test_progress_alone_does_not_move_the_identity(later: dict[str, Any], moves: bool) -> None:
+def test_progress_alone_does_not_move_the_identity(*, later: dict[str, Any], moves: bool) -> None:
     """A routine "exam done" after signing must not hold the report; another patient, number or a cancellation must."""
     before = folded(an_order(0))
 

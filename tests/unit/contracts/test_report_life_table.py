@@ -38,7 +38,9 @@ MAIN_WAYS = [
     (S.SIGNED, A.HOLD, S.HELD),
     (S.SIGNED, A.GATE_HELD, S.HELD),
     (S.HELD, A.CONFIRM_AGAIN, S.IN_REVIEW),
-    (S.HELD, A.RELEASE_HELD, S.FINAL),
+    (S.HELD, A.RELEASE_HELD, S.SIGNED),
+    (S.SIGNED, A.RESUBMIT, S.SIGNED),
+    (S.HELD, A.RESUBMIT, S.HELD),
     (S.FINAL, A.NEXT_REVISION_SIGNED, S.REPLACED),
     (S.FINAL, A.SIGN_WITHDRAWAL, S.WITHDRAWN),
 ]
@@ -48,6 +50,13 @@ MAIN_WAYS = [
 def test_table_goes_the_ways_of_the_design(state: ReportState, action: ReportAction, following: ReportState) -> None:
     """DESIGN, Life of a report."""
     assert next_state(state, action) is following
+
+
+def test_only_the_gate_makes_a_report_final() -> None:
+    """A person may ask the gate again; no person's word is a release (promise 3)."""
+    ways = {action for row in TABLE.values() for action, cell in row.items() if cell is S.FINAL}
+
+    assert ways == {A.GATE_RELEASED}
 
 
 def test_signing_is_possible_only_in_review() -> None:

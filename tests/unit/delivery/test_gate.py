@@ -188,11 +188,26 @@ def test_a_clinicians_word_lets_a_moved_report_out_and_nothing_else() -> None:
     """Held, then released as it was signed: the comparison with the case is answered, the signature still is not."""
     moved = some_circumstances(case=a_case(identity_version=2))
 
-    released = gate.check(a_release_request(is_released_by_person=True), moved)
-    forged = gate.check(a_release_request(is_released_by_person=True, digest="0" * 64), moved)
+    released = gate.check(a_release_request(released_by="dr.test"), moved)
+    forged = gate.check(a_release_request(released_by="dr.test", digest="0" * 64), moved)
 
     assert isinstance(released, Released)
     assert isinstance(forged, Held)
+
+
+@pytest.mark.parametrize("case", [a_case(is_withdrawn=True), None], ids=["withdrawn", "unknown"])
+def test_no_word_lets_a_report_of_a_withdrawn_or_unknown_case_out(case: Case | None) -> None:
+    """Such a study is nobody's, or we know nothing of it: the clinician withdraws the report."""
+    verdict = gate.check(a_release_request(released_by="dr.test"), some_circumstances(case=case))
+
+    assert isinstance(verdict, Held)
+
+
+def test_a_clinicians_word_waits_as_a_signature_does() -> None:
+    """The gate judges nothing before it has read what there is of the case."""
+    verdict = gate.check(a_release_request(released_by="dr.test"), some_circumstances(has_read_to_the_end=False))
+
+    assert isinstance(verdict, Wait)
 
 
 def test_gate_lets_a_report_out_whose_other_order_was_cancelled_before_it_was_signed() -> None:

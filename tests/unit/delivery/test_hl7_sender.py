@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from overread.contracts.events.deliveries import DeliveryOutcome
-from overread.delivery.hl7_sender import Hl7Sender, Patience, refusal
-from overread.delivery.store import OutboundRow
+from overread.delivery.hl7_sender import Hl7Sender, MllpClient, Patience, refusal
+from overread.delivery.store import OutboundRow, Why
 from overread.protocols import mllp
 from overread.protocols.hl7.acknowledgement import Acknowledgment, AcknowledgmentCode
+from overread.protocols.hl7.oru_content import ResultStatus
+from overread.runtime.telemetry import DELIVERIES_POSTPONED
 from tests.builders.delivery import a_destination, an_outbound_row
 
 HASTE = Patience(
@@ -19,15 +22,18 @@ HASTE = Patience(
     acknowledgment_seconds=0.15,
     first_retry_seconds=0.01,
     longest_retry_seconds=0.02,
+    longest_refusal_seconds=0.02,
     idle_seconds=0.01,
 )
 
 Answer = Callable[[bytes, int], bytes | None]
 
 
-def an_ack(control_id: str, code: str = "AA", text: str = "") -> bytes:
-    """Return a framed acknowledgment."""
-    return mllp.encode(f"MSH|^~\\&|EMR||||20261122||ACK|A1|P|2.5.1\rMSA|{code}|{control_id}|{text}\r".encode())
+def an_ack(control_id: str, code: str = "AA", text: str = "", condition: str = "") -> bytes:
+    """Return a framed acknowledgment; with an ERR segment when a condition is given."""
+    err = f"ERR||ORC^1^2|{condition}^^HL70357|E||||the words of ERR-8\r" if condition else ""
+    msh = "MSH|^~\\&|EMR||||20261122||ACK|A1|P|2.5.1\r"
+    return mllp.encode(f"{msh}MSA|{code}|{control_id}|{text}\r{err}".encode())
 
 
 def control_id_of(message: bytes) -> str:
@@ -42,6 +48,7 @@ class Rows:
         self.waiting = list(rows)
         self.ended: list[tuple[str, DeliveryOutcome, str]] = []
         self.postponed: list[str] = []
+        self.receivers_words: list[str] = []
         self.done = asyncio.Event()
 
     async def next_row(self) -> OutboundRow | None:
@@ -50,12 +57,18 @@ class Rows:
     async def mark_sending(self, row: OutboundRow) -> None:
         assert row is self.waiting[0]
 
-    async def postpone(self, row: OutboundRow, delay: timedelta, reason: str) -> None:
-        self.postponed.append(reason)
+    async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
+        self.postponed.append(why.reason)
+        self.receivers_words.append(why.receiver_text)
+        self.waiting.sort(key=lambda waiting: waiting is row)
 
-    async def end(self, row: OutboundRow, outcome: DeliveryOutcome, reason: str) -> None:
+    async def is_overtaken(self, row: OutboundRow) -> bool:
+        return any(other is not row and other.report_id == row.report_id for other in self.waiting)
+
+    async def end(self, row: OutboundRow, outcome: DeliveryOutcome, why: Why) -> None:
         self.waiting.remove(row)
-        self.ended.append((row.message_control_id, outcome, reason))
+        self.ended.append((row.message_control_id, outcome, why.reason))
+        self.receivers_words.append(why.receiver_text)
         if not self.waiting:
             self.done.set()
 
@@ -130,12 +143,15 @@ async def test_one_connection_carries_every_message_in_order() -> None:
     assert [control_id_of(message) for message in peer.got] == [f"TEST-{number}" for number in range(1, 6)]
 
 
+@pytest.mark.parametrize("condition", ["100", "101", "102", "103", "104", "105", "200", "203", "204", "205"])
 @pytest.mark.parametrize("code", ["AE", "AR", "CE", "CR"])
-async def test_a_refusal_ends_a_message_with_the_destinations_words(code: str) -> None:
-    """A refused message is given up and stays visible; the next one goes on."""
+async def test_a_fault_of_its_content_ends_a_message(code: str, condition: str) -> None:
+    """The same bytes would be refused again: given up and visible; the next message goes on (table HL70357)."""
     peer = Peer(
-        lambda message, _: an_ack(
-            control_id_of(message), code if control_id_of(message) == "TEST-1" else "AA", "no such order"
+        lambda message, _: (
+            an_ack(control_id_of(message), code, condition=condition)
+            if control_id_of(message) == "TEST-1"
+            else an_ack(control_id_of(message))
         )
     )
     rows = Rows(an_outbound_row(1), an_outbound_row(2))
@@ -143,8 +159,61 @@ async def test_a_refusal_ends_a_message_with_the_destinations_words(code: str) -
     async with a_listener(peer) as port:
         await send_all(rows, port)
 
-    assert rows.ended[0] == ("TEST-1", DeliveryOutcome.GIVEN_UP, f"{code} no such order")
+    assert rows.ended[0] == ("TEST-1", DeliveryOutcome.GIVEN_UP, f"{code} {condition} ORC^1^2")
     assert rows.ended[1][1] is DeliveryOutcome.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize("condition", ["", "206", "207", "E-LOCKED"])
+@pytest.mark.parametrize("code", ["AE", "AR", "CE", "CR"])
+async def test_a_final_that_is_refused_without_a_fault_of_its_content_comes_again(code: str, condition: str) -> None:
+    """One bad minute of a receiver never costs it a final: the same bytes again, until it takes them."""
+    peer = Peer(lambda message, count: an_ack(control_id_of(message), *((code, "", condition) if count < 4 else ())))
+    row = an_outbound_row()
+    rows = Rows(row)
+    before = DELIVERIES_POSTPONED.labels("emr")._value.get()
+
+    async with a_listener(peer) as port:
+        await send_all(rows, port)
+
+    assert peer.got == [row.message] * 4
+    assert rows.postponed == [" ".join(filter(None, (code, condition, condition and "ORC^1^2")))] * 3
+    assert rows.ended == [("TEST-1", DeliveryOutcome.ACKNOWLEDGED, "")]
+    assert DELIVERIES_POSTPONED.labels("emr")._value.get() == before + 3
+
+
+async def test_an_unread_result_that_is_refused_never_holds_back_the_final() -> None:
+    """FIFO per case would keep the final behind it for as long as the receiver refuses unread results."""
+    peer = Peer(lambda message, _: an_ack(control_id_of(message), "AE" if control_id_of(message) == "TEST-1" else "AA"))
+    rows = Rows(an_outbound_row(1, status=ResultStatus.STORED_NOT_VERIFIED), an_outbound_row(2))
+
+    async with a_listener(peer) as port:
+        await send_all(rows, port)
+
+    assert [(name, outcome) for name, outcome, _ in rows.ended] == [
+        ("TEST-1", DeliveryOutcome.GIVEN_UP),
+        ("TEST-2", DeliveryOutcome.ACKNOWLEDGED),
+    ]
+
+
+async def test_a_defect_at_one_message_puts_off_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours that one message meets does not stop the others of its destination."""
+    exchange = MllpClient.exchange
+    met: list[str] = []
+
+    async def failing(client: MllpClient, message: bytes, message_control_id: str) -> Acknowledgment:
+        if message_control_id == "TEST-1" and not met:
+            met.append(message_control_id)
+            raise ValueError("nobody foresaw this")
+        return await exchange(client, message, message_control_id)
+
+    monkeypatch.setattr(MllpClient, "exchange", failing)
+    peer, rows = Peer(lambda message, _: an_ack(control_id_of(message))), Rows(an_outbound_row(1), an_outbound_row(2))
+
+    async with a_listener(peer) as port:
+        await send_all(rows, port)
+
+    assert rows.postponed == ["a defect of our own (ValueError)"]
+    assert [name for name, *_ in rows.ended] == ["TEST-2", "TEST-1"]
 
 
 async def test_a_lost_connection_brings_the_same_bytes_again() -> None:
@@ -236,7 +305,12 @@ async def test_a_new_row_wakes_an_idle_sender_at_once() -> None:
     """Nobody waits for a poll."""
     peer, rows = Peer(lambda message, _: an_ack(control_id_of(message))), Rows()
     patience = Patience(
-        connect_seconds=1, acknowledgment_seconds=1, first_retry_seconds=1, longest_retry_seconds=1, idle_seconds=60
+        connect_seconds=1,
+        acknowledgment_seconds=1,
+        first_retry_seconds=1,
+        longest_retry_seconds=1,
+        longest_refusal_seconds=1,
+        idle_seconds=60,
     )
     async with a_listener(peer) as port:
         sender = Hl7Sender(a_destination(url=f"mllp://127.0.0.1:{port}"), rows, patience, jitter=lambda: 0.0)
@@ -252,17 +326,37 @@ async def test_a_new_row_wakes_an_idle_sender_at_once() -> None:
     assert len(rows.ended) == 1
 
 
+def a_patience() -> Patience:
+    """Return what is waited for by default."""
+    return Patience(
+        connect_seconds=1,
+        acknowledgment_seconds=1,
+        first_retry_seconds=0.2,
+        longest_retry_seconds=30,
+        longest_refusal_seconds=600,
+    )
+
+
 def test_pauses_double_up_to_the_longest_and_are_spread() -> None:
     """0.2 s to 30 s, with jitter, so that many senders don't knock at once."""
-    patience = Patience(connect_seconds=1, acknowledgment_seconds=1, first_retry_seconds=0.2, longest_retry_seconds=30)
+    patience = a_patience()
 
     assert [patience.delay(failures, 1.0) for failures in (1, 2, 3)] == [0.2, 0.4, 0.8]
     assert patience.delay(10_000, 1.0) == 30
     assert patience.delay(1, 0.0) == 0.1
 
 
-def test_the_reason_of_a_refusal_is_one_short_line() -> None:
-    """The receiver's words are kept for the operator, trimmed."""
+def test_a_refused_message_comes_again_ever_more_seldom_within_bounds() -> None:
+    """A receiver that refuses the same for days is not flooded; an unread result may hold others back, so it hurries."""
+    patience, tired = a_patience(), an_outbound_row(attempts=10_000)
+
+    assert patience.delay_after_refusal(an_outbound_row(attempts=2), 1.0) == 0.8
+    assert patience.delay_after_refusal(tired, 1.0) == 600
+    assert patience.delay_after_refusal(replace(tired, status=ResultStatus.STORED_NOT_VERIFIED), 1.0) == 30
+
+
+def test_the_receivers_words_stay_apart_from_codes_and_place() -> None:
+    """Free text may quote the patient: what other services hear is MSA-1, the condition and the place."""
     answer = Acknowledgment(
         code=AcknowledgmentCode.AE,
         message_control_id="TEST-1",
@@ -270,6 +364,9 @@ def test_the_reason_of_a_refusal_is_one_short_line() -> None:
         error_condition="204",
         error_location="ORC^1^2",
     )
+    strange = replace(answer, error_condition="TEST^PATIENT unknown", error_location="bed 7", text="")
 
-    assert refusal(answer).startswith("AE 204 ORC^1^2 unknown order xxx")
-    assert len(refusal(answer)) == 300
+    assert refusal(answer).reason == "AE 204 ORC^1^2"
+    assert refusal(answer).receiver_text.startswith("unknown order xxx")
+    assert len(refusal(answer).receiver_text) == 300
+    assert refusal(strange) == Why(reason="AE", receiver_text="TEST^PATIENT unknown bed 7")

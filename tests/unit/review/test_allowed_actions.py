@@ -11,8 +11,8 @@ from tests.unit.review.test_sign_off import a_claimed_revision, a_reader
         (ReportState.DRAFTED, [Act.CLAIM, Act.WITHDRAW]),
         (ReportState.IN_REVIEW, [Act.RELEASE, Act.REJECT, Act.SIGN, Act.WITHDRAW]),
         (ReportState.REJECTED, [Act.CLAIM, Act.WITHDRAW]),
-        (ReportState.SIGNED, []),
-        (ReportState.HELD, [Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW]),
+        (ReportState.SIGNED, [Act.RESUBMIT]),
+        (ReportState.HELD, [Act.RESUBMIT]),
         (ReportState.FINAL, []),
         (ReportState.WITHDRAWN, []),
     ],
@@ -20,6 +20,13 @@ from tests.unit.review.test_sign_off import a_claimed_revision, a_reader
 def test_reader_is_offered_what_the_table_allows(state: ReportState, expected: list[Act]) -> None:
     """What is offered is what will be done."""
     assert allowed_actions(a_claimed_revision(state=state), a_reader()) == expected
+
+
+def test_held_report_is_decided_once_the_gate_has_answered() -> None:
+    """Before that it may be out already."""
+    answered = a_claimed_revision(state=ReportState.HELD, gate_verdict="held")
+
+    assert allowed_actions(answered, a_reader()) == [Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW]
 
 
 def test_reader_is_not_offered_what_another_claimed() -> None:

@@ -17,7 +17,10 @@ class GateVerdict(StrEnum):
 
 
 class GateDecided(Body):
-    """The gate compared document, rendering and case, and let the report out or held it for re-confirmation."""
+    """The gate compared document, rendering and case, and let the report out or held it for re-confirmation.
+
+    `submission` is that of the `ReportSigned` that it judged.
+    """
 
     case_id: UUID
     report_id: UUID
@@ -25,6 +28,7 @@ class GateDecided(Body):
     verdict: GateVerdict
     reason: str
     decided_at: AwareDatetime
+    submission: int = 1
 
 
 class DeliveryOutcome(StrEnum):
@@ -35,7 +39,10 @@ class DeliveryOutcome(StrEnum):
 
 
 class DeliveryDone(Body):
-    """A destination acknowledged a message, or we gave up and an operator decides."""
+    """A destination acknowledged a message, or we gave up and an operator decides.
+
+    `reason` holds codes and places of the destination's answer, never its words: those may quote the patient.
+    """
 
     case_id: UUID
     report_id: UUID

@@ -84,7 +84,12 @@ class ReportChanged(Body):
 
 
 class ReportSigned(Body):
-    """A clinician signed exactly these bytes. Only `review` may write this (broker ACL)."""
+    """A clinician signed exactly these bytes. Only `review` may write this (broker ACL).
+
+    `submission` counts how often this revision was put before the gate: 1 by its signature, one more for each time that
+    a clinician let it go although the gate had held it; `released_by` is then that clinician's subject. The same
+    submission sent again is one request.
+    """
 
     case_id: UUID
     report_id: UUID
@@ -94,3 +99,5 @@ class ReportSigned(Body):
     signature_base64: str
     certificate_pem: str
     signed_at: AwareDatetime
+    released_by: str = ""
+    submission: int = 1

@@ -8,14 +8,16 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from overread.contracts.errors import Unavailable
+from overread.contracts.errors import Malformed, Unavailable
 from overread.contracts.topics import AUDIT_RECORDED
 from overread.embedded.stack_thread import StackThread
 from overread.runtime.consume import Delivered
 from overread.runtime.database import MigrationChangedError, migrate, open_pool
+from overread.runtime.dead_letters import letter_at, letters
 from overread.runtime.outbox import OutboxRelay
 from overread.runtime.publisher import KafkaPublisher, Outgoing
 from overread.runtime.service import Service
@@ -212,6 +214,7 @@ async def test_two_relays_send_each_row_once_in_order_and_wait_out_an_outage(sta
     """One relay a schema: the second takes over when the first is gone; a crash repeats, never skips or reorders."""
     pool = await open_pool(stack.endpoints.dsn("review"))
     await migrate(pool, [])
+    await pool.execute("DELETE FROM outbox")
     first, second = Recording(), Recording()
     leading = asyncio.create_task(OutboxRelay(pool, first).run())
     await _written(pool, b"0", b"1")
@@ -221,6 +224,7 @@ async def test_two_relays_send_each_row_once_in_order_and_wait_out_an_outage(sta
     await asyncio.sleep(0.3)
     first.is_away, first.crashes_after = False, True
     await until(lambda: first.published == [b"0", b"1", b"2", b"2"])
+    await until(lambda: pool.fetchval("SELECT count(*) = 0 FROM outbox"))
     waiting = asyncio.create_task(OutboxRelay(pool, second).run())
 
     try:
@@ -231,6 +235,75 @@ async def test_two_relays_send_each_row_once_in_order_and_wait_out_an_outage(sta
         await ended(waiting)
         await ended(leading)
         await pool.close()
+
+
+class TooSmall(Recording):
+    """A publisher whose broker never takes some records."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Keep what comes before the first that is too large, and refuse."""
+        for record in records:
+            if b"large" in record.value:
+                raise Malformed("the record is larger than the broker takes")
+            self.published.append(record.value)
+
+
+async def test_a_row_that_the_broker_never_takes_holds_no_other_back(stack: StackThread) -> None:
+    """It stays, marked with the reason; all the others leave, in order."""
+    pool = await open_pool(stack.endpoints.dsn("delivery"))
+    await migrate(pool, [])
+    await pool.execute("DELETE FROM outbox")
+    publisher = TooSmall()
+    await _written(pool, b"0", b"1", b"large 2", b"3", b"large 4", b"5")
+    relay = asyncio.create_task(OutboxRelay(pool, publisher).run())
+
+    try:
+        await until(lambda: b"5" in publisher.published)
+        await until(lambda: pool.fetchval("SELECT count(*) = 2 FROM outbox"))
+
+        kept = await pool.fetch("SELECT value, refused_because FROM outbox ORDER BY id")
+        assert list(dict.fromkeys(publisher.published)) == [b"0", b"1", b"3", b"5"]
+        assert [row["value"] for row in kept] == [b"large 2", b"large 4"]
+        assert {row["refused_because"] for row in kept} == {"the record is larger than the broker takes"}
+    finally:
+        await ended(relay)
+        await pool.execute("DELETE FROM outbox")
+        await pool.close()
+
+
+async def test_database_that_dies_while_it_is_migrated_is_waited_for(
+    stack: StackThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start is no different from any other moment: what is away is waited for."""
+    tries: list[int] = []
+
+    async def dies_once(*given: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Unavailable("the database does not answer")
+        await migrate(*given)
+
+    monkeypatch.setattr("overread.runtime.service.migrate", dies_once)
+    async with RealBench(stack.endpoints).running():
+        assert len(tries) == 2
+
+
+async def test_dead_letter_is_read_from_exactly_its_place(stack: StackThread) -> None:
+    """A replay costs one record, however many were set aside; a place that holds none is no letter."""
+    dead = AUDIT_RECORDED.dead_name
+    as_service, as_ops = settings_of(stack.endpoints), settings_of(stack.endpoints, user="ops")
+    publisher = KafkaPublisher(as_service)
+    await publisher.start()
+    await publisher.publish([Outgoing(dead, b"site", value, (("kind", b"Malformed"),)) for value in (b"one", b"two")])
+    await publisher.stop()
+    newest = [letter async for letter in letters(as_ops, [dead])][-1]
+
+    found = await letter_at(as_ops, dead, 0, newest.record.offset)
+
+    assert (newest.record.value, newest.kind) == (b"two", "Malformed")
+    assert found == newest
+    assert await letter_at(as_ops, dead, 0, newest.record.offset + 1) is None
+    assert await letter_at(as_ops, dead, 7, 0) is None
 
 
 async def _written(pool: object, *values: bytes) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -13,15 +14,24 @@ class Credentials:
         """Return the password called `name`; the first caller makes it."""
         path = self._folder / name
         if not path.exists():
-            write_private(path, secrets.token_urlsafe(24))
+            _write_once(path, secrets.token_urlsafe(24))
         return path.read_text().strip()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Put `text` at `path` unless somebody was there first: two that start at once agree on one password."""
+    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_private(made, text)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(made)
+    made.unlink()
 
 
 def write_private(path: Path, text: str) -> None:
     """Put `text` at `path` whole or not at all, readable by its owner alone."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -4,15 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from overread.contracts.identifiers import checked_site_id
 from overread.embedded.credentials import Credentials, write_private
 from overread.embedded.places import DataFolder, Ports, StackError
-from overread.embedded.postgres import READER_ROLES, STATE_OWNERS, Postgres
+from overread.embedded.postgres import STATE_OWNERS, Postgres
 
 DEFAULT_SITE = "demo-hospital"
-
-ARCHIVE_READERS: tuple[str, ...] = ("hl7_intake", "dicom_intake", "dicomweb")
-"""The services that may read the archive's tables, through `archive.queries`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +26,30 @@ class Endpoints:
     def of(cls, data_dir: Path) -> "Endpoints":
         """Return the endpoints of the stack that last ran on `data_dir`."""
         data = DataFolder(data_dir)
-        try:
-            known = json.loads((data.root / "stack.json").read_text())
-        except FileNotFoundError:
-            raise StackError(f"no stack has run on {data.root} yet: start one by ./run up --data {data.root}") from None
+        known = _recorded(data)
+        if known is None:
+            raise StackError(f"no stack has run on {data.root} yet: start one by ./run up --data {data.root}")
         return cls(data=data, ports=Ports(offset=known["port_offset"]), site_id=known["site_id"])
 
+    @classmethod
+    def at(cls, data: DataFolder, ports: Ports, site_id: str | None) -> "Endpoints":
+        """Return the endpoints of the stack that shall run on `data`: without a `site_id`, for the site it belongs to."""
+        known = _recorded(data)
+        site = site_id or (known["site_id"] if known else DEFAULT_SITE)
+        try:
+            return cls(data=data, ports=ports, site_id=checked_site_id(site))
+        except ValueError as fault:
+            raise StackError(f"OVERREAD_SITE_ID is {site!r}: {fault}") from None
+
     def record(self) -> None:
-        """Keep what `of` needs."""
-        known = {"port_offset": self.ports.offset, "site_id": self.site_id}
-        write_private(self.data.root / "stack.json", json.dumps(known))
+        """Keep what `of` needs; a folder belongs to one site for ever, since every key in it begins with the site."""
+        known = _recorded(self.data)
+        if known and known["site_id"] != self.site_id:
+            raise StackError(
+                f"{self.data.root} belongs to the site {known['site_id']}: start {self.site_id} on another --data folder"
+            )
+        told = {"port_offset": self.ports.offset, "site_id": self.site_id}
+        write_private(self.data.root / "stack.json", json.dumps(told))
 
     @property
     def credentials(self) -> Credentials:
@@ -53,8 +66,8 @@ class Endpoints:
         return self.credentials.password(f"kafka-{user}")
 
     def dsn(self, role: str) -> str:
-        """Return the database address of `role`: a service that owns state, or `archive_reader`."""
-        if role not in (*STATE_OWNERS, *READER_ROLES):
+        """Return the database address of `role`, a service that owns state."""
+        if role not in STATE_OWNERS:
             raise StackError(f"{role} has no role in the database")
         return Postgres(data=self.data, credentials=self.credentials).dsn(role)
 
@@ -93,11 +106,16 @@ class Endpoints:
             "OVERREAD_TRITON_GRPC": self.triton_grpc,
             "OVERREAD_HEALTH_SOCKET": str(self.health_socket(service)),
             "OVERREAD_SITE_ID": self.site_id,
-            "OVERREAD_DATA_DIR": str(self.data.root),
             "OVERREAD_PORT_OFFSET": str(self.ports.offset),
         }
         if service in STATE_OWNERS:
             told["OVERREAD_DATABASE_DSN"] = self.dsn(service)
-        if service in ARCHIVE_READERS:
-            told["OVERREAD_ARCHIVE_DSN"] = self.dsn("archive_reader")
         return told
+
+
+def _recorded(data: DataFolder) -> dict[str, Any] | None:
+    try:
+        known: dict[str, Any] = json.loads((data.root / "stack.json").read_text())
+    except FileNotFoundError:
+        return None
+    return known

@@ -17,6 +17,10 @@ MOST_PORT_OFFSET = 13_000
 _LONGEST_SOCKET = 107
 _SOCKET_NAME_ROOM = 40
 
+_PRIVATE = 0o700
+_ROOT_MODE = 0o711
+"""As root: PostgreSQL then runs as somebody else, and walks through to its own folder."""
+
 
 class StackError(OverreadError):
     """The embedded servers can not do what was asked."""
@@ -76,10 +80,12 @@ class DataFolder:
         self.mark = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
 
     def make(self) -> None:
-        """Make the folders that every part of the stack needs."""
-        for folder in (self.root, self.logs, self.kafka, self.postgres, self.objects):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        """Make the folders that every part of the stack needs; patients' data is its owner's alone to read."""
+        self.root.mkdir(mode=_ROOT_MODE if os.geteuid() == 0 else _PRIVATE, parents=True, exist_ok=True)
+        for folder in (self.logs, self.kafka, self.objects, self.config, self.secrets):
+            folder.mkdir(mode=_PRIVATE, exist_ok=True)
+            folder.chmod(_PRIVATE)  # also one that an earlier version left open
+        self.postgres.mkdir(mode=_PRIVATE, exist_ok=True)
         self._make_run()
 
     @property
@@ -91,6 +97,11 @@ class DataFolder:
     def secrets(self) -> Path:
         """Return the folder with the generated passwords."""
         return self.root / "secrets"
+
+    @property
+    def config(self) -> Path:
+        """Return the folder with users, destinations, and delivery's copy of the site CA's root."""
+        return self.root / "config"
 
     @property
     def kafka(self) -> Path:

@@ -23,11 +23,6 @@ STATE_OWNERS: tuple[str, ...] = ("assembly", "archive", "inference_worker", "rev
 SCHEMAS: dict[str, str] = {"inference_worker": "inference"}
 """Where the schema is not called after the service."""
 
-READER_ROLES: dict[str, str] = {"archive_reader": "archive"}
-"""Roles that may only read, and the schema they read (the one exception to "services meet only in Kafka")."""
-
-ROLES: tuple[str, ...] = (*STATE_OWNERS, *READER_ROLES)
-
 _INITDB_SECONDS = 120
 _UNPRIVILEGED = ("postgres", "nobody")
 
@@ -107,7 +102,7 @@ class Postgres:
         connection = await self._connect(DATABASE)
         try:
             async with connection.transaction():
-                for statement in grants({role: self.credentials.password(f"postgres-{role}") for role in ROLES}):
+                for statement in grants({role: self.credentials.password(f"postgres-{role}") for role in STATE_OWNERS}):
                     await connection.execute(statement)
         finally:
             await connection.close()
@@ -172,7 +167,6 @@ def grants(passwords: dict[str, str]) -> list[str]:
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
         *(statement for role, password in passwords.items() for statement in _role(role, password)),
         *(statement for owner in STATE_OWNERS for statement in _own_schema(owner)),
-        *(statement for reader, owner in READER_ROLES.items() for statement in _read_only(reader, owner)),
     ]
 
 
@@ -196,17 +190,6 @@ def _own_schema(owner: str) -> list[str]:
     return [
         f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}",
         f"ALTER ROLE {owner} IN DATABASE {DATABASE} SET search_path = {schema}",
-    ]
-
-
-def _read_only(reader: str, owner: str) -> list[str]:
-    schema = schema_of(owner)
-    return [
-        f"GRANT USAGE ON SCHEMA {schema} TO {reader}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
-        f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}",
-        f"ALTER ROLE {reader} IN DATABASE {DATABASE} SET search_path = {schema}",
-        f"ALTER ROLE {reader} IN DATABASE {DATABASE} SET default_transaction_read_only = on",
     ]
 
 

@@ -16,6 +16,8 @@ from overread.embedded.places import StackError
 MARK = "OVERREAD_STACK_MARK"
 """In the environment of each child and all it starts: the data folder's mark, by which leftovers are found."""
 
+PRIVATE_UMASK = 0o077
+
 _LARGEST_LOG = 10_000_000
 
 
@@ -52,7 +54,10 @@ class Command:
 
 
 async def start(command: Command, log: Path, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
-    """Start `command` in a session of its own, so no terminal signal reaches it; both outputs go to `log`."""
+    """Start `command` in a session of its own, so no terminal signal reaches it; both outputs go to `log`.
+
+    What it writes is its owner's alone: images, messages and rows are patients' data.
+    """
     with log_file(log) as output:
         return await asyncio.create_subprocess_exec(
             *command.wrapped(),
@@ -62,6 +67,7 @@ async def start(command: Command, log: Path, stdin: int = asyncio.subprocess.DEV
             env=dict(command.environment),
             cwd=command.folder or "/",
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
 
 
@@ -82,7 +88,7 @@ def log_file(path: Path) -> Iterator[int]:
     """Yield a descriptor that appends to `path`; a log grown large is set aside once first."""
     if path.exists() and path.stat().st_size > _LARGEST_LOG:
         path.replace(path.with_suffix(".old.log"))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         yield descriptor
     finally:

@@ -15,6 +15,7 @@ from overread.review import users
 
 MODELS_FILE = CHECKOUT / "inference" / "models.toml"
 MLLP_PORT, DICOM_PORT, HTTP_PORT = 2575, 11112, 8080
+_DOORS: Mapping[str, int] = {"MLLP": MLLP_PORT, "DICOM": DICOM_PORT, "HTTP": HTTP_PORT}
 
 SERVICES: tuple[str, ...] = (
     "hl7_intake",
@@ -56,7 +57,8 @@ FIRST_USERS: tuple[FirstUser, ...] = (
 class Profile:
     """What one run of the stack is asked to be.
 
-    `emr` is the `mllp://host:port` that results go to; `settings` are further `OVERREAD_*` for every service.
+    `emr` is the `mllp://host:port` that results go to; `settings` are further `OVERREAD_*` for every service, under
+    what the stack itself decides. Without a `site_id` the data folder's site goes on.
     `is_demo` lets the first users sign in without a password, and marks every token and message.
     """
 
@@ -64,15 +66,23 @@ class Profile:
     port_offset: int = 0
     emr: str | None = None
     is_demo: bool = False
+    site_id: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def stack(self, progress: Progress = on_screen) -> Stack:
-        """Return the stack of all services, its configuration written; it is started by entering it."""
+        """Return the stack of all services; entered, it writes their configuration and starts them."""
         data = DataFolder(self.data_dir)
+        endpoints = Endpoints.at(data, Ports(offset=self.port_offset), self.site_id)
+        destinations = self._destinations()
         data.make()
-        endpoints = Endpoints(data=data, ports=Ports(offset=self.port_offset))
-        self._write_configuration(endpoints)
-        return Stack(self.data_dir, port_offset=self.port_offset, services=self.services(endpoints), progress=progress)
+        return Stack(
+            self.data_dir,
+            port_offset=self.port_offset,
+            services=self.services(endpoints),
+            site_id=endpoints.site_id,
+            configure=lambda: self._write_configuration(endpoints, destinations),
+            progress=progress,
+        )
 
     def services(self, endpoints: Endpoints) -> Sequence[ServiceSpec]:
         """Return every service with its own settings."""
@@ -80,14 +90,30 @@ class Profile:
             ServiceSpec(
                 name=name,
                 target=f"overread.{name}.app:main",
-                environment={**self._told(name, endpoints), **self.settings},
-                ports=_ports(name, self.port_offset),
+                environment={**self.settings, **self._told(name, endpoints)},
+                ports=self._ports(name),
             )
             for name in SERVICES
         ]
 
+    def port(self, what: str) -> int:
+        """Return where one of the doors to the outside listens: `MLLP`, `DICOM` or `HTTP`."""
+        told = self.settings.get(f"OVERREAD_{what}_PORT", "")
+        if told and not told.isdecimal():
+            raise StackError(f"OVERREAD_{what}_PORT is {told!r}; it must be a port number")
+        return int(told or _DOORS[what]) + self.port_offset
+
+    @property
+    def own_destinations(self) -> str | None:
+        """Return the caller's own destinations file; `--emr` comes before it."""
+        return None if self.emr else self.settings.get("OVERREAD_DESTINATIONS")
+
+    def _ports(self, service: str) -> Mapping[str, int]:
+        doors = {"hl7_intake": "MLLP", "dicom_intake": "DICOM", "review": "HTTP"}
+        return {doors[service]: self.port(doors[service])} if service in doors else {}
+
     def _told(self, service: str, endpoints: Endpoints) -> Mapping[str, str]:
-        configuration = endpoints.data.root / "config"
+        configuration = endpoints.data.config
         root = str(configuration / "delivery" / "site-ca-root.pem")
         told: Mapping[str, Mapping[str, str]] = {
             "routing": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
@@ -100,16 +126,16 @@ class Profile:
                 "OVERREAD_DEMO_PROFILE": "1" if self.is_demo else "0",
             },
             "delivery": {
-                "OVERREAD_DESTINATIONS": str(configuration / "delivery" / "destinations.toml"),
+                "OVERREAD_DESTINATIONS": self.own_destinations or str(configuration / "delivery" / "destinations.toml"),
                 "OVERREAD_SITE_CA_ROOT": root,
             },
         }
         return told.get(service, {})
 
-    def _write_configuration(self, endpoints: Endpoints) -> None:
-        configuration = endpoints.data.root / "config"
-        (configuration / "delivery").mkdir(parents=True, exist_ok=True)
-        (configuration / "delivery" / "destinations.toml").write_text(self._destinations(), encoding="utf-8")
+    def _write_configuration(self, endpoints: Endpoints, destinations: str) -> None:
+        configuration = endpoints.data.config
+        (configuration / "delivery").mkdir(mode=0o700, exist_ok=True)
+        write_private(configuration / "delivery" / "destinations.toml", destinations)
         users_file = configuration / "users.json"
         if not users_file.exists():
             _make_first_users(users_file, endpoints.data.secrets / "first-users.txt", is_demo=self.is_demo)
@@ -133,11 +159,14 @@ def first_passwords(data_dir: Path) -> Path:
 
 
 def _make_first_users(users_file: Path, passwords_file: Path, *, is_demo: bool) -> None:
+    """Make the users beside their final place: an interrupted start simply makes them again."""
+    half = users_file.with_name(f".{users_file.name}.half")
+    half.unlink(missing_ok=True)
     lines = []
     for user in FIRST_USERS:
         password = secrets.token_urlsafe(12)
         users.add_user(
-            users_file,
+            half,
             user.username,
             password=password,
             family_name=user.family_name,
@@ -148,12 +177,4 @@ def _make_first_users(users_file: Path, passwords_file: Path, *, is_demo: bool) 
         )
         lines.append(f"{user.username} {password}\n")
     write_private(passwords_file, "".join(lines))
-
-
-def _ports(service: str, offset: int) -> Mapping[str, int]:
-    ports: Mapping[str, Mapping[str, int]] = {
-        "hl7_intake": {"HL7 MLLP": MLLP_PORT + offset},
-        "dicom_intake": {"DICOM": DICOM_PORT + offset},
-        "review": {"HTTP": HTTP_PORT + offset},
-    }
-    return ports.get(service, {})
+    half.replace(users_file)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from overread.embedded import health, setup
-from overread.embedded.endpoints import DEFAULT_SITE, Endpoints
+from overread.embedded.endpoints import Endpoints
 from overread.embedded.forking import Order, Zygote
 from overread.embedded.kafka import Kafka
 from overread.embedded.keeper import Keeper, Progress, Server, ServerChild, ServiceChild
@@ -35,7 +35,7 @@ def on_screen(line: str) -> None:
 class ServiceSpec:
     """One service to run: its `module:function`, its own settings, where it answers `/readyz`, the ports it needs.
 
-    `health` is a Unix socket or a loopback port; left out, it is the socket named by OVERREAD_HEALTH_SOCKET.
+    Settings never replace what the stack itself decides: addresses, credentials, the site. `health` is a Unix socket or a loopback port; left out, it is the socket named by OVERREAD_HEALTH_SOCKET.
     """
 
     name: str
@@ -46,7 +46,10 @@ class ServiceSpec:
 
 
 class Stack:
-    """Servers and services of one data folder, as an async context manager: entered, everything is healthy."""
+    """Servers and services of one data folder, as an async context manager: entered, everything is healthy.
+
+    `configure` writes the services' configuration, once the folder is this stack's alone.
+    """
 
     def __init__(
         self,
@@ -55,12 +58,14 @@ class Stack:
         port_offset: int = 0,
         services: Sequence[ServiceSpec] = (),
         servers: Sequence[str] = SERVERS,
-        site_id: str = DEFAULT_SITE,
+        site_id: str | None = None,
+        configure: Callable[[], None] = lambda: None,
         model_repository: Path = MODEL_REPOSITORY,
         progress: Progress = on_screen,
     ) -> None:
         self.data = DataFolder(data_dir)
-        self.endpoints = Endpoints(data=self.data, ports=Ports(offset=port_offset), site_id=site_id)
+        self.endpoints = Endpoints.at(self.data, Ports(offset=port_offset), site_id)
+        self._configure = configure
         self._services = services
         self._servers = servers
         self._model_repository = model_repository
@@ -108,6 +113,10 @@ class Stack:
         """Wait until a child is healthy (again)."""
         await self._keeper(name).until_healthy(timeout_seconds)
 
+    def environment_of(self, spec: ServiceSpec) -> dict[str, str]:
+        """Return all that a service is told: its own settings, under what the stack decides."""
+        return {**spec.environment, **self.endpoints.environment_of(spec.name)}
+
     def log_of(self, name: str) -> Path:
         """Return the log file of a child."""
         return self.data.log_of(name)
@@ -145,6 +154,7 @@ class Stack:
             self._progress(f"ended {found} processes that an earlier run left behind")
         health.require_free(self._wanted_ports(), self.endpoints.ports.offset)
         self.endpoints.record()
+        await asyncio.to_thread(self._configure)
         await self._start_all("servers", [self._server_keeper(server) for server in self._chosen_servers()], began)
         if self._services:
             await self._start_all("services", [self._service_keeper(spec) for spec in self._services], began)
@@ -199,8 +209,7 @@ class Stack:
         if self._zygote is None:
             raise StackError("the zygote is not there")
         log = self.data.log_of(spec.name)
-        environment = {**self.endpoints.environment_of(spec.name), **spec.environment}
-        order = Order(name=spec.name, target=spec.target, environment=environment, log=log)
+        order = Order(name=spec.name, target=spec.target, environment=self.environment_of(spec), log=log)
         address = spec.health if spec.health is not None else self.data.service_socket(spec.name)
         child = ServiceChild(order=order, zygote=self._zygote, address=address)
         return Keeper(child=child, progress=self._progress, log=log)

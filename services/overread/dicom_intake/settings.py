@@ -20,7 +20,6 @@ class DicomIntakeSettings(ServiceSettings):
     dicom_tls_client_ca: Path | None = Field(default=None, description="With it, peers must show a certificate of it.")
     dicom_called_ae_titles: frozenset[str] = frozenset({"OVERREAD"})
     dicom_calling_ae_titles: frozenset[str] | None = Field(default=None, description="None takes any calling AE.")
-    dicom_fallback_charset: str = Field(default="ISO_IR 192", description="For text without (0008,0005) beyond ASCII.")
     dicom_maximum_associations: int = Field(default=32, ge=1)
     dicom_outstanding_events: int = Field(default=20_000, ge=1, description="Most events that wait for the broker.")
 

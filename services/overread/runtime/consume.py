@@ -102,7 +102,9 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             self._processed.pop(partition.partition, None)
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Begin from the committed offsets."""
+        """Begin from the committed offsets: how far an earlier assignment read is no longer true."""
+        for partition in assigned:
+            self._processed.pop(partition.partition, None)
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Handle one polled batch to its end: committed, set aside, or rewound and paused."""
@@ -210,10 +212,10 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         log.error("dead_letter", topic=self.topic.name, kind=kind.value, reason=reason, offset=opened.source.offset)
 
     async def _commit(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-        offsets = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        offsets = self._still_ours({TopicPartition(r.topic, r.partition): r.offset + 1 for r in records})
         self._processed |= {partition.partition: offset for partition, offset in offsets.items()}
         CONSUMED.labels(self.topic.name).inc(len(records))
-        if self.consumer is None:
+        if self.consumer is None or not offsets:
             return
         try:
             await self.consumer.commit(offsets)
@@ -221,6 +223,13 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             log.info("commit_after_rebalance", topic=self.topic.name)
         except KafkaError as error:
             log.warning("commit_failed", topic=self.topic.name, error=type(error).__name__)
+
+    def _still_ours(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Leave out partitions that went to another process while the batch ran: it goes on from its own offset."""
+        if self.consumer is None:
+            return offsets
+        assigned = self.consumer.assignment()
+        return {partition: offset for partition, offset in offsets.items() if partition in assigned}
 
     async def _pause(self, records: Sequence[ConsumerRecord[bytes, bytes]], reason: str) -> None:
         log.warning("consumption_paused", topic=self.topic.name, reason=reason)

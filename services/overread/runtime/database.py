@@ -22,6 +22,7 @@ AWAY = (
     asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresIOError,
+    asyncpg.InternalClientError,  # what asyncpg says when the connection breaks between two of its own states
     ConnectionError,
     TimeoutError,
     asyncio.TimeoutError,
@@ -29,6 +30,8 @@ AWAY = (
 """What a database does when it is not there: not our bug, so the record waits."""
 
 COMMAND_TIMEOUT_SECONDS = 15.0
+MIGRATION_SECONDS = 600.0
+"""A migration may rewrite a table, or wait for another process that does."""
 
 INBOX_AND_OUTBOX = """
 CREATE TABLE IF NOT EXISTS inbox (
@@ -52,6 +55,11 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER outbox_written AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_written();
 """
+
+OUTBOX_REFUSED = "ALTER TABLE outbox ADD COLUMN IF NOT EXISTS refused_because text"
+"""Why the broker will never take a row; such a row stays, and does not hold back the others."""
+
+OWN_MIGRATIONS = (("0000_inbox_outbox.sql", INBOX_AND_OUTBOX), ("0000_outbox_refused.sql", OUTBOX_REFUSED))
 
 
 class MigrationChangedError(OverreadError):
@@ -91,15 +99,16 @@ def migrations_of(package: str) -> list[tuple[str, str]]:
 async def migrate(pool: "Pool", migrations: list[tuple[str, str]]) -> None:
     """Apply what is new, each once, in one transaction, one process at a time."""
     async with away_as_unavailable(), pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.migrations'))")
+        lock = "SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.migrations'))"
+        await connection.execute(lock, timeout=MIGRATION_SECONDS)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations"
             " (name text PRIMARY KEY, sql text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         applied = {row["name"]: row["sql"] for row in await connection.fetch("SELECT name, sql FROM schema_migrations")}
-        for name, sql in [("0000_inbox_outbox.sql", INBOX_AND_OUTBOX), *migrations]:
+        for name, sql in [*OWN_MIGRATIONS, *migrations]:
             if name not in applied:
-                await connection.execute(sql)
+                await connection.execute(sql, timeout=MIGRATION_SECONDS)
                 await connection.execute("INSERT INTO schema_migrations (name, sql) VALUES ($1, $2)", name, sql)
             elif applied[name] != sql:
                 raise MigrationChangedError(f"{name} was applied with other content: ship a new migration instead")

@@ -1,6 +1,6 @@
-"""Reading the dead-letter topics from their beginning to where they end now, outside any consumer group."""
+"""Reading the dead-letter topics: from their beginning to where they end now, or one letter, outside any group."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
@@ -25,15 +25,26 @@ class DeadLetter:
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
 
-async def read_all(settings: ServiceSettings, topics: Sequence[str]) -> list[DeadLetter]:
-    """Return every dead letter of `topics`, or raise `Unavailable`."""
-    async with reading(settings) as reader:
-        return [
-            _letter(record)
-            for topic in topics
-            for partition in await reader.partitions(topic)
-            async for record in reader.read(partition, *await reader.span(partition))
-        ]
+async def letters(settings: ServiceSettings, topics: Sequence[str]) -> AsyncGenerator[DeadLetter, None]:
+    """Yield every dead letter of `topics`, one at a time however many there are, or raise `Unavailable`."""
+    async with reading(settings, *topics) as reader:
+        for topic in topics:
+            for partition in reader.partitions(topic):
+                async for record in reader.read(partition, *await reader.span(partition)):
+                    yield _letter(record)
+
+
+async def letter_at(settings: ServiceSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:
+    """Return the dead letter in exactly that place, None when none is kept there; or raise `Unavailable`."""
+    async with reading(settings, topic) as reader:
+        wanted = next((found for found in reader.partitions(topic) if found.partition == partition), None)
+        if wanted is None:
+            return None
+        first, end = await reader.span(wanted)
+        if not first <= offset < end:
+            return None
+        found = [_letter(record) async for record in reader.read(wanted, offset, offset + 1)]
+        return found[0] if found else None
 
 
 def _letter(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:

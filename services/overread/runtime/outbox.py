@@ -1,15 +1,18 @@
 """One relay a schema: unpublished rows in order of id, published, acknowledged, removed."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from overread.contracts.errors import Unavailable
+from overread.contracts.errors import Malformed, Unavailable
 from overread.runtime.database import away_as_unavailable
 from overread.runtime.inbox import headers_from_json
 from overread.runtime.publisher import Outgoing, Publisher
-from overread.runtime.telemetry import OUTBOX_WAITING, log
+from overread.runtime.telemetry import OUTBOX_REFUSED, OUTBOX_WAITING, log
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from overread.runtime.database import Connection, Pool
 
 BATCH_ROWS = 500
@@ -55,15 +58,33 @@ class OutboxRelay:
 
     async def _relay_batch(self, connection: "Connection") -> int:
         rows = await connection.fetch(
-            "SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT $1", BATCH_ROWS
+            "SELECT id, topic, key, value, headers FROM outbox WHERE refused_because IS NULL ORDER BY id LIMIT $1",
+            BATCH_ROWS,
         )
         OUTBOX_WAITING.set(len(rows))
         if rows:
-            await self._publisher.publish(
-                [Outgoing(r["topic"], r["key"], r["value"], headers_from_json(r["headers"])) for r in rows]
-            )
-            await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [r["id"] for r in rows])
+            await self._relay_rows(connection, rows)
         return len(rows)
+
+    async def _relay_rows(self, connection: "Connection", rows: "Sequence[Record]") -> None:
+        try:
+            await self._publisher.publish([_outgoing(row) for row in rows])
+        except Malformed as refusal:
+            await self._relay_without_refused(connection, rows, str(refusal))
+        else:
+            await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", [r["id"] for r in rows])
+
+    async def _relay_without_refused(self, connection: "Connection", rows: "Sequence[Record]", reason: str) -> None:
+        """Find the row that the broker will never take, by halves: it stays, marked; the others leave in order."""
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            await self._relay_rows(connection, rows[:middle])
+            await self._relay_rows(connection, rows[middle:])
+            return
+        [row] = rows
+        await connection.execute("UPDATE outbox SET refused_because = $2 WHERE id = $1", row["id"], reason)
+        OUTBOX_REFUSED.labels(row["topic"]).inc()
+        log.error("outbox_row_refused", row=row["id"], topic=row["topic"], reason=reason)
 
     async def _wait(self) -> None:
         try:
@@ -73,3 +94,7 @@ class OutboxRelay:
 
     def _wake(self, *_notification: Any) -> None:
         self._woken.set()
+
+
+def _outgoing(row: "Record") -> Outgoing:
+    return Outgoing(row["topic"], row["key"], row["value"], headers_from_json(row["headers"]))

@@ -1,19 +1,25 @@
 """Records out to Kafka: acknowledged by every in-sync replica, after its flush, or `Unavailable`."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cache, lru_cache
+from typing import Any, Protocol, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import murmur2
+from prometheus_client import Counter
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import PUBLISHED
 
 REQUEST_TIMEOUT_MILLISECONDS = 8_000
+P = TypeVar("P")
+
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 """Above the largest record that the broker takes, so that a dead letter can hold any record with its reason."""
 
@@ -78,6 +84,7 @@ class KafkaPublisher:
             linger_ms=0,
             max_batch_size=256 * 1024,
             max_request_size=MAX_RECORD_BYTES,
+            partitioner=partition_of,
             request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
             **kafka_client_options(self._settings),
         )
@@ -118,6 +125,31 @@ class KafkaPublisher:
             )
         return _acknowledged(sent, record.topic)
 
+    async def partition_for(self, record: Outgoing) -> int:
+        """Return the partition of `record`, or raise `Unavailable`."""
+        producer = self._connected()
+        known = producer.client.cluster.partitions_for_topic(record.topic)
+        if not known:
+            with _explained():
+                known = await producer.partitions_for(record.topic)
+        partition: int = partition_of(record.key, sorted(known))
+        return partition
+
+    def new_batch(self) -> Any:
+        """Return an empty batch for `send_batch`."""
+        return self._connected().create_batch()
+
+    async def send_batch(self, batch: Any, topic: str, partition: int, records: int) -> None:
+        """Return when all of `batch` is acknowledged, or raise `Unavailable` or `Malformed`."""
+        with _explained():
+            await (await self._connected().send_batch(batch, topic, partition=partition))
+        _published(topic).inc(records)
+
+    def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise Unavailable("the event broker is not connected yet")
+        return self._producer
+
     async def ping(self) -> None:
         """Raise `Unavailable` when the broker does not answer."""
         if self._producer is None:
@@ -126,6 +158,18 @@ class KafkaPublisher:
             await self._producer.client.fetch_all_metadata()
         except (KafkaError, OSError) as error:
             raise Unavailable("the event broker does not answer") from error
+
+
+@lru_cache(maxsize=4096)
+def _hash_of(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def partition_of(key: bytes | None, all_partitions: Sequence[P], _available: Sequence[P] = ()) -> P:
+    """Choose as Kafka's own clients do: by the key's hash, over all partitions; every record of ours has a key."""
+    if not all_partitions:
+        raise Unavailable("the topic is not there, or not ours to see")
+    return all_partitions[_hash_of(key or b"") % len(all_partitions)]
 
 
 @contextmanager
@@ -138,7 +182,31 @@ def _explained() -> Iterator[None]:
         raise Unavailable(f"the event broker did not acknowledge ({type(error).__name__})") from error
 
 
-async def _acknowledged(sent: Awaitable[object], topic: str) -> None:
-    with _explained():
-        await sent
-    PUBLISHED.labels(topic).inc()
+def _acknowledged(sent: "asyncio.Future[object]", topic: str) -> "asyncio.Future[None]":
+    """Return what becomes of `sent` in our words; a plain future, since a task for each record costs more."""
+    acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_sent(done: "asyncio.Future[object]") -> None:
+        if acknowledged.done():
+            return
+        try:
+            with _explained():
+                done.result()
+        except (OverreadError, asyncio.CancelledError) as failure:
+            acknowledged.set_exception(_as_unavailable(failure))
+            return
+        _published(topic).inc()
+        acknowledged.set_result(None)
+
+    sent.add_done_callback(on_sent)
+    return acknowledged
+
+
+@cache
+def _published(topic: str) -> Counter:
+    return PUBLISHED.labels(topic)
+
+
+def _as_unavailable(failure: BaseException) -> BaseException:
+    is_ours = isinstance(failure, OverreadError)
+    return failure if is_ours else Unavailable("the connection to the event broker was closed")

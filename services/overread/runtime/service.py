@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -189,6 +190,7 @@ class Service:
             for task in self._tasks:
                 group.create_task(task())
             group.create_task(_for_ever())
+            gc.freeze()  # what was made at start lives on: the collector need not look at it again
             self.health.is_started = True
             log.info("started", consumes=sorted(self.consumptions))
 
@@ -224,7 +226,8 @@ class Service:
             raise Unavailable(f"{self.name} owns state: set OVERREAD_DATABASE_DSN")
         self._pool = await _when_available(lambda: open_pool(dsn.get_secret_value()))
         stack.push_async_callback(_close, self._pool)
-        await migrate(self._pool, self._migrations)
+        pool = self._pool
+        await _when_available(lambda: migrate(pool, self._migrations))
         self.health.register("postgresql", self.ping_database)
 
     async def ping_database(self) -> None:

@@ -33,6 +33,9 @@ class ServiceSettings(BaseSettings):
     )
     log_level: str = "INFO"
     hospital_time_zone: str = Field(default="Asia/Ho_Chi_Minh", description="For times that come without an offset.")
+    dicom_fallback_charset: str = Field(
+        default="ISO_IR 192", description="For DICOM text without (0008,0005) beyond ASCII; all readers use the same."
+    )
     otlp_endpoint: str | None = Field(
         default=None, description="OTLP/HTTP collector for traces; none keeps them local."
     )

@@ -26,6 +26,7 @@ DEAD_LETTERS = Counter("overread_dead_letters_total", "Records set aside, by kin
 PAUSED = Gauge("overread_consumption_paused", "1 while a dependency is away and the topic waits", ["topic"])
 BATCH_SECONDS = Histogram("overread_batch_seconds", "Time to handle and commit one batch", ["topic"])
 OUTBOX_WAITING = Gauge("overread_outbox_waiting_records", "Rows of the outbox not yet acknowledged by the broker")
+OUTBOX_REFUSED = Counter("overread_outbox_refused_total", "Events too large for the broker, kept and marked", ["topic"])
 HL7_ACKNOWLEDGED = Counter("overread_hl7_acknowledged_total", "HL7 v2 messages answered, by code", ["link", "code"])
 DICOM_STORED = Counter("overread_dicom_instances_total", "C-STORE requests answered, by status", ["status"])
 JOBS_WAITING = Gauge("overread_inference_jobs_waiting", "Jobs that could start if a slot were free", ["model"])
@@ -33,6 +34,9 @@ BACKLOG_SECONDS = Gauge("overread_inference_backlog_seconds", "Waiting jobs time
 INFERENCE_SECONDS = Histogram("overread_inference_seconds", "Time of one job from claim to result", ["model"])
 GATE_DECISIONS = Counter("overread_gate_decisions_total", "Signed reports that delivery's gate judged", ["verdict"])
 DELIVERIES_ENDED = Counter("overread_deliveries_ended_total", "Messages that ended", ["destination", "outcome"])
+DELIVERIES_POSTPONED = Counter(
+    "overread_deliveries_postponed_total", "Refusals that will be tried again", ["destination"]
+)
 DELIVERIES_OPEN = Gauge("overread_deliveries_open", "Messages a destination has not acknowledged yet", ["destination"])
 DESTINATION_AWAY = Gauge("overread_destination_away", "1 while a destination does not answer", ["destination"])
 
@@ -110,7 +114,8 @@ def configure_tracing(service: str, otlp_endpoint: str | None) -> None:
 
 def new_traceparent() -> str:
     """Begin a trace: the value of a W3C traceparent header."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    random = secrets.token_hex(24)
+    return f"00-{random[:32]}-{random[32:]}-01"
 
 
 def child_traceparent(parent: str) -> str:

@@ -1,5 +1,6 @@
 """Reading topics as far as they go now, outside any consumer group: dead letters whole, other topics from their tail."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,13 +8,13 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import DefaultPartitioner
 
 from overread.contracts.errors import Unavailable
-from overread.runtime.publisher import kafka_client_options
+from overread.runtime.publisher import kafka_client_options, partition_of
 from overread.runtime.settings import ServiceSettings
 
 TAIL_CHUNK_RECORDS = 1_000
+LET_GO_TURNS = 20
 
 
 class TopicReader:
@@ -22,9 +23,8 @@ class TopicReader:
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
 
-    async def partitions(self, topic: str) -> list[TopicPartition]:
-        """Return the partitions of `topic`; none when it is not there, or not ours to see."""
-        await self._consumer.topics()
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        """Return the partitions of one of the topics that the reader was made for."""
         return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
 
     async def span(self, partition: TopicPartition) -> tuple[int, int]:
@@ -54,14 +54,25 @@ class TopicReader:
                         yield record
 
 
+async def _let_go() -> None:
+    """Let the fetcher see that it has no partitions any more.
+
+    While it ends what it had begun for them, aiokafka 0.14 swallows the cancellation by which `stop` ends it, for ever.
+    """
+    for _ in range(LET_GO_TURNS):
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
-async def reading(settings: ServiceSettings) -> AsyncIterator[TopicReader]:
-    """Connect a reader for the time of the block; `Unavailable` when the broker does not answer."""
+async def reading(settings: ServiceSettings, *topics: str) -> AsyncIterator[TopicReader]:
+    """Connect a reader of `topics` for the time of the block; `Unavailable` when the broker does not answer."""
     consumer = AIOKafkaConsumer(
-        group_id=None, auto_offset_reset="earliest", enable_auto_commit=False, **kafka_client_options(settings)
+        *topics, group_id=None, auto_offset_reset="earliest", enable_auto_commit=False, **kafka_client_options(settings)
     )
     try:
         await consumer.start()
+        consumer.unsubscribe()  # the subscription was for the partitions' names only
+        await _let_go()
         yield TopicReader(consumer)
     except (KafkaError, OSError) as error:
         raise Unavailable("the event broker does not answer: is the stack up?") from error
@@ -73,8 +84,8 @@ async def tail(
     settings: ServiceSettings, topic: str, key: bytes, *, most: int, since: datetime
 ) -> AsyncGenerator[bytes, None]:
     """Yield what was last written to `topic` under `key`, newest first: at most `most` records, none before `since`."""
-    async with reading(settings) as reader:
-        partition = partition_of(key, await reader.partitions(topic))
+    async with reading(settings, topic) as reader:
+        partition = partition_of(key, reader.partitions(topic))
         first, end = await reader.span(partition)
         begin = await reader.offset_at(partition, since)
         first = max(first, end - most, end if begin is None else begin)
@@ -86,11 +97,3 @@ async def tail(
                 if record.key == key and record.value is not None:
                     yield record.value
             end = start
-
-
-def partition_of(key: bytes, partitions: list[TopicPartition]) -> TopicPartition:
-    """Return the partition that the producer chooses for `key`."""
-    if not partitions:
-        raise Unavailable("the topic is not there, or not ours to read")
-    chosen: TopicPartition = DefaultPartitioner()(key, partitions, partitions)
-    return chosen

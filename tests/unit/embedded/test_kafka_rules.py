@@ -8,7 +8,11 @@ def writers_of(topic: str) -> set[str]:
 
 def test_each_topic_is_written_by_its_producers_and_ops_alone() -> None:
     """The broker's rights are the map's; ops puts dead letters back."""
-    wanted = {topic.name: set(topic.producers) - set(topic.not_yet) | {OPS} for topic in TOPICS if topic.name != "reports.signed"}
+    wanted = {
+        topic.name: set(topic.producers) - set(topic.not_yet) | {OPS}
+        for topic in TOPICS
+        if topic.name != "reports.signed"
+    }
 
     found = {name: writers_of(name) for name in wanted}
 
@@ -38,3 +42,11 @@ def test_groups_begin_with_the_service_that_reads() -> None:
 def test_no_right_is_named_twice() -> None:
     """The broker refuses a request with duplicates."""
     assert len(rules()) == len(set(rules()))
+
+
+def test_a_tail_reader_may_read_and_set_nothing_aside() -> None:
+    """An intake reads back what it wrote itself; it consumes nothing, so it has no dead letters to write."""
+    given = {(name, operation) for user, kind, name, _, operation in rules() if (user, kind) == ("hl7_intake", "TOPIC")}
+
+    assert {("hl7.received", "READ"), ("hl7.received", "WRITE")} <= given
+    assert not [name for name, _ in given if name.endswith(".dead")]

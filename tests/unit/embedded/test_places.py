@@ -49,18 +49,26 @@ def test_password_is_made_once_and_private(tmp_path: Path) -> None:
     assert len(first) >= 32
 
 
+def test_two_that_start_at_once_agree_on_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes second takes what the first wrote."""
+    first, second = Credentials(tmp_path), Credentials(tmp_path)
+    made = first.password("kafka-review")
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+
+    assert second.password("kafka-review") == made
+
+
 def test_service_is_told_its_own_user_and_no_database_it_does_not_own(tmp_path: Path) -> None:
-    """Stateless services have no role; the intakes read the archive."""
+    """Stateless services have no role."""
     data = DataFolder(tmp_path)
     data.make()
     endpoints = Endpoints(data=data, ports=Ports(offset=100))
 
-    routing, review, intake = (endpoints.environment_of(name) for name in ("routing", "review", "dicom_intake"))
+    routing, review = (endpoints.environment_of(name) for name in ("routing", "review"))
 
     assert routing["OVERREAD_KAFKA_USERNAME"] == "routing"
     assert "OVERREAD_DATABASE_DSN" not in routing
     assert review["OVERREAD_DATABASE_DSN"].startswith("postgresql://review:")
-    assert intake["OVERREAD_ARCHIVE_DSN"].startswith("postgresql://archive_reader:")
 
 
 def test_endpoints_of_a_folder_without_a_stack_say_what_to_do(tmp_path: Path) -> None:

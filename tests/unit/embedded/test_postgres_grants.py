@@ -1,11 +1,11 @@
 import pytest
 
-from overread.embedded.postgres import READER_ROLES, ROLES, STATE_OWNERS, grants, schema_of
+from overread.embedded.postgres import STATE_OWNERS, grants, schema_of
 
 
 @pytest.fixture
 def statements() -> list[str]:
-    return grants(dict.fromkeys(ROLES, "secret"))
+    return grants(dict.fromkeys(STATE_OWNERS, "secret"))
 
 
 def test_each_owner_gets_a_schema_of_its_own(statements: list[str]) -> None:
@@ -14,12 +14,9 @@ def test_each_owner_gets_a_schema_of_its_own(statements: list[str]) -> None:
         assert f"CREATE SCHEMA IF NOT EXISTS {schema_of(owner)} AUTHORIZATION {owner}" in statements
 
 
-def test_only_the_reader_is_granted_anything_in_a_schema(statements: list[str]) -> None:
-    """No service reads another's; archive_reader is the one written exception."""
-    shared = [line for line in statements if "SCHEMA" in line and "GRANT" in line and "REVOKE" not in line]
-
-    assert shared
-    assert all(line.endswith(tuple(f"TO {reader}" for reader in READER_ROLES)) for line in shared)
+def test_nobody_is_granted_anything_in_a_schema_of_another(statements: list[str]) -> None:
+    """No service reads another's: a schema has its owner and no grant."""
+    assert [line for line in statements if "SCHEMA" in line and "GRANT" in line and "REVOKE" not in line] == []
 
 
 def test_public_may_nothing(statements: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 
 from overread.contracts.errors import Malformed, Unavailable
@@ -355,3 +355,30 @@ async def test_while_paused_the_end_is_not_reached() -> None:
 
     assert not await subject.has_read_to_the_end([0])
     subject._watch.cancel()  # type: ignore[union-attr]
+
+
+async def test_partition_that_comes_back_is_asked_for_its_committed_offset() -> None:
+    """After a rebalance another process may have read on, or less: what we once read there is no longer true."""
+    subject, _, consumer = consumption(Ledger())
+    consumer.ends = {0: 3, 1: 0}
+    await subject.on_records(numbered(0, 1, 2))
+    consumer.committed_offsets = {0: 1}
+
+    await subject.on_partitions_assigned([TopicPartition(AUDIT_RECORDED.name, 0)])
+
+    assert not await subject.has_read_to_the_end([0])
+
+
+async def test_partition_lost_in_mid_batch_is_neither_committed_nor_counted_as_read() -> None:
+    """Its new reader goes on from the offset it found; ours would jump over what it has not had."""
+    subject, _, consumer = consumption(Ledger())
+    consumer.ends = {0: 1, 1: 1}
+    consumer.assigned = {TopicPartition(AUDIT_RECORDED.name, 1)}
+    lost = numbered(0)
+    kept = [a_record(an_event(a_recorded(object_id="kept"), own_key="kept"), offset=0, partition=1)]
+
+    await subject.on_records([*lost, *kept])
+
+    assert consumer.committed_offsets == {1: 1}
+    assert await subject.has_read_to_the_end([1])
+    assert not await subject.has_read_to_the_end([0])

@@ -67,7 +67,7 @@ def _round(number: int, ports: Mapping[str, int]) -> dict[tuple[str, int], Measu
     measured: dict[tuple[str, int], Measured] = {}
     for connections in CONNECTIONS:
         # Who goes first alternates, so that neither always meets the warmer broker.
-        for name in ports if number % 2 else reversed(ports):
+        for name in sorted(ports, reverse=number % 2 == 1):
             measured[name, connections] = _load(ports[name], connections)
             _say(f"round {number}: {name:>8} c={connections:<3} {_described(measured[name, connections])}")
     return measured

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import uvloop
 
@@ -51,9 +51,7 @@ class _Sender(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first message."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream")
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._send()
 

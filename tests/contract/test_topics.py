@@ -106,3 +106,10 @@ def test_bodies_hold_no_untyped_dictionary() -> None:
             hints = typing.get_type_hints(body)
             assert not [name for name, hint in hints.items() if typing.get_origin(hint) is dict]
             assert body.model_config["frozen"]
+
+
+@each_topic
+def test_tail_readers_read_back_what_they_write(topic: Topic) -> None:
+    """Services meet in consumers; a tail reader only remembers its own."""
+    assert set(topic.tail_readers) <= set(topic.producers)
+    assert not set(topic.tail_readers) & set(topic.consumers)

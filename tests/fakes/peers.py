@@ -215,20 +215,24 @@ def _store(port: int, datasets: Sequence[Dataset]) -> list[Dataset]:
         return list(datasets)
     _without_delay(association)
     with _reactor_held(association):
-        stored = _stored(association, datasets)
-    if association.is_established:
+        stored, is_answering = _stored(association, datasets)
+    if is_answering:
         association.release()
+    else:
+        association.abort()
     return [dataset for number, dataset in enumerate(datasets) if number not in stored]
 
 
-def _stored(association: Association, datasets: Iterable[Dataset]) -> set[int]:
-    stored = set()
+def _stored(association: Association, datasets: Iterable[Dataset]) -> tuple[set[int], bool]:
+    """Return which instances were answered 0x0000, and whether the receiver still answers."""
+    stored: set[int] = set()
     for number, dataset in enumerate(datasets):
-        if not association.is_established:
-            break
-        if association.send_c_store(dataset).get("Status") == 0:
+        status = association.send_c_store(dataset).get("Status")
+        if status is None:
+            return stored, False
+        if status == 0:
             stored.add(number)
-    return stored
+    return stored, True
 
 
 @contextmanager

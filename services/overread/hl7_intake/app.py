@@ -9,6 +9,7 @@ from overread.hl7_intake.listener import Listener
 from overread.hl7_intake.settings import HL7IntakeSettings
 from overread.hl7_intake.warming import warm
 from overread.runtime.clock import Clock
+from overread.runtime.group_commit import GroupCommit
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.publisher import KafkaPublisher
 from overread.runtime.service import Service
@@ -20,7 +21,7 @@ def make_service(settings: HL7IntakeSettings) -> Service:
     publisher = KafkaPublisher(settings)
     service = Service("hl7_intake", settings, publisher=publisher)
     objects = LocalObjectStore(settings.objects_folder)
-    intake = Intake(settings, settings.mllp_link, publisher.enqueue, objects, service.clock)
+    intake = Intake(settings, settings.mllp_link, GroupCommit(publisher).enqueue, objects, service.clock)
     service.serves(lambda: _listening(intake, settings, service.clock))
     service.health.register("object store", objects.ping)
     return service

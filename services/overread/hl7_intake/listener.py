@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 
 from overread.hl7_intake.intake import Answer, Intake
 from overread.protocols import mllp
@@ -55,6 +56,50 @@ class Listener:
         task.add_done_callback(self._connections.discard)
 
 
+class _Patience:
+    """Ends the wait for a sender's bytes; one timer a connection, moved seldom, since a time-out for each read costs."""
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self._give_up = give_up
+        self._loop = asyncio.get_running_loop()
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        """Return the time that deadlines are given in."""
+        return self._loop.time()
+
+    def wait_until(self, deadline: float) -> None:
+        """Give up at `deadline`, unless told otherwise before."""
+        self._deadline = deadline
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer(deadline)
+
+    def rest(self) -> None:
+        """Wait for nothing."""
+        self._deadline = None
+
+    def end(self) -> None:
+        """Never give up any more."""
+        self.rest()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self._deadline > self.now():
+            self._set_timer(self._deadline)
+            return
+        self._give_up()
+
+
 class _Connection:
     """One sender: messages are taken in order and answered in order, several at a time when it does not wait."""
 
@@ -62,10 +107,10 @@ class _Connection:
         self._intake = intake
         self._reader = reader
         self._writer = writer
-        self._loop = asyncio.get_running_loop()
         self._decoder = mllp.FrameDecoder(intake.link.maximum_frame_bytes)
         self._answers: deque[Answer] = deque()
         self._answered = asyncio.Event()
+        self._patience = _Patience(self._give_up)
         self._frame_began: float | None = None
 
     async def run(self) -> None:
@@ -75,6 +120,7 @@ class _Connection:
         except (TimeoutError, OSError) as error:
             log.info("connection_ended", link=self._intake.link.link_id, reason=type(error).__name__)
         finally:
+            self._patience.end()
             self._report_half_frame()
             await self._close()
 
@@ -86,21 +132,29 @@ class _Connection:
 
     async def _read(self) -> bytes:
         """Read on once earlier answers have left: a sender that reads none may send none."""
-        async with asyncio.timeout_at(self._deadline()):
-            await self._writer.drain()
-            return await self._reader.read(READ_BYTES)
+        self._patience.wait_until(self._deadline())
+        await self._writer.drain()
+        data = await self._reader.read(READ_BYTES)
+        self._patience.rest()
+        return data
+
+    def _give_up(self) -> None:
+        """End the wait: for bytes by an error, for a sender that reads nothing by cutting the line."""
+        self._reader.set_exception(TimeoutError())
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
 
     def _deadline(self) -> float:
         link = self._intake.link
         if self._frame_began is not None:
             return self._frame_began + link.half_frame_seconds
-        return self._loop.time() + link.idle_seconds
+        return self._patience.now() + link.idle_seconds
 
     def _note_frame(self) -> None:
         if not self._decoder.is_inside_frame:
             self._frame_began = None
         elif self._frame_began is None:
-            self._frame_began = self._loop.time()
+            self._frame_began = self._patience.now()
 
     async def _on_event(self, event: mllp.Event) -> None:
         match event:

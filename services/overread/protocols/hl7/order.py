@@ -18,8 +18,9 @@ from overread.protocols.hl7.data_types import (
 )
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
 from overread.protocols.hl7.order_groups import OrderGroup, order_groups
-from overread.protocols.hl7.timestamps import Timestamp, read_date, read_timestamp
-from overread.protocols.hl7.tokenise import Message, Segment
+from overread.protocols.hl7.timestamps import Timestamp, is_timestamp, read_date, read_timestamp
+from overread.protocols.hl7.tokenise import Header, Message, Segment
+from overread.protocols.hl7.usual_order import is_usual_order
 
 T = TypeVar("T")
 _Place = tuple[Segment | None, int, int]
@@ -94,9 +95,9 @@ class OrderRequest:
     cleared: frozenset[str]
 
 
-def check_supported(message: Message, acceptance: Acceptance) -> None:
-    """Raise the error that rejects `message`: MSH-9, MSH-11 and MSH-12 must be ones the link takes (2.9.2.2)."""
-    header, condition = message.header, MessageErrorCondition
+def check_supported(header: Header, acceptance: Acceptance) -> None:
+    """Raise the error that rejects a message: MSH-9, MSH-11 and MSH-12 must be ones the link takes (2.9.2.2)."""
+    condition = MessageErrorCondition
     events = acceptance.messages.get(header.message_code)
     if events is None:
         raise _error(condition.UNSUPPORTED_MESSAGE_TYPE, _msh(9, 1), "This message type is not taken on this link.")
@@ -106,7 +107,11 @@ def check_supported(message: Message, acceptance: Acceptance) -> None:
         raise _error(condition.UNSUPPORTED_PROCESSING_ID, _msh(11, 1), "This processing ID is not taken on this link.")
     if header.version_id not in acceptance.versions:
         raise _error(condition.UNSUPPORTED_VERSION_ID, _msh(12, 1), "This HL7 version is not taken on this link.")
-    if not header.message_control_id.strip():
+
+
+def check_control_id(header: Header) -> None:
+    """Raise an error when MSH-10 is empty."""
+    if not header.field(10).strip():
         raise _error(_MISSING, _msh(10), "The message has no control ID, so no answer could name it.")
 
 
@@ -127,8 +132,10 @@ def read_orders(
 
 def check_orders(message: Message, *, time_zone: tzinfo) -> None:
     """Raise the error that `read_orders` would raise, without the work of reading what can't be wrong."""
+    if is_usual_order(message.body, message.header.delimiters):
+        return
     pid = _pid(message)
-    if not any(trimmed(cx.component(1)) for cx in pid.field(3).repetitions):
+    if not pid.text(3) and not any(trimmed(cx.component(1)) for cx in pid.field(3).repetitions):
         raise _no_identifier(pid)
     _birth_date(pid)
     msh = message.segment("MSH")
@@ -136,7 +143,7 @@ def check_orders(message: Message, *, time_zone: tzinfo) -> None:
         _require_detail(group, _order_control(group.orc))
         _require_number(group)
         for places in (((msh, 7, 1),), _scheduled(group), _ordered(group)):
-            _moment(time_zone, *places)
+            _check_moment(time_zone, places)
 
 
 class _Reader:
@@ -205,16 +212,28 @@ def _ordered(group: OrderGroup) -> tuple[_Place, ...]:
 
 def _moment(time_zone: tzinfo, *places: _Place) -> Timestamp | None:
     for segment, number, component in places:
-        text = _first_text((segment, number, component))
-        if segment is None or text is None or not text.strip("0"):
+        text = segment.text(number, component) if segment else ""
+        if not text.strip("0"):
             continue  # some senders write zeros for "not known"
         try:
             return read_timestamp(text, time_zone)
         except ValueError:
-            sentence = "The value is not a date and time (DTM)."
-            location = segment.location(number, component)
-            raise _error(MessageErrorCondition.DATA_TYPE_ERROR, location, sentence) from None
+            raise _no_moment(segment, number, component) from None
     return None
+
+
+def _check_moment(time_zone: tzinfo, places: Iterable[_Place]) -> None:
+    for segment, number, component in places:
+        text = segment.text(number, component) if segment else ""
+        if text.strip("0"):
+            if not is_timestamp(text, time_zone):
+                raise _no_moment(segment, number, component)
+            return
+
+
+def _no_moment(segment: Segment | None, number: int, component: int) -> HL7Error:
+    location = segment.location(number, component) if segment else None
+    return HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, location, "The value is not a date and time (DTM).")
 
 
 def _order_control(orc: Segment) -> OrderControl:
@@ -234,7 +253,7 @@ def _require_detail(group: OrderGroup, control: OrderControl) -> None:
     if group.obr is None:
         sentence = "The order has no OBR segment, so it asks for nothing that we know."
         raise _error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("OBR", group.orc.sequence), sentence)
-    if not any(group.obr.field(4).texts(2)):
+    if not group.obr.text(4) and not group.obr.text(4, 2):
         raise _error(_MISSING, group.obr.location(4), "The universal service identifier (OBR-4) is missing.")
 
 
@@ -249,7 +268,7 @@ def _order_numbers(group: OrderGroup) -> tuple[EntityIdentifier | None, EntityId
 
 def _require_number(group: OrderGroup) -> None:
     orc, obr = group.orc, group.obr
-    if _first_text((orc, 2, 1), (orc, 3, 1), (obr, 2, 1), (obr, 3, 1)) is None:
+    if not orc.text(2) and _first_text((orc, 3, 1), (obr, 2, 1), (obr, 3, 1)) is None:
         sentence = "The order has neither a placer order number (ORC-2) nor a filler order number (ORC-3)."
         raise _error(_MISSING, orc.location(2), sentence)
 
@@ -336,7 +355,7 @@ def _visit(message: Message) -> Visit | None:
 def _first_text(*places: _Place) -> str | None:
     """Read the first of the places that says something; absent and null say nothing here."""
     for segment, number, part in places:
-        if segment and (text := trimmed(segment.field(number).component(part))):
+        if segment and (text := segment.text(number, part)):
             return text
     return None
 

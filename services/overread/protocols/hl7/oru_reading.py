@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TypeVar
 
 from overread.contracts.errors import Malformed
@@ -115,8 +116,7 @@ class _Results:
     def observations(self) -> Iterator[Observation]:
         """Each finding, with the site that follows it under the same sub-ID."""
         findings = [segment for segment in self._others if not _is_narrative(segment)]
-        followers = [*findings[1:], None]
-        for segment, follower in zip(findings, followers, strict=True):
+        for segment, follower in zip_longest(findings, findings[1:]):
             if not _is_site(segment):
                 has_site = follower is not None and _is_site(follower)
                 yield _observation(segment, follower if has_site else None)

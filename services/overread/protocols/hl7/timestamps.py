@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 _DTM = re.compile(
@@ -22,6 +22,9 @@ class Timestamp:
 
 def read_timestamp(text: str, time_zone: tzinfo) -> Timestamp:
     """Read a DTM; `time_zone` is the hospital's, for values without an offset. ValueError when it is none."""
+    if _is_plain(text):
+        plain = datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
+        return Timestamp(original=text, utc=_to_utc(plain.replace(tzinfo=time_zone)))
     match = _DTM.fullmatch(text)
     if match is None:
         raise ValueError("not an HL7 date and time")
@@ -31,6 +34,23 @@ def read_timestamp(text: str, time_zone: tzinfo) -> Timestamp:
     zone = _offset(match["offset"]) if match["offset"] else time_zone
     local = datetime(int(match["year"]), month or 1, day or 1, hour, minute, second, fraction, zone)
     return Timestamp(original=text, utc=_to_utc(local))
+
+
+def is_timestamp(text: str, time_zone: tzinfo) -> bool:
+    """Whether `read_timestamp` would read it."""
+    try:
+        if _is_plain(text) and "0001" < text[:4] < "9999":
+            datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
+        else:
+            read_timestamp(text, time_zone)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_plain(text: str) -> bool:
+    """Tell the usual form, to the second and without offset; hour 24 is no hour, whatever ISO 8601 allows."""
+    return len(text) == 14 and text.isascii() and text.isdigit() and text[8:10] < "24"
 
 
 def _to_utc(local: datetime) -> datetime:
@@ -50,6 +70,8 @@ def read_date(text: str) -> str:
 
     Where only the year is known, some systems send ``00`` for month and day. ValueError when it is no date.
     """
+    if len(text) == 8 and text.isascii() and text.isdigit() and text[6:] != "00":
+        return date.fromisoformat(text).isoformat()
     match = _DTM.fullmatch(text)
     if match is None:
         raise ValueError("not an HL7 date")

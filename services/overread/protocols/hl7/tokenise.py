@@ -149,10 +149,17 @@ class Value:
         return self.raw.partition(separator)[0] if separator and separator in self.raw else self.raw
 
     def _decoded(self, raw: bytes) -> str:
-        if raw == NULL:
-            return ""
-        plain = unescape(raw.decode(self._coding.codec), self._coding.delimiters, self._coding.charset)
-        return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
+        return _decoded(raw, self._coding)
+
+
+def _decoded(raw: bytes, coding: Coding) -> str:
+    if raw == NULL:
+        return ""
+    plain = raw.decode(coding.codec)
+    escape = coding.delimiters.escape
+    if escape and escape in plain:
+        plain = unescape(plain, coding.delimiters, coding.charset)
+    return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
 
 
 class Segment:
@@ -174,6 +181,14 @@ class Segment:
         index = number - 1 if self.name == "MSH" else number
         present = 0 < index < len(self._fields)
         return Value(self._fields[index] if present else b"", self._coding)
+
+    def text(self, number: int, component: int = 1) -> str:
+        """Read a component of the first repetition of field `number`, without the blanks around it."""
+        index = number - 1 if self.name == "MSH" else number
+        raw = self._fields[index] if 0 < index < len(self._fields) else b""
+        if raw:
+            raw = _part(_part(raw, self._coding.repetition, 1), self._coding.component, component)
+        return _decoded(raw, self._coding).strip() if raw else ""
 
     def location(self, field: int | None = None, component: int | None = None) -> ErrorLocation:
         """Where a field of this segment stands, for ERR-2."""
@@ -199,6 +214,11 @@ class Message:
         if self._segments is None:
             self._segments = tuple(_segments(self._body, self.coding))
         return iter(self._segments)
+
+    @property
+    def body(self) -> bytes:
+        """The message from MSH on, in the bytes that it is cut from."""
+        return self._body
 
     @property
     def stray_lines(self) -> int:
@@ -322,11 +342,16 @@ def _segments(body: bytes, coding: Coding) -> Iterator[Segment]:
     counts: dict[str, int] = {}
     for line in _lines(body):
         fields = line.split(separator)
-        if not _SEGMENT_ID.fullmatch(fields[0]):
+        name = _segment_name(fields[0][:4])
+        if name is None:
             continue
-        name = fields[0].decode("ascii").upper()
         counts[name] = counts.get(name, 0) + 1
         yield Segment(name, counts[name], fields, coding)
+
+
+@lru_cache(maxsize=1024)
+def _segment_name(first_field: bytes) -> str | None:
+    return first_field.decode("ascii").upper() if _SEGMENT_ID.fullmatch(first_field) else None
 
 
 @lru_cache(maxsize=4096)

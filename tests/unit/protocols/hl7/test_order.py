@@ -4,7 +4,15 @@ import pytest
 
 from overread.protocols.hl7.data_types import EntityIdentifier, PatientIdentifier
 from overread.protocols.hl7.errors import HL7Error
-from overread.protocols.hl7.order import Acceptance, OrderControl, OrderRequest, Place, check_supported, read_orders
+from overread.protocols.hl7.order import (
+    Acceptance,
+    OrderControl,
+    OrderRequest,
+    Place,
+    check_control_id,
+    check_supported,
+    read_orders,
+)
 from overread.protocols.hl7.tokenise import tokenise
 from tests.builders.hl7 import HANOI, STUDY, an_omi, an_orm
 
@@ -200,7 +208,6 @@ def test_omg_o19_is_read_like_the_others() -> None:
         ("MSH-11", "D", 202, "MSH^1^11^1^1"),
         ("MSH-11", "", 202, "MSH^1^11^1^1"),
         ("MSH-12", "3.0", 203, "MSH^1^12^1^1"),
-        ("MSH-10", "", 101, "MSH^1^10"),
     ],
 )
 def test_message_outside_the_links_terms_is_rejected(field: str, value: str, condition: int, location: str) -> None:
@@ -208,15 +215,23 @@ def test_message_outside_the_links_terms_is_rejected(field: str, value: str, con
     message = tokenise(an_orm(put={field: value}))
 
     with pytest.raises(HL7Error) as caught:
-        check_supported(message, Acceptance())
+        check_supported(message.header, Acceptance())
 
     assert (caught.value.condition, str(caught.value.location)) == (condition, location)
+
+
+def test_message_without_a_control_id_is_refused() -> None:
+    """MSH-10 is required: without it no answer could name the message."""
+    with pytest.raises(HL7Error) as caught:
+        check_control_id(tokenise(an_orm(put={"MSH-10": " "})).header)
+
+    assert (caught.value.condition, str(caught.value.location)) == (101, "MSH^1^10")
 
 
 def test_version_and_processing_id_are_compared_by_their_first_component() -> None:
     """MSH-11 and MSH-12 may name a mode or a country behind it."""
     message = tokenise(an_omi(put={"MSH-11": "P^T", "MSH-12": "2.5.1^VNM"}))
 
-    check_supported(message, Acceptance())
+    check_supported(message.header, Acceptance())
 
     assert message.header.version_id == "2.5.1"

@@ -36,6 +36,16 @@ def test_every_status_reads_back_as_what_was_rendered(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
+def test_result_without_findings_reads_back(status: str) -> None:
+    """A signed report may state that no model read the study."""
+    content = an_oru_content(status, observations=())
+
+    read = read_back(render(content))
+
+    assert differences(content, read) == ()
+
+
+@pytest.mark.parametrize("status", STATUSES)
 def test_equal_contents_give_equal_bytes(status: str) -> None:
     """A resend must be byte-identical."""
     assert render(an_oru_content(status)) == render(an_oru_content(status))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -18,19 +19,31 @@ FAST = {
 
 
 @pytest.fixture(scope="session")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
-    """Yield the whole stack, with an EMR that takes unverified results too (mark its users `stack`)."""
-    with Emr() as emr:
-        profile = Profile(
-            data_dir=tmp_path_factory.mktemp("hospital"),
-            port_offset=free_offset(FIRST_OFFSET + os.getpid() % 150 * 20),
-            emr=emr.url,
-            settings=FAST,
-        )
-        with StackThread(profile.stack()) as stack:
-            running = Hospital(stack=stack, emr=emr)
-            yield running
-            _look_once_more(running)
+def emr() -> Iterator[Emr]:
+    """Yield the EMR of the session."""
+    with Emr() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def servers(emr: Emr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackThread]:
+    """Yield the whole stack, servers and services, whose processes a story may kill (mark its users `stack`)."""
+    profile = Profile(
+        data_dir=tmp_path_factory.mktemp("hospital"),
+        port_offset=free_offset(FIRST_OFFSET + os.getpid() % 150 * 20),
+        emr=emr.url,
+        settings=FAST,
+    )
+    with StackThread(profile.stack()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hospital(servers: StackThread, emr: Emr) -> Iterator[Hospital]:
+    """Yield the one hospital of all stories; its EMR takes unverified results too (mark its users `stack`)."""
+    with closing(Hospital(servers.endpoints, emr)) as running:
+        yield running
+        _look_once_more(running)
 
 
 def _look_once_more(hospital: Hospital) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import copy
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +19,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+from pydantic import SecretStr
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -23,10 +27,12 @@ from overread.embedded.endpoints import Endpoints
 from overread.embedded.phantom import Phantom, PhantomStudy, SyntheticPatient, make_phantom
 from overread.embedded.places import MOST_PORT_OFFSET, Ports
 from overread.embedded.profile import DICOM_PORT, HTTP_PORT, MLLP_PORT, first_passwords
-from overread.embedded.stack_thread import StackThread
+from overread.runtime.publisher import KafkaPublisher, Outgoing
+from overread.runtime.settings import ServiceSettings
 from tests.builders.hl7 import HANOI, NAME, an_omi
 from tests.fakes.peers import Emr, Received, send_hl7_until_kept, store_until_kept, wait_until
 
+OVERREAD = (sys.executable, "-m", "overread.cli.app")
 FIRST_OFFSET = 6_000
 TOKEN_SECONDS = 600.0
 SLICES, SIZE = 60, 64
@@ -40,7 +46,7 @@ _numbers = count(1)
 _run = uuid4().hex[:6].upper()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Visit:
     """One patient's examination: an order, and the images that answer it."""
 
@@ -108,7 +114,7 @@ def lung_volume_ml() -> float:
     return _phantom().truth.lung_volume_ml
 
 
-@dataclass
+@dataclass(repr=False)
 class Clinician:
     """A user of the API over HTTP, signed in by password."""
 
@@ -117,17 +123,24 @@ class Clinician:
     password: str
     _token: tuple[str, float] = ("", 0.0)
 
+    def __post_init__(self) -> None:
+        """Open one client: making one costs more than what is asked with it."""
+        self._client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=15, trust_env=False)
+
     def ask(self, method: str, path: str, *, token: str | None = None, **content: Any) -> httpx.Response:
-        """Return the answer to one request, on a connection of its own."""
+        """Return the answer to one request."""
         headers = {"Authorization": f"Bearer {self.token() if token is None else token}"}
-        with httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=15, trust_env=False) as client:
-            return client.request(method, path, **content)
+        return self._client.request(method, path, headers=headers, **content)
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.close()
 
     def token(self) -> str:
         """Return an access token, renewed well before a signature would ask for it."""
         if time.monotonic() - self._token[1] > TOKEN_SECONDS or not self._token[0]:
             form = {"grant_type": "password", "username": self.username, "password": self.password}
-            answer = httpx.post(f"{self.url}/issuer/token", data=form, timeout=15, trust_env=False).raise_for_status()
+            answer = self._client.post(f"{self.url}/issuer/token", data=form).raise_for_status()
             self._token = (answer.json()["access_token"], time.monotonic())
         return self._token[0]
 
@@ -168,14 +181,20 @@ class Clinician:
         except httpx.HTTPError:
             return None
 
-    def sign(self, visit: Visit, *, has_order: bool = True, seconds: float = GONE_SECONDS) -> None:
-        """Claim and sign the draft, again and again while the API is away or the draft moves on."""
+    def sign(
+        self, visit: Visit, *, has_order: bool = True, has_findings: bool = True, seconds: float = GONE_SECONDS
+    ) -> None:
+        """Claim and sign the draft, again and again while the API is away or the draft moves on.
+
+        A draft that does not show what the clinician waits for, the order or the numbers, is left alone.
+        """
 
         def is_signed() -> bool:
             report = self.report_or_none(visit)
             if report is None or report["state"] not in OPEN_STATES:
                 return report is not None
-            if bool(report["document"]["orders"]) == has_order:
+            shown = (bool(report["document"]["orders"]), bool(report["document"]["findings"]))
+            if shown == (has_order, has_findings):
                 self._claim_and_sign(str(report["report_id"]))
             return False
 
@@ -191,19 +210,14 @@ class Clinician:
             return
 
 
-@dataclass
+@dataclass(repr=False)
 class Hospital:
-    """The running stack and its peers, and what every story ends with."""
+    """A running stack, its peers, and what every story ends with."""
 
-    stack: StackThread
+    endpoints: Endpoints
     emr: Emr
     visits: list[Visit] = field(default_factory=list)
     _clinicians: dict[str, Clinician] = field(default_factory=dict)
-
-    @property
-    def endpoints(self) -> Endpoints:
-        """Return addresses and credentials."""
-        return self.stack.endpoints
 
     @property
     def mllp_port(self) -> int:
@@ -247,9 +261,47 @@ class Hospital:
             return False
         return any((sent["status"], sent["outcome"]) == ("F", "acknowledged") for sent in report["deliveries"])
 
+    def close(self) -> None:
+        """Let everybody leave."""
+        for clinician in self._clinicians.values():
+            clinician.close()
+
     def count(self, schema: str, question: str, *words: str) -> int:
         """Return the number that a service's own tables answer."""
         return asyncio.run(_asked(self.endpoints.dsn(schema), question, words))
+
+    def overread(self, *words: str, seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line against this stack."""
+        told = {"OVERREAD_PORT_OFFSET": str(self.endpoints.ports.offset), **environment}
+        return subprocess.run(  # our own command line
+            [*OVERREAD, *words],
+            env={**os.environ, **told},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def publish(self, kafka_user: str, record: Outgoing) -> None:
+        """Write a record to the broker as one of its users; raise `Unavailable` when that user must not."""
+        asyncio.run(_published(self.kafka_settings(kafka_user), record))
+
+    def kafka_settings(self, kafka_user: str) -> ServiceSettings:
+        """Return how one of the broker's users reaches it."""
+        return ServiceSettings(
+            kafka_bootstrap=self.endpoints.kafka_bootstrap,
+            kafka_username=kafka_user,
+            kafka_password=SecretStr(self.endpoints.kafka_password(kafka_user)),
+        )
+
+
+async def _published(settings: ServiceSettings, record: Outgoing) -> None:
+    publisher = KafkaPublisher(settings)
+    await publisher.start()
+    try:
+        await publisher.publish([record])
+    finally:
+        await publisher.stop()
 
 
 async def _asked(dsn: str, question: str, words: Sequence[str]) -> int:
@@ -262,9 +314,13 @@ async def _asked(dsn: str, question: str, words: Sequence[str]) -> int:
 
 def a_clinician(data: Path, offset: int, username: str) -> Clinician:
     """Return a user of the stack on `data`, with the password made at first start."""
+    return Clinician(f"http://127.0.0.1:{HTTP_PORT + offset}", username, first_password(data, username))
+
+
+def first_password(data: Path, username: str) -> str:
+    """Return the password made at first start."""
     lines = first_passwords(data).read_text().splitlines()
-    passwords = dict(line.split(" ", 1) for line in lines)
-    return Clinician(f"http://127.0.0.1:{HTTP_PORT + offset}", username, passwords[username])
+    return dict(line.split(" ", 1) for line in lines)[username]
 
 
 def assert_gone_once(hospital: Hospital, visit: Visit) -> None:
@@ -278,7 +334,7 @@ def assert_gone_once(hospital: Hospital, visit: Visit) -> None:
     orders = "SELECT count(*) FROM orders WHERE accession_number = $1"
     assert hospital.count("assembly", orders, name) == 1, name
     jobs = "SELECT count(*) - count(DISTINCT study_revision) FROM jobs WHERE case_id = $1::text::uuid"
-    assert hospital.count("inference", jobs, str(case["case_id"])) == 0, name
+    assert hospital.count("inference_worker", jobs, str(case["case_id"])) == 0, name
     assert_told_once(hospital.emr, visit)
 
 
@@ -288,7 +344,9 @@ def assert_told_once(emr: Emr, visit: Visit) -> None:
     bodies = {(message.control_id, message.raw) for message in told}
     repeated = [control_id for control_id, n in Counter(c for c, _ in bodies).items() if n > 1]
     assert not repeated, f"{visit.accession_number}: a resend of {repeated} differs from the first"
-    assert len({message.control_id for message in told if message.status in SIGNED_STATUSES}) == 1, visit
+    assert len({message.control_id for message in told if message.status in SIGNED_STATUSES}) == 1, (
+        visit.accession_number
+    )
     in_order = [message.status for message in told]
     assert in_order == sorted(in_order, key="RF".index), f"{visit.accession_number} was told as {in_order}"
 

@@ -40,6 +40,26 @@ def test_killed_process_loses_and_doubles_nothing(hospital: Hospital, servers: S
     _say(hospital, f"{victim} killed after {moment:.1f} s", visits, began)
 
 
+def test_delivery_killed_before_the_answer_came_sends_the_same_bytes_again(
+    hospital: Hospital, servers: StackThread
+) -> None:
+    """The worst moment: the EMR has the final, and its sender dies before it knows."""
+    visit = hospital.admit()
+    hospital.order(visit)
+    hospital.scan(visit)
+    hospital.user().draft(visit)
+    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=30)
+    hospital.emr.lose_next_answer(lambda: servers.kill("delivery"))
+
+    hospital.user().sign(visit)
+
+    hospital.final(visit)
+    finals = hospital.emr.about(visit.study_instance_uid, "F")
+    assert len(finals) > 1
+    assert len({message.raw for message in finals}) == 1
+    assert_gone_once(hospital, visit)
+
+
 def test_all_of_them_killed_one_after_the_other(hospital: Hospital, servers: StackThread) -> None:
     """A bad night: every process dies once, in a seeded order, while studies keep coming."""
     order = Random(SEED).sample([*SERVICES, *SERVERS], k=len(SERVICES) + len(SERVERS))  # as above

@@ -79,8 +79,8 @@ class Emr:
 
     received: list[Received] = field(default_factory=list)
     _server: socketserver.ThreadingTCPServer | None = None
-    _news: threading.Condition = field(default_factory=threading.Condition)
-    _answers_to_lose: int = 0
+    _news: threading.Lock = field(default_factory=threading.Lock)
+    _instead: list[Callable[[], None]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -111,10 +111,10 @@ class Emr:
             raise RuntimeError("the EMR does not listen yet")
         return f"mllp://127.0.0.1:{self._server.server_address[1]}"
 
-    def lose_next_answer(self) -> None:
-        """Keep the next message, and break the connection instead of answering."""
+    def lose_next_answer(self, act: Callable[[], None] = lambda: None) -> None:
+        """Keep the next message, do `act`, and break the connection instead of answering."""
         with self._news:
-            self._answers_to_lose += 1
+            self._instead.append(act)
 
     def converse(self, connection: socket.socket) -> None:
         """Take messages on one connection until the sender leaves."""
@@ -122,17 +122,17 @@ class Emr:
         while chunk := _receive(connection):
             *frames, buffer = (buffer + chunk).split(END)
             for frame in frames:
-                if self._keep(frame.lstrip(START)):
+                instead = self._keep(frame.lstrip(START))
+                if instead is not None:
+                    instead()
                     return
                 connection.sendall(START + _ack(frame.lstrip(START)) + END)
 
-    def _keep(self, raw: bytes) -> bool:
-        """Keep a message; say whether its answer gets lost."""
+    def _keep(self, raw: bytes) -> Callable[[], None] | None:
+        """Keep a message; return what happens instead of its answer, if anything."""
         with self._news:
             self.received.append(Received(raw, time.monotonic(), len(self.received)))
-            is_lost, self._answers_to_lose = self._answers_to_lose > 0, max(0, self._answers_to_lose - 1)
-            self._news.notify_all()
-        return is_lost
+            return self._instead.pop(0) if self._instead else None
 
     def about(self, study_instance_uid: str, status: str = "") -> list[Received]:
         """Return the messages about one study, of one status if named, in their order."""

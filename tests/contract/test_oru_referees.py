@@ -1,8 +1,5 @@
 """Our messages before parsers that other people wrote: hl7apy always, HAPI where there is a JDK."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +14,8 @@ from overread.protocols.hl7.oru import render
 from overread.protocols.hl7.oru_content import Language
 from overread.protocols.hl7.tokenise import read_header
 from tests.builders.hl7 import NOON, an_omi, an_oru, an_oru_content
+from tests.referees import hapi
 
-ROOT = Path(__file__).parents[2]
-SOURCES = ROOT / "tests" / "referees"
-BUILD = ROOT / ".cache" / "referees"
 MISSING = HL7Error(MessageErrorCondition.REQUIRED_FIELD_MISSING, ErrorLocation("PID", 1, 3), "Thiếu mã bệnh nhân")
 
 
@@ -58,41 +53,11 @@ def test_hl7apy_accepts_what_we_send(name: str, level: int) -> None:
 @pytest.mark.jdk
 def test_hapi_accepts_what_we_send(tmp_path: Path) -> None:
     """Parsed with HAPI's default validation, no unexpected segment, and written again the same."""
-    classpath = _classpath()
+    classpath = hapi.classpath()
     paths = [tmp_path / f"{name}.hl7" for name in MESSAGES]
     for path in paths:
         path.write_bytes(MESSAGES[path.stem])
 
-    verdicts = _judge(classpath, paths)
+    verdicts = hapi.judge(classpath, paths)
 
     assert [verdict.split()[0] for verdict in verdicts] == ["OK"] * len(paths), "\n".join(verdicts)
-
-
-def _classpath() -> str:
-    missing = [tool for tool in ("javac", "mvn") if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)} on the path: HAPI was not asked")
-    source = max(path.stat().st_mtime for path in SOURCES.rglob("*") if path.is_file())
-    stamp = BUILD / "ready"
-    if not stamp.exists() or stamp.stat().st_mtime < source:
-        _build(stamp)
-    return f"{BUILD / 'target' / 'classes'}{os.pathsep}{BUILD / 'lib'}/*"
-
-
-def _build(stamp: Path) -> None:
-    shutil.copytree(SOURCES, BUILD, dirs_exist_ok=True)
-    goals = ["compile", "dependency:copy-dependencies", f"-DoutputDirectory={BUILD / 'lib'}"]
-    subprocess.run(["mvn", "-q", "-B", *goals], cwd=BUILD, check=True, timeout=280)
-    stamp.touch()
-
-
-def _judge(classpath: str, paths: list[Path]) -> list[str]:
-    told = subprocess.run(
-        ["java", "-Dfile.encoding=UTF-8", "-cp", classpath, "Hl7Referee"],
-        input="".join(f"{path}\n" for path in paths),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return told.stdout.splitlines()

@@ -192,6 +192,17 @@ def test_result_whose_answer_got_lost_is_sent_again_byte_for_byte(hospital: Hosp
     assert_gone_once(hospital, visit)
 
 
+def test_no_log_names_a_patient(hospital: Hospital) -> None:
+    """Logs hold ids, not people: of services and servers alike."""
+    visit = _gone(hospital)
+    words = [word.encode() for word in (FAMILY_NAME, GIVEN_NAME, visit.patient_id, visit.accession_number)]
+
+    logs = {path.name: path.read_bytes() for path in (hospital.endpoints.data.root / "logs").iterdir()}
+
+    assert logs["delivery.log"]
+    assert [(name, word) for name, text in logs.items() for word in words if word in text] == []
+
+
 def _gone(hospital: Hospital) -> Visit:
     """Return a visit that went the whole way."""
     visit = hospital.admit()

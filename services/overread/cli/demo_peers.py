@@ -14,6 +14,7 @@ from pynetdicom import AE
 from overread.contracts.errors import OverreadError
 
 VERIFICATION = "1.2.840.10008.1.1"
+SENDING_TRIES = 5
 
 
 class PeerFailed(OverreadError):
@@ -90,7 +91,21 @@ class _Text:
 
 
 def send_images(port: int, datasets: Sequence[Dataset | FileDataset]) -> None:
-    """Ask by C-ECHO and send every instance by C-STORE on one association; raise on the first that is not kept."""
+    """Ask by C-ECHO and send every instance by C-STORE; raise on the first that is refused.
+
+    What was not answered is sent again on a new association, as scanners do: pynetdicom 3.0.4 now and then loses a
+    quick answer.
+    """
+    waiting = list(datasets)
+    for _ in range(SENDING_TRIES):
+        waiting = _send_on_one_association(port, waiting)
+        if not waiting:
+            return
+    raise PeerFailed(f"{len(waiting)} images were not answered in {SENDING_TRIES} tries")
+
+
+def _send_on_one_association(port: int, datasets: Sequence[Dataset | FileDataset]) -> list[Dataset | FileDataset]:
+    """Return what was not answered."""
     scanner = AE(ae_title="DEMO_CT")
     scanner.add_requested_context(VERIFICATION)
     wanted = {(str(d.SOPClassUID), str(d.file_meta.TransferSyntaxUID)) for d in datasets}
@@ -102,9 +117,12 @@ def send_images(port: int, datasets: Sequence[Dataset | FileDataset]) -> None:
     try:
         if association.send_c_echo().get("Status") != 0:
             raise PeerFailed("C-ECHO was not answered with success")
-        for dataset in datasets:
+        for number, dataset in enumerate(datasets):
             status = association.send_c_store(dataset).get("Status")
+            if status is None:
+                return list(datasets[number:])
             if status != 0:
-                raise PeerFailed(f"C-STORE was answered with 0x{status or 0:04X}")
+                raise PeerFailed(f"C-STORE was answered with 0x{status:04X}")
     finally:
         association.release()
+    return []

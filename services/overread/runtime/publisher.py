@@ -18,6 +18,10 @@ from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import PUBLISHED
 
 REQUEST_TIMEOUT_MILLISECONDS = 8_000
+
+RETRY_BACKOFF_MILLISECONDS = 300
+"""Every client waits this long before it asks a broker again that was away: many at once would slow its return."""
+
 P = TypeVar("P")
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024
@@ -55,6 +59,7 @@ def kafka_client_options(settings: ServiceSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap,
         "security_protocol": settings.kafka_security,
+        "retry_backoff_ms": RETRY_BACKOFF_MILLISECONDS,
     }
     if settings.kafka_security.startswith("SASL"):
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism

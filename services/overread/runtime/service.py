@@ -25,7 +25,12 @@ from overread.runtime.health import Health, operations_app, serve_on_socket
 from overread.runtime.inbox import Transaction
 from overread.runtime.offsets import OffsetsClient
 from overread.runtime.outbox import OutboxRelay
-from overread.runtime.publisher import KafkaPublisher, Publisher, kafka_client_options
+from overread.runtime.publisher import (
+    RETRY_BACKOFF_MILLISECONDS,
+    KafkaPublisher,
+    Publisher,
+    kafka_client_options,
+)
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import BROKER_LOGGER, configure_logging, configure_tracing, log
 
@@ -65,6 +70,7 @@ class Service:
             security=_security(settings),
             client_id=f"overread.{name}",
             allow_auto_create_topics=False,
+            retry_backoff_ms=RETRY_BACKOFF_MILLISECONDS,
             logger=logging.getLogger(BROKER_LOGGER),
         )
         self.consumptions: dict[str, Consumption] = {}

@@ -197,6 +197,7 @@ def _document(
         study_instance_uid=case.study_instance_uid,
         study_revision=study.study_revision,
         manifest_digest=study.manifest_digest,
+        manifest_key=study.manifest_key,
         identity_version=case.identity_version,
         patient=case.patient,
         orders=case.orders,
@@ -233,6 +234,7 @@ def _ai_result(planned: PlannedModel, result: InferenceDone | None) -> ModelResu
         findings=result.findings,
         decision=planned.decision.value,
         ended_at=result.ended_at,
+        artefacts=result.artefacts,
     )
 
 

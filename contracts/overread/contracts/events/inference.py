@@ -95,8 +95,44 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class ArtefactKind(StrEnum):
+    """What a stored object of a model is."""
+
+    SEGMENTATION = "segmentation"
+
+
+class Segment(Value):
+    """One label of a segmentation, with the codes that DICOM SEG asks for (PS3.3 C.8.20.4)."""
+
+    number: int
+    label: str
+    category_code: str
+    category_scheme: str
+    category_display: str
+    type_code: str
+    type_scheme: str
+    type_display: str
+
+
+class Artefact(Value):
+    """A stored object that a model made of a series.
+
+    A segmentation is a NumPy `.npz` without pickles: `labels`, uint8 of shape (frames, rows, columns) in the pixel
+    grid of the series' images, 0 where nothing is; and `sop_instance_uids`, the image of each frame.
+    """
+
+    kind: ArtefactKind
+    key: str
+    digest: Sha256
+    series_instance_uid: str
+    segments: tuple[Segment, ...] = ()
+
+
 class InferenceDone(Body):
-    """A job ended: with findings (none is a finding too), or with the reason why not."""
+    """A job ended: with findings (none is a finding too), or with the reason why not.
+
+    `artefacts` describes what lies under `artefact_keys`; absent where a model made none.
+    """
 
     case_id: UUID
     job_id: UUID
@@ -107,5 +143,6 @@ class InferenceDone(Body):
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     artefact_keys: tuple[str, ...]
+    artefacts: tuple[Artefact, ...] = ()
     started_at: AwareDatetime
     ended_at: AwareDatetime

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from overread.contracts.envelope import Body, Value
-from overread.contracts.events.inference import Finding, ModelReference, Outcome
+from overread.contracts.events.inference import Artefact, Finding, ModelReference, Outcome
 from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.identifiers import Sha256, StudyInstanceUid
 from overread.contracts.report_life import ReportState
@@ -29,6 +29,7 @@ class ModelResult(Value):
     findings: tuple[Finding, ...] = ()
     decision: str
     ended_at: AwareDatetime | None = None
+    artefacts: tuple[Artefact, ...] = ()
 
 
 class Signer(Value):
@@ -39,11 +40,20 @@ class Signer(Value):
     given_name: str = ""
 
 
+class Withdrawal(Value):
+    """Why a final report is taken back; `is_wrong_patient` when it was about somebody else."""
+
+    reason: str
+    is_wrong_patient: bool = False
+
+
 class ReportDocument(Body):
     """The document: its bytes are made once (`codec.document_bytes`), digested, signed, and never re-serialised.
 
     `signed_by` and `signed_at` are absent in a draft. `ai_results` are the models' own words; `findings` are what
-    the report states: in a draft the models' findings, in a signed report the clinician's.
+    the report states: in a draft the models' findings, in a signed report the clinician's. `manifest_key` names the
+    stored list of the images; empty in documents made before it was kept here. `withdrawal` is present in the document
+    that a clinician signs to take a final report back: what it then states is that nothing of it holds any more.
     """
 
     report_id: UUID
@@ -68,6 +78,8 @@ class ReportDocument(Body):
     drafted_at: AwareDatetime
     signed_by: Signer | None
     signed_at: AwareDatetime | None
+    manifest_key: str = ""
+    withdrawal: Withdrawal | None = None
 
 
 class ReportChanged(Body):

@@ -31,10 +31,9 @@ _TAIL = """\
 A record that can never work (`Malformed`), or that made a handler fail five times (`Defect`), goes to its topic's
 dead-letter topic with its bytes unchanged; `consumer` (the reader that set it aside; all readers share the topic), kind,
 reason, attempts and place are in the record's headers, and the metric `overread_dead_letters_total` rises. An operator
-lists and replays them with `./run overread dead list` and `./run overread dead replay`: the record comes back on the
-topic itself, for that one reader, with the same id and `replay_attempt` raised by one. Only `reports.signed` is never
-replayed, since only `review` may write it: there, `POST /api/v1/reports/REPORT_ID/resubmit` sends the signed report once
-more as it is. While a dependency is away nothing is set aside: the reader waits.
+lists and replays them with `./run overread dead list` and `./run overread dead replay`: a `ReplayRequested` names the
+letter's place, and the service that set it aside reads it again itself, with the same id and `replay_attempt` raised by
+one. So an operator needs no right to write any topic of the services, and can change no byte of what is replayed. While a dependency is away nothing is set aside: the reader waits.
 """
 
 

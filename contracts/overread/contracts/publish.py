@@ -1,4 +1,4 @@
-"""What is generated from the contracts and committed: JSON Schemas, AsyncAPI 3.0 and docs/message-flow.md.
+"""What is generated from the contracts and committed: JSON Schemas, AsyncAPI 3.0, docs/message-flow.md, diagrams.
 
 `python -m overread.contracts.publish` writes them and refuses a breaking change of a published version;
 `--check` compares and writes nothing.
@@ -13,6 +13,7 @@ from typing import Any
 
 from overread.contracts.codec import SPECVERSION
 from overread.contracts.compatibility import breaking_changes
+from overread.contracts.diagrams import redrawn
 from overread.contracts.envelope import Body, Event
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.flow import message_flow
@@ -144,6 +145,9 @@ def artefacts(root: Path = CONTRACTS) -> Mapping[Path, str]:
     files = {root / "schemas" / f"{name}.json": _pretty(schema) for name, schema in schemas().items()}
     files[root / "asyncapi.json"] = _pretty(asyncapi())
     files[root.parent / "docs" / "message-flow.md"] = message_flow()
+    page = root.parent / "docs" / "how-it-works.md"
+    if page.is_file():
+        files[page] = redrawn(page.read_text(encoding="utf-8"))
     return files
 
 

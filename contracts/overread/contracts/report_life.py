@@ -180,7 +180,8 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
     },
     _S.REPLACED: _CLOSED,
     _S.SUPERSEDED: _CLOSED,
-    _S.WITHDRAWN: _CLOSED,
+    # A withdrawal is put before the gate like a report, and its event may be set aside on the way.
+    _S.WITHDRAWN: {**_CLOSED, _A.RESUBMIT: _S.WITHDRAWN},
 }
 
 NEEDS_SIGNATURE: frozenset[ReportState] = frozenset({_S.SIGNED, _S.FINAL})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from overread.contracts.envelope import Body, Event
-from overread.contracts.events import audit, cases, deliveries, inference, intake, orders, reports
+from overread.contracts.events import audit, cases, deliveries, inference, intake, operations, orders, reports
 
 SERVICES: tuple[str, ...] = (
     "hl7_intake",
@@ -172,6 +172,15 @@ AUDIT_RECORDED = Topic(
     consumers=("governance",),
 )
 
+REPLAYS_REQUESTED = Topic(
+    name="replays.requested",
+    says="an operator asks a service to take a dead letter of its own once more; names its place, carries none of it",
+    bodies=(operations.ReplayRequested,),
+    key=("consumer",),
+    producers=("review",),
+    consumers=("archive", "assembly", "routing", "inference_worker", "review", "delivery", "governance"),
+)
+
 TOPICS: tuple[Topic, ...] = (
     HL7_RECEIVED,
     DICOM_RECEIVED,
@@ -184,6 +193,7 @@ TOPICS: tuple[Topic, ...] = (
     REPORTS_SIGNED,
     DELIVERIES_DONE,
     AUDIT_RECORDED,
+    REPLAYS_REQUESTED,
 )
 
 

@@ -69,6 +69,11 @@ class InstanceAttributes(Value):
     burned_in_annotation: str | None = None
     referring_physician_name: str | None = None
     quality_control_image: str | None = None
+    protocol_name: str | None = None
+    sequence_name: str | None = None
+    mr_acquisition_type: str | None = None
+    repetition_time: float | None = None
+    echo_time: float | None = None
 
 
 class InstanceStored(Body):

@@ -54,6 +54,8 @@ class ReportDocument(Body):
     the report states: in a draft the models' findings, in a signed report the clinician's. `manifest_key` names the
     stored list of the images; empty in documents made before it was kept here. `withdrawal` is present in the document
     that a clinician signs to take a final report back: what it then states is that nothing of it holds any more.
+    `verdict_reasons` are the clinician's reasons for changing or rejecting, as words of a fixed list; empty where none
+    was given.
     """
 
     report_id: UUID
@@ -80,6 +82,7 @@ class ReportDocument(Body):
     signed_at: AwareDatetime | None
     manifest_key: str = ""
     withdrawal: Withdrawal | None = None
+    verdict_reasons: tuple[str, ...] = ()
 
 
 class ReportChanged(Body):

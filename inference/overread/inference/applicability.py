@@ -4,14 +4,14 @@ import math
 import re
 import statistics
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
 from overread.contracts.events.intake import InstanceAttributes
-from overread.inference.catalog import Accepts, Model
+from overread.inference.catalog import Accepts, Model, MrSequence
 
 DECODABLE_TRANSFER_SYNTAXES = frozenset(
     {
@@ -29,6 +29,9 @@ DECODABLE_TRANSFER_SYNTAXES = frozenset(
     }
 )
 """Lossless ones that `preprocessing` reads; a lossy image has no exact density (PS3.5, A.4)."""
+
+SLANT_MAXIMUM_DEGREES = 0.5
+"""A stack that leans by more is no right-angled grid, whatever the model."""
 
 Vector = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
@@ -53,6 +56,10 @@ class SeriesSummary:
     sizes: tuple[tuple[int | None, int | None], ...] = ()
     gantry_tilt_degrees: float | None = None
     contrast_agent: str | None = None
+    protocol_name: str | None = None
+    sequence_name: str | None = None
+    mr_acquisition_type: str | None = None
+    echo_times_ms: tuple[float, ...] = ()
     patient_age_years: int | None = None
     patient_sex: str | None = None
     number_of_frames: int = 1
@@ -112,6 +119,10 @@ def summarise(instances: Sequence[tuple[InstanceAttributes, str]]) -> SeriesSumm
         sizes=_distinct((header.rows, header.columns) for header in headers),
         gantry_tilt_degrees=max(tilts, default=None),
         contrast_agent=next((header.contrast_bolus_agent for header in headers if header.contrast_bolus_agent), None),
+        protocol_name=first.protocol_name,
+        sequence_name=first.sequence_name,
+        mr_acquisition_type=first.mr_acquisition_type,
+        echo_times_ms=_distinct(header.echo_time for header in headers),
         patient_age_years=first.patient_age_years,
         patient_sex=first.patient_sex,
         number_of_frames=max((header.number_of_frames or 1) for header in headers),
@@ -160,6 +171,17 @@ def _foreign(accepts: Accepts, series: SeriesSummary) -> Iterable[str]:
         yield "neither body part nor description names what the model reads"
     elif "LOCALIZER" in series.image_type:
         yield "the series is a localizer"
+    elif accepts.mr_sequence is not None:
+        yield from _other_sequence(accepts.mr_sequence, series)
+
+
+def _other_sequence(wanted: MrSequence, series: SeriesSummary) -> Iterable[str]:
+    """Judge by how a series is named: its own description, the protocol and the maker's name of the sequence."""
+    named = " ".join(part for part in (series.series_description, series.protocol_name, series.sequence_name) if part)
+    if other := next((word for word in wanted.other_words if _mentions(named, (word,))), None):
+        yield f"the series is named as another sequence, {other}"
+    elif not _mentions(named, wanted.words):
+        yield f"neither sequence, protocol nor description names a {wanted.weighting} sequence"
 
 
 def _guarded(accepts: Accepts, series: SeriesSummary) -> Iterable[str]:
@@ -192,11 +214,26 @@ def _acquisition_guards(accepts: Accepts, series: SeriesSummary) -> Iterable[str
         yield "a contrast agent was given"
     elif _mentions(_descriptions(series), accepts.contrast_words):
         yield "the description speaks of contrast"
-    soft = _soft_kernels(accepts, series.manufacturer)
+    if accepts.soft_kernels is not None:
+        yield from _kernel_guards(accepts.soft_kernels, series)
+    if accepts.mr_sequence is not None:
+        yield from _sequence_guards(accepts.mr_sequence, series)
+
+
+def _kernel_guards(soft_kernels: Mapping[str, frozenset[str]], series: SeriesSummary) -> Iterable[str]:
     if len(series.convolution_kernels) != 1:
         yield "the convolution kernel is not given or not the same in all images"
-    elif series.convolution_kernels[0].upper() not in soft:
+    elif series.convolution_kernels[0].upper() not in _soft_of(soft_kernels, series.manufacturer):
         yield f"convolution kernel {series.convolution_kernels[0]} is not on the list of soft kernels for its maker"
+
+
+def _sequence_guards(wanted: MrSequence, series: SeriesSummary) -> Iterable[str]:
+    if series.mr_acquisition_type != wanted.acquisition_type:
+        yield f"the images were not acquired in {wanted.acquisition_type}"
+    if len(series.echo_times_ms) != 1:
+        yield "the echo time is not given or not the same in all images"
+    elif series.echo_times_ms[0] not in wanted.echo_time_ms:
+        yield f"an echo time of {series.echo_times_ms[0]:g} ms is not that of a {wanted.weighting} sequence"
 
 
 def _geometry_guards(accepts: Accepts, series: SeriesSummary) -> Iterable[str]:
@@ -205,10 +242,23 @@ def _geometry_guards(accepts: Accepts, series: SeriesSummary) -> Iterable[str]:
     if max(len(series.sizes), len(series.pixel_spacings), len(series.orientations)) != 1 or not _is_placed(series):
         yield "the images differ in size, spacing or orientation, or don't say where they lie"
         return
-    tilt = max(series.gantry_tilt_degrees or 0.0, _tilt_degrees(series))
+    yield from _tilt_guards(accepts, series)
+    sides = [side for spacing in series.pixel_spacings for side in spacing]
+    if accepts.pixel_spacing_mm is not None and any(side not in accepts.pixel_spacing_mm for side in sides):
+        yield f"a pixel spacing of {max(sides):.2f} mm is outside the accepted range"
+    yield from _gap_guards(accepts, _gaps(series))
+
+
+def _tilt_guards(accepts: Accepts, series: SeriesSummary) -> Iterable[str]:
+    """Refuse what is tilted against the body's axis where the model minds, and a slanted stack always."""
+    slant = _slant_degrees(series)
+    if accepts.gantry_tilt_maximum_degrees is None:
+        if slant > SLANT_MAXIMUM_DEGREES:
+            yield f"the stack of slices is slanted by {slant:.1f} degrees"
+        return
+    tilt = max(series.gantry_tilt_degrees or 0.0, slant, _lean_degrees(series))
     if tilt > accepts.gantry_tilt_maximum_degrees:
         yield f"the gantry or the planes are tilted by {tilt:.1f} degrees"
-    yield from _gap_guards(accepts, _gaps(series))
 
 
 def _gap_guards(accepts: Accepts, gaps: Sequence[float]) -> Iterable[str]:
@@ -231,21 +281,31 @@ def _gaps(series: SeriesSummary) -> list[float]:
     if not _is_placed(series) or len(series.orientations) != 1:
         return []
     normal = _normal(series.orientations[0])
-    places = sorted(sum(a * b for a, b in zip(at, normal, strict=True)) for at in series.positions if at is not None)
+    places = sorted(_along(at, normal) for at in series.positions if at is not None)
     return [after - before for before, after in pairwise(places)]
 
 
-def _tilt_degrees(series: SeriesSummary) -> float:
-    """Return by how much the planes lean against the body's axis, or the stack against the planes' normal.
+def _lean_degrees(series: SeriesSummary) -> float:
+    """Return by how much the planes lean against the body's axis (PS3.3, C.7.6.2.1.1)."""
+    return _degrees(abs(_normal(series.orientations[0])[2]))
 
-    A tilted gantry shows as either, whether or not its angle is given (PS3.3, C.7.6.2.1.1).
-    """
+
+def _slant_degrees(series: SeriesSummary) -> float:
+    """Return by how much the stack leans against the planes' normal: so a tilted gantry shows if its angle is not given."""
     normal = _normal(series.orientations[0])
-    placed = sorted((at for at in series.positions if at is not None), key=lambda at: at[2])
-    step = tuple(last - first for first, last in zip(placed[0], placed[-1], strict=True))
-    length = math.hypot(*step) or 1.0
-    lean = abs(sum(a * b for a, b in zip(step, normal, strict=True))) / length if any(step) else 1.0
-    return max(math.degrees(math.acos(min(1.0, cosine))) for cosine in (abs(normal[2]), lean))
+    placed = sorted((at for at in series.positions if at is not None), key=lambda at: _along(at, normal))
+    (a, b, c), (x, y, z) = placed[0], placed[-1]
+    step = (x - a, y - b, z - c)
+    length = math.hypot(*step)
+    return _degrees(abs(_along(step, normal)) / length) if length else 0.0
+
+
+def _degrees(cosine: float) -> float:
+    return math.degrees(math.acos(min(1.0, cosine)))
+
+
+def _along(place: Vector, normal: Vector) -> float:
+    return sum(a * b for a, b in zip(place, normal, strict=True))
 
 
 def _normal(orientation: Orientation) -> Vector:
@@ -253,9 +313,9 @@ def _normal(orientation: Orientation) -> Vector:
     return b * f - c * e, c * d - a * f, a * e - b * d
 
 
-def _soft_kernels(accepts: Accepts, manufacturer: str | None) -> frozenset[str]:
+def _soft_of(soft_kernels: Mapping[str, frozenset[str]], manufacturer: str | None) -> frozenset[str]:
     maker = (manufacturer or "").upper()
-    lists = [kernels for name, kernels in accepts.soft_kernels.items() if maker.startswith(name.upper())]
+    lists = [kernels for name, kernels in soft_kernels.items() if maker.startswith(name.upper())]
     return frozenset(kernel.upper() for kernels in lists for kernel in kernels)
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from overread.contracts.errors import OverreadError
-from overread.contracts.events.inference import ModelReference
+from overread.contracts.events.inference import ModelReference, Segment
+from overread.contracts.identifiers import Sha256
 
 MAXIMUM_AGE_YEARS = 89
 """The oldest age a model is ever told; whoever is older is told as this old."""
@@ -69,8 +70,61 @@ class Output(CodedConcept):
     finding_site: CodedConcept | None = None
 
 
+class Voxels(StrEnum):
+    """What the numbers of a volume mean."""
+
+    HOUNSFIELD = "hounsfield"
+    INTENSITY = "intensity"
+
+
+class Axes(StrEnum):
+    """How a volume's axes lie.
+
+    `series`: slice (in the order of their normal), row, column, as the images come. `patient`: to the patient's right,
+    to the front, to the head, as far as the planes allow without a new grid.
+    """
+
+    SERIES = "series"
+    PATIENT = "patient"
+
+
+class VolumeInput(_Entry):
+    """The volume that the model is sent: what its numbers mean and how its axes lie."""
+
+    voxels: Voxels
+    axes: Axes
+
+
+class Segmentation(_Entry):
+    """A mask that the model answers in the grid of its volume, and what each of its numbers marks."""
+
+    tensor: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    segments: tuple[Segment, ...] = Field(min_length=1, max_length=255)
+
+    @model_validator(mode="after")
+    def _counts_from_one(self) -> Self:
+        if [segment.number for segment in self.segments] != list(range(1, len(self.segments) + 1)):
+            raise ValueError("segments are numbered 1, 2, 3 ... (PS3.3, C.8.20.2)")
+        return self
+
+
+class MrSequence(_Entry):
+    """The MR sequences that the model reads: how they are named, and within which bounds they are acquired."""
+
+    weighting: str
+    words: tuple[str, ...]
+    other_words: tuple[str, ...]
+    acquisition_type: str
+    echo_time_ms: Range
+
+
 class Accepts(_Entry):
-    """The series on which the model may speak; everything else it is not asked."""
+    """The series on which the model may speak; everything else it is not asked.
+
+    Without `soft_kernels` no kernel is asked for, without `mr_sequence` no sequence, without
+    `gantry_tilt_maximum_degrees` the planes may lie in any direction.
+    """
 
     modalities: frozenset[str]
     body_part_words: tuple[str, ...]
@@ -81,8 +135,10 @@ class Accepts(_Entry):
     slice_gap_mm: Range
     length_mm: Range
     slice_gap_tolerance_mm: PositiveFloat
-    gantry_tilt_maximum_degrees: float = Field(ge=0)
-    soft_kernels: Mapping[str, frozenset[str]]
+    gantry_tilt_maximum_degrees: float | None = Field(default=None, ge=0)
+    soft_kernels: Mapping[str, frozenset[str]] | None = None
+    pixel_spacing_mm: Range | None = None
+    mr_sequence: MrSequence | None = None
 
 
 def _relative(path: str) -> str:
@@ -106,8 +162,11 @@ class Model(_Entry):
     service_seconds: PositiveFloat
     refusal_output: str
     flags_output: str
+    volume: VolumeInput
     accepts: Accepts
     outputs: tuple[Output, ...] = Field(min_length=1)
+    segmentations: tuple[Segmentation, ...] = ()
+    weights: Mapping[str, Sha256] = Field(default_factory=dict)
     digest: str
 
     @property
@@ -143,13 +202,16 @@ def load(path: Path) -> Catalog:
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        entries = [entry | {"digest": _digest_beside(path, entry)} for entry in document.get("model", [])]
-        return Catalog.model_validate({"models": entries})
+        entries = [entry | {"digest": digest_of(_folder(path, entry))} for entry in document.get("model", [])]
+        catalog = Catalog.model_validate({"models": entries})
     except ValidationError as error:
         first = error.errors()[0]
         raise CatalogError(f"{path.name}, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise CatalogError(f"{path.name} can't be read: {error}") from error
+    for model in catalog.models:
+        _check_weights(model, _folder(path, {"name": model.name, "served_version": model.served_version}))
+    return catalog
 
 
 def digest_of(version_folder: Path) -> str:
@@ -169,6 +231,13 @@ def _files_of(version_folder: Path) -> list[Path]:
     return files
 
 
-def _digest_beside(path: Path, entry: Mapping[str, object]) -> str:
-    folder = path.parent / "model_repository" / str(entry.get("name")) / str(entry.get("served_version"))
-    return digest_of(folder)
+def _check_weights(model: Model, folder: Path) -> None:
+    """Refuse weights other than those that the model's card speaks of."""
+    for name, expected in model.weights.items():
+        file = folder / _relative(name)
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            raise CatalogError(f"{model.name}: {name} is missing or not the file that the catalogue names")
+
+
+def _folder(path: Path, entry: Mapping[str, object]) -> Path:
+    return path.parent / "model_repository" / str(entry.get("name")) / str(entry.get("served_version"))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from overread.contracts.errors import Malformed, Unavailable
 from overread.inference.catalog import Attribute, Model
@@ -17,7 +17,7 @@ from overread.inference.deidentify import ModelRequest
 from overread.inference.postprocessing import Answer
 
 MAXIMUM_MESSAGE_BYTES = 2**31 - 1
-_CHANNEL_OPTIONS = [
+CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", MAXIMUM_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAXIMUM_MESSAGE_BYTES),
 ]
@@ -32,7 +32,7 @@ class TritonClient:
     """A connection to one Triton server; opened in the running loop, closed by `close` or `async with`."""
 
     def __init__(self, address: str) -> None:
-        self._client = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
+        self._client = InferenceServerClient(address, channel_args=CHANNEL_OPTIONS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,27 +64,30 @@ class TritonClient:
         try:
             result = await self._client.infer(
                 model.name,
-                _inputs(model, request),
+                inputs(model, request),
                 model_version=model.served_version,
                 request_id=request.job_token,
                 client_timeout=limit,
             )
         except InferenceServerException as error:
             raise _explained(error) from error
-        return {output.name: _value(result.as_numpy(output.name)) for output in result.get_response().outputs}
+        masks = {segmentation.tensor for segmentation in model.segmentations}
+        answered = {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
+        return {name: values if name in masks else _value(values) for name, values in answered.items()}
 
 
-def _inputs(model: Model, request: ModelRequest) -> list[InferInput]:
-    inputs = [
-        _tensor("VOLUME", request.pixels, "INT16"),
+def inputs(model: Model, request: ModelRequest) -> list[InferInput]:
+    """Return the tensors of a request: the volume, its spacing, and the attributes that the model declares."""
+    tensors = [
+        _tensor("VOLUME", request.pixels, np_to_triton_dtype(request.pixels.dtype)),
         _tensor("SPACING", np.array(request.spacing_mm, dtype=np.float32), "FP32"),
     ]
     if Attribute.AGE_YEARS in model.attributes:
         age = -1 if request.age_years is None else request.age_years
-        inputs.append(_tensor("AGE_YEARS", np.array([age], dtype=np.int32), "INT32"))
+        tensors.append(_tensor("AGE_YEARS", np.array([age], dtype=np.int32), "INT32"))
     if Attribute.SEX in model.attributes:
-        inputs.append(_tensor("SEX", np.array([(request.sex or "").encode()], dtype=np.object_), "BYTES"))
-    return inputs
+        tensors.append(_tensor("SEX", np.array([(request.sex or "").encode()], dtype=np.object_), "BYTES"))
+    return tensors
 
 
 def _tensor(name: str, values: NDArray[Any], datatype: str) -> InferInput:

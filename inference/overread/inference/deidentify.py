@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overread.contracts.errors import OverreadError
-from overread.inference.catalog import MAXIMUM_AGE_YEARS, Attribute, Model
-from overread.inference.preprocessing import Volume
+from overread.inference.catalog import MAXIMUM_AGE_YEARS, Attribute, Model, Voxels
+from overread.inference.preprocessing import Pixels, Volume
+
+VOXEL_TYPES = {Voxels.HOUNSFIELD: np.dtype(np.int16), Voxels.INTENSITY: np.dtype(np.float32)}
 
 
 class NotAnonymous(OverreadError):
@@ -24,7 +26,7 @@ class ModelRequest:
     """Everything that crosses to a model, and nothing else does."""
 
     job_token: str
-    pixels: NDArray[np.int16]
+    pixels: NDArray[np.int16] | NDArray[np.float32]
     spacing_mm: tuple[float, float, float]
     age_years: int | None
     sex: str | None
@@ -41,17 +43,20 @@ def build_request(
         raise NotAnonymous("the token of a model request must be a random UUID")
     return ModelRequest(
         job_token=str(job_token),
-        pixels=_bare(volume.voxels),
+        pixels=_bare(model, volume.voxels),
         spacing_mm=volume.spacing_mm,
         age_years=_age(age_years) if Attribute.AGE_YEARS in model.attributes else None,
         sex=_sex(sex) if Attribute.SEX in model.attributes else None,
     )
 
 
-def _bare(voxels: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return plain whole numbers in three dimensions: no subclass or structured type that could carry more."""
-    if type(voxels) is not np.ndarray or voxels.dtype != np.int16 or voxels.ndim != 3:
-        raise NotAnonymous("the pixels of a model request must be a plain volume of 16-bit numbers")
+def _bare(model: Model, voxels: Pixels) -> Pixels:
+    """Return plain numbers in three dimensions: no subclass or structured type that could carry more."""
+    wanted = VOXEL_TYPES[model.volume.voxels]
+    if type(voxels) is not np.ndarray or voxels.dtype != wanted or voxels.ndim != 3:
+        raise NotAnonymous(
+            "the pixels of a model request must be a plain volume of the numbers that its contract names"
+        )
     return np.ascontiguousarray(voxels)
 
 

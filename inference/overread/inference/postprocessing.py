@@ -1,15 +1,19 @@
-"""From a model's answer to findings: each number checked against its bounds and written once, as decimal digits."""
+"""From a model's answer to findings and masks: each number in its bounds and written once, each mask in its grid."""
 
 import math
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from overread.contracts.errors import Malformed
 from overread.contracts.events.inference import Finding
-from overread.inference.catalog import Model, Output
+from overread.inference.catalog import Model, Output, Segmentation
 
-Answer = Mapping[str, float | str]
-"""Each output tensor's single value, by the tensor's name."""
+Labels = NDArray[np.uint8]
+Answer = Mapping[str, float | str | Labels]
+"""Each output tensor by its name: its single value, or the whole of it where the contract calls it a segmentation."""
 
 QUALITY_SCHEME = "99OVERREAD"
 
@@ -32,6 +36,19 @@ def findings(model: Model, answer: Answer, *, series_instance_uid: str = "") -> 
     measured = [_measurement(output, answer, series_instance_uid) for output in model.outputs]
     flags = [flag for flag in str(answer.get(model.flags_output, "")).split(",") if flag]
     return (*measured, *(_flag(flag, series_instance_uid) for flag in flags))
+
+
+def labels(segmentation: Segmentation, answer: Answer, shape: tuple[int, ...]) -> Labels:
+    """Return the mask that belongs to `segmentation`, in the grid of the volume that was sent.
+
+    Raises `ImplausibleAnswer` when it is missing, in another grid, or marks what the catalogue has no word for.
+    """
+    mask = answer.get(segmentation.tensor)
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.uint8 or mask.shape != shape:
+        raise ImplausibleAnswer(f"the model gave no mask of the volume's size for {segmentation.name}")
+    if int(mask.max(initial=0)) > len(segmentation.segments):
+        raise ImplausibleAnswer(f"the model's mask for {segmentation.name} marks what its contract does not name")
+    return mask
 
 
 def as_decimal_digits(value: float, decimals: int) -> str:

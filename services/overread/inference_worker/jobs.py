@@ -7,13 +7,14 @@ from time import monotonic
 from uuid import uuid4
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
-from overread.contracts.events.inference import Finding, InferenceDone, Outcome
+from overread.contracts.events.inference import InferenceDone, Outcome
 from overread.contracts.manifest import Manifest, ManifestSeries
 from overread.contracts.topics import INFERENCE_DONE
 from overread.inference import deidentify, postprocessing, preprocessing
 from overread.inference.catalog import Catalog, Model
 from overread.inference.client import TritonClient
-from overread.inference_worker import results, store
+from overread.inference_worker import outlines, results, store
+from overread.inference_worker.results import Answered
 from overread.inference_worker.settings import InferenceWorkerSettings
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.retry import Defect, or_defect
@@ -135,11 +136,11 @@ class JobRunner:
             await asyncio.wait((asking, keeping), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
                 keeping.result()
-            findings = await asking
+            answered = await asking
         finally:
             asking.cancel()
             keeping.cancel()
-        return results.ended_with(job, findings, ended_at=self._service.clock())
+        return results.ended_with(job, answered, ended_at=self._service.clock())
 
     async def _keep_lease(self, job: store.Job) -> None:
         while True:
@@ -148,18 +149,19 @@ class JobRunner:
                 if not await store.heartbeat(tx, job, self._lease_time):
                     raise LeaseLost
 
-    async def _ask(self, job: store.Job) -> tuple[Finding, ...]:
+    async def _ask(self, job: store.Job) -> Answered:
         requested = job.requested
         model = self._catalog.find(requested.model.name, requested.model.version)
         manifest = Manifest.from_bytes(await self._objects.get(requested.manifest_key))
-        series = manifest.series_named(requested.series_instance_uid)
-        volume = await asyncio.to_thread(self._read_volume, series)
-        told = series.instances[0].attributes
+        images = manifest.series_named(requested.series_instance_uid)
+        series = await asyncio.to_thread(self._read_series, images, model)
+        told = images.instances[0].attributes
         request = deidentify.build_request(
-            model, volume, job_token=uuid4(), age_years=told.patient_age_years, sex=told.patient_sex
+            model, series.volume, job_token=uuid4(), age_years=told.patient_age_years, sex=told.patient_sex
         )
         answer = await self._infer(model, request)
-        return postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
+        findings = postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
+        return Answered(findings, await outlines.kept(self._objects, job, model, answer, series.grid))
 
     async def _infer(self, model: Model, request: deidentify.ModelRequest) -> postprocessing.Answer:
         """Return the model's answer. A server that is away costs no attempt; a model that it serves and that is silent does."""
@@ -172,8 +174,9 @@ class JobRunner:
                 raise NoAnswer(f"Triton serves {model.name}, but: {away}") from away
             raise
 
-    def _read_volume(self, series: ManifestSeries) -> preprocessing.Volume:
-        return preprocessing.read_volume(self._objects.read(instance.object_key) for instance in series.instances)
+    def _read_series(self, images: ManifestSeries, model: Model) -> preprocessing.Series:
+        files = (self._objects.read(instance.object_key) for instance in images.instances)
+        return preprocessing.read_series(files, model.volume)
 
     async def _tell(self, job: store.Job, done: InferenceDone) -> None:
         async with self._service.transaction() as tx:

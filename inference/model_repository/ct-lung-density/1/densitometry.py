@@ -1,4 +1,4 @@
-"""Quantitative CT of the lungs: from a volume in Hounsfield units to four numbers and their quality flags.
+"""Quantitative CT of the lungs: from a volume in Hounsfield units to four numbers, their flags and the lungs' mask.
 
 Pure functions over arrays; nothing here knows Triton, DICOM or the patient. Order of work: body, lungs and airway on
 a coarse grid in the plane, then the measurement on every voxel of the original grid.
@@ -42,13 +42,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Density:
-    """What was measured over both lungs together, airway left out."""
+    """What was measured over both lungs together, airway left out, and on which voxels."""
 
     lung_volume_ml: float
     mean_hu: float
     laa_950_percent: float
     perc15_hu: float
     flags: tuple[str, ...]
+    mask: NDArray[np.uint8]
 
 
 def measure(volume: Volume, spacing_mm: tuple[float, float, float]) -> Density:
@@ -58,9 +59,9 @@ def measure(volume: Volume, spacing_mm: tuple[float, float, float]) -> Density:
     coarse = volume[:, ::step, ::step]
     coarse_spacing = (spacing_mm[0], spacing_mm[1] * step, spacing_mm[2] * step)
     lungs, airway = segment(coarse, coarse_spacing)
-    values = _lung_values(volume, lungs, _with_walls(airway, coarse_spacing), step)
+    mask = _lung_mask(volume, lungs, _with_walls(airway, coarse_spacing), step)
     flags = _quality_flags(lungs, airway, coarse_spacing)
-    return _density(values, float(np.prod(spacing_mm)), flags)
+    return _density(volume, mask, float(np.prod(spacing_mm)), flags)
 
 
 def segment(coarse: Volume, spacing_mm: tuple[float, float, float]) -> tuple[Mask, Mask]:
@@ -199,12 +200,11 @@ def _with_walls(airway: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     return ndimage.binary_dilation(airway, IN_PLANE, iterations=max(1, round(AIRWAY_WALL_MM / spacing_mm[1])))
 
 
-def _lung_values(volume: Volume, lungs: Mask, taken: Mask, step: int) -> Volume:
-    """Take the values of every full-size voxel in the lungs: the coarse mask, its rim judged again voxel by voxel."""
+def _lung_mask(volume: Volume, lungs: Mask, taken: Mask, step: int) -> Mask:
+    """Take every full-size voxel in the lungs: the coarse mask, its rim judged again voxel by voxel."""
     wide = ndimage.binary_dilation(lungs, IN_PLANE) & ~taken
     full = np.repeat(np.repeat(wide, step, axis=1), step, axis=2)[:, : volume.shape[1], : volume.shape[2]]
-    values = volume[full]
-    return values[(values < LUNG_MAXIMUM_HU) & (values > PADDING_HU)]
+    return full & (volume < LUNG_MAXIMUM_HU) & (volume > PADDING_HU)
 
 
 def _quality_flags(lungs: Mask, airway: Mask, spacing_mm: tuple[float, float, float]) -> tuple[str, ...]:
@@ -215,8 +215,9 @@ def _quality_flags(lungs: Mask, airway: Mask, spacing_mm: tuple[float, float, fl
     return () if airway.any() else ("airway_not_found",)
 
 
-def _density(values: Volume, voxel_mm3: float, flags: tuple[str, ...]) -> Density:
+def _density(volume: Volume, mask: Mask, voxel_mm3: float, flags: tuple[str, ...]) -> Density:
     """Count each value once and read all four numbers from the counts."""
+    values = volume[mask]
     volume_ml = values.size * voxel_mm3 / 1000.0
     low, high = PLAUSIBLE_LITRES
     if not low <= volume_ml / 1000.0 <= high:
@@ -229,4 +230,5 @@ def _density(values: Volume, voxel_mm3: float, flags: tuple[str, ...]) -> Densit
         laa_950_percent=float(100.0 * counts[scale < EMPHYSEMA_HU].sum() / values.size),
         perc15_hu=float(scale[np.searchsorted(np.cumsum(counts), 0.15 * values.size)]),
         flags=flags,
+        mask=mask.view(np.uint8),
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from densitometry import Refused, measure
+from densitometry import Density, Refused, measure
 
-NOT_MEASURED = (math.nan, math.nan, math.nan, math.nan, ())
+NOT_MEASURED = Density(math.nan, math.nan, math.nan, math.nan, (), np.zeros((0, 0, 0), dtype=np.uint8))
 
 
 class TritonPythonModel:
@@ -23,16 +22,21 @@ def _answer(request):
     volume = pb_utils.get_input_tensor_by_name(request, "VOLUME").as_numpy()
     spacing = pb_utils.get_input_tensor_by_name(request, "SPACING").as_numpy()
     try:
-        return _response(astuple(measure(volume, tuple(float(side) for side in spacing))), refusal="")
+        return _response(measure(volume, tuple(float(side) for side in spacing)), refusal="")
     except Refused as refused:
         return _response(NOT_MEASURED, refusal=str(refused))
 
 
 def _response(density, *, refusal):
-    *numbers, flags = density
-    names = ("LUNG_VOLUME", "MEAN_HU", "LAA_950", "PERC15")
-    tensors = [_number(name, value) for name, value in zip(names, numbers, strict=True)]
-    tensors += [_text("QC_FLAGS", ",".join(flags)), _text("REFUSAL", refusal)]
+    tensors = [
+        _number("LUNG_VOLUME", density.lung_volume_ml),
+        _number("MEAN_HU", density.mean_hu),
+        _number("LAA_950", density.laa_950_percent),
+        _number("PERC15", density.perc15_hu),
+        pb_utils.Tensor("LUNG_MASK", density.mask),
+        _text("QC_FLAGS", ",".join(density.flags)),
+        _text("REFUSAL", refusal),
+    ]
     return pb_utils.InferenceResponse(output_tensors=tensors)
 
 

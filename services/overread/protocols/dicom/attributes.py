@@ -48,8 +48,13 @@ _TAGS: Final[dict[str, int]] = {
     "PatientAge": 0x00101010,
     "ContrastBolusAgent": 0x00180010,
     "BodyPartExamined": 0x00180015,
+    "MRAcquisitionType": 0x00180023,
+    "SequenceName": 0x00180024,
     "SliceThickness": 0x00180050,
     "KVP": 0x00180060,
+    "RepetitionTime": 0x00180080,
+    "EchoTime": 0x00180081,
+    "ProtocolName": 0x00181030,
     "GantryDetectorTilt": 0x00181120,
     "ConvolutionKernel": 0x00181210,
     "StudyInstanceUID": 0x0020000D,
@@ -201,6 +206,11 @@ def _attributes(values: HeaderValues, series_instance_uid: str) -> InstanceAttri
         burned_in_annotation=values.text("BurnedInAnnotation"),
         quality_control_image=values.text("QualityControlImage"),
         referring_physician_name=values.person_name("ReferringPhysicianName"),
+        protocol_name=values.text("ProtocolName"),
+        sequence_name=values.text("SequenceName"),
+        mr_acquisition_type=values.text("MRAcquisitionType"),
+        repetition_time=values.decimal("RepetitionTime"),
+        echo_time=values.decimal("EchoTime"),
     )
 
 

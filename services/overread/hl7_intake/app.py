@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from overread.contracts.errors import Unavailable
 from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.listener import Listener
 from overread.hl7_intake.settings import HL7IntakeSettings
@@ -15,16 +16,32 @@ from overread.runtime.publisher import KafkaPublisher
 from overread.runtime.service import Service
 from overread.runtime.tls import server_context
 
+ROOM_SECONDS = 1.0
+"""How often the free space of the disk is looked at."""
+
 
 def make_service(settings: HL7IntakeSettings) -> Service:
     """Wire the intake; it owns no state and consumes nothing; what it took before is read back from the topic."""
     publisher = KafkaPublisher(settings)
     service = Service("hl7_intake", settings, publisher=publisher)
-    objects = LocalObjectStore(settings.objects_folder)
+    objects = LocalObjectStore(settings.objects_folder, low_watermark_bytes=settings.least_free_bytes)
     intake = Intake(settings, settings.mllp_link, GroupCommit(publisher).enqueue, objects, service.clock)
+    service.runs(lambda: _watch_room(intake, objects))
     service.serves(lambda: _listening(intake, settings, service.clock))
     service.health.register("object store", objects.ping)
     return service
+
+
+async def _watch_room(intake: Intake, objects: LocalObjectStore) -> None:
+    """Refuse while the disk is at its watermark: the broker's log fills it too, and must not meet its end."""
+    while True:
+        try:
+            await objects.ping()
+        except Unavailable as full:
+            intake.refuse_all(full)
+        else:
+            intake.refuse_all(None)
+        await asyncio.sleep(ROOM_SECONDS)
 
 
 @asynccontextmanager

@@ -7,13 +7,13 @@ key (MSH-3, MSH-4, MSH-10) and the digest of the body are our own contract; asse
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 Key = tuple[str, ...]
 """MSH-3.1, MSH-4.1, MSH-10, and MSH-7 where the link says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A message that was taken: its digest, the code of its answer, and when it came.
 
     The answer itself is made of these and the message, so it is the same to the byte whenever it is given.

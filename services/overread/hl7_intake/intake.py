@@ -1,15 +1,12 @@
 """What becomes of one message: judged, published, and only then answered."""
 
 import asyncio
-import base64
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
-from overread.contracts import codec
-from overread.contracts.errors import Malformed, Unavailable
+from overread.contracts.errors import Malformed, OverreadError, Unavailable
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.topics import HL7_RECEIVED
 from overread.hl7_intake.duplicates import DuplicateGuard, Key, Repeat, ReusedControlId, Taken
@@ -19,8 +16,9 @@ from overread.protocols.hl7.acknowledgement import AcknowledgmentCode, acknowled
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
 from overread.protocols.hl7.tokenise import Header, read_header
 from overread.runtime.clock import Clock
+from overread.runtime.group_commit import OnKept
 from overread.runtime.publisher import Outgoing
-from overread.runtime.telemetry import HL7_ACKNOWLEDGED, log, new_traceparent
+from overread.runtime.telemetry import HL7_ACKNOWLEDGED, log
 
 CLAIM_CHECK_BYTES = 128 * 1024
 """A larger message is stored as an object that its event names."""
@@ -30,11 +28,10 @@ Answer = asyncio.Future[bytes | None]
 
 
 class Enqueue(Protocol):
-    """How a record leaves: it takes its place in the order when this returns, and is kept when the result is awaited."""
+    """How a record leaves: it has its place in the order when this returns; `on_kept` is told later."""
 
-    async def __call__(self, record: Outgoing) -> Awaitable[None]:
-        """Queue the record; await the result for the broker's acknowledgement."""
-        ...
+    def __call__(self, record: Outgoing, on_kept: OnKept) -> None:
+        """Queue the record, and tell `on_kept` once what became of it; raise `Unavailable` or `Malformed` at once."""
 
 
 class Objects(Protocol):
@@ -44,8 +41,7 @@ class Objects(Protocol):
         """Return when the object is on synced disk; `Unavailable` when there is no room."""
 
 
-@dataclass(frozen=True, slots=True)
-class _InFlight:
+class _InFlight(NamedTuple):
     """A message on its way to the broker, and the answer that it and its repeats will get."""
 
     message: Incoming
@@ -64,21 +60,29 @@ class Intake:
         self._objects = objects
         self._clock = clock
         self._in_flight: dict[Key, _InFlight] = {}
+        self._refuses_for: Unavailable | None = None
         self._acknowledged = {code: HL7_ACKNOWLEDGED.labels(link.link_id, code.value) for code in AcknowledgmentCode}
         self._record_key = link.link_id.encode()  # what HL7_RECEIVED.key says
         self.link = link
         self.guard = DuplicateGuard(link.duplicate_window, link.duplicate_entries)
 
-    async def begin(self, raw: bytes) -> Answer:
+    def begin(self, raw: bytes) -> Answer:
         """Take one message in its order on the link; the answer is there once the message is kept or refused.
 
-        An answer that is being waited for may belong to several repeats: who waits must not cancel it.
+        An answer that is being waited for may belong to several repeats: who waits must not cancel it. A message above
+        CLAIM_CHECK_BYTES is stored first, and has its place in the order only when it is answered.
         """
         try:
             message = self._rules.read(raw, self._clock())
         except HL7Error as error:
             return self._refused(read_header(raw), error)
-        return self._known(message) or await self._publish(message)
+        return self._known(message) or self._no_room(message) or self._take(message)
+
+    def refuse_all(self, reason: Unavailable | None) -> None:
+        """Refuse what is new for `reason`, None to take it again; who repeats what was kept still hears so."""
+        if (reason is None) is not (self._refuses_for is None):
+            log.warning("disk_watermark", link=self.link.link_id, takes=reason is None)
+        self._refuses_for = reason
 
     def refuse_oversize(self, head: bytes) -> Answer:
         """Return the answer to a message larger than the link takes."""
@@ -98,88 +102,83 @@ class Intake:
             return earlier.answer
         judgement = ReusedControlId() if earlier else self.guard.judge(message.key, message.digest, message.received_at)
         if isinstance(judgement, Repeat):
-            log.info("repeat_answered", link=self.link.link_id, event_id=str(message.event_id))
+            log.info("repeat_answered", link=self.link.link_id, event_id=message.event_id)
             return _ready(self._positive_answer(message, judgement.first))
         if isinstance(judgement, ReusedControlId):
-            log.warning("control_id_reused", link=self.link.link_id, event_id=str(message.event_id))
-            return self._refused(message.header, _reused()) if self.link.reused_control_id == "refuse" else None
+            log.warning("control_id_reused", link=self.link.link_id, event_id=message.event_id)
+            return (
+                self._refused(read_header(message.raw), _reused()) if self.link.reused_control_id == "refuse" else None
+            )
         return None
 
-    async def _publish(self, message: Incoming) -> Answer:
-        flight = _InFlight(message, asyncio.get_running_loop().create_future())
-        self._in_flight[message.key] = flight
-        try:
-            kept = asyncio.ensure_future(await self._enqueue(await self._record(message)))
-        except (Unavailable, Malformed) as failure:
-            self._land(flight, self._answer(message.header, _not_kept(failure)))
-        except BaseException:
-            self._land(flight, None)
-            raise
+    def _no_room(self, message: Incoming) -> Answer | None:
+        if self._refuses_for is None:
+            return None
+        return _ready(self._answer(read_header(message.raw), _not_kept(self._refuses_for)))
+
+    def _take(self, message: Incoming) -> Answer:
+        loop = asyncio.get_running_loop()
+        flight = _InFlight(message, loop.create_future())
+        if len(message.raw) > CLAIM_CHECK_BYTES:
+            storing = loop.create_task(self._store(flight))
+            storing.add_done_callback(partial(self._on_stored, flight))
         else:
-            kept.add_done_callback(partial(self._on_kept, flight))
+            try:
+                self._publish(flight, None)
+            except (Unavailable, Malformed) as failure:
+                return _ready(self._answer(read_header(message.raw), _not_kept(failure)))
+        self._in_flight[message.key] = flight
         return flight.answer
 
-    def _on_kept(self, flight: _InFlight, kept: "asyncio.Future[None]") -> None:
+    def _publish(self, flight: _InFlight, object_key: str | None) -> None:
+        value = flight.message.sender.events.write(flight.message, object_key)
+        self._enqueue(Outgoing(HL7_RECEIVED.name, self._record_key, value), partial(self._on_kept, flight))
+
+    async def _store(self, flight: _InFlight) -> None:
+        object_key = f"{self._site_id}/hl7/{flight.message.digest}"
+        await self._objects.put(object_key, [flight.message.raw])
+        self._publish(flight, object_key)
+
+    def _on_stored(self, flight: _InFlight, storing: "asyncio.Task[None]") -> None:
+        """Refuse what there was no room for; a bug ends the connection that waits, and leaves nothing in flight."""
+        failure = None if storing.cancelled() else storing.exception()
+        if storing.cancelled() or isinstance(failure, Unavailable | Malformed):
+            self._land(flight, self._answer(read_header(flight.message.raw), _not_kept(failure)))
+        elif failure is not None:
+            self._forget(flight)
+            flight.answer.set_exception(failure)
+
+    def _on_kept(self, flight: _InFlight, failure: OverreadError | None) -> None:
         """Answer when the broker has the message on disk, or has said that it has not."""
-        message, failure = flight.message, None if kept.cancelled() else kept.exception()
-        if kept.cancelled() or failure is not None:
-            log.warning("message_not_kept", event_id=str(message.event_id), failure=type(failure).__name__)
-            self._land(flight, self._answer(message.header, _not_kept(failure)))
+        message = flight.message
+        if failure is not None:
+            log.warning("message_not_kept", event_id=message.event_id, failure=type(failure).__name__)
+            self._land(flight, self._answer(read_header(message.raw), _not_kept(failure)))
             return
         taken = Taken(message.digest, message.sender.code.value, message.received_at)
         self.guard.remember(message.key, taken)
         self._land(flight, self._positive_answer(message, taken))
 
     def _land(self, flight: _InFlight, written: bytes | None) -> None:
-        if self._in_flight.get(flight.message.key) is flight:
-            del self._in_flight[flight.message.key]
+        self._forget(flight)
         flight.answer.set_result(written)
 
-    async def _record(self, message: Incoming) -> Outgoing:
-        object_key = None
-        if len(message.raw) > CLAIM_CHECK_BYTES:
-            object_key = f"{self._site_id}/hl7/{message.digest}"
-            await self._objects.put(object_key, [message.raw])
-        encoded = codec.encode_fields(
-            HL7Received,
-            self._received(message, object_key),
-            id=message.event_id,
-            source="hl7_intake",
-            time=message.received_at,
-            subject=self.link.link_id,
-            site_id=self._site_id,
-            traceparent=new_traceparent(),
-            caused_by=None,
-        )
-        return Outgoing(HL7_RECEIVED.name, self._record_key, encoded)
-
-    def _received(self, message: Incoming, object_key: str | None) -> Mapping[str, object]:
-        """Say an HL7Received, field by field."""
-        sender = message.sender
-        return {
-            "link_id": self.link.link_id,
-            "message_type": sender.message_type,
-            "trigger_event": sender.trigger_event,
-            "version_id": sender.version_id,
-            "message_control_id": message.message_control_id,
-            "message_datetime": message.message_datetime or None,
-            "sending_application": sender.application,
-            "sending_facility": sender.facility,
-            "digest": message.digest,
-            "fallback_charset": self.link.fallback_charset,
-            "received_at": message.received_at,
-            "acknowledgment_code": sender.code.value,
-            "raw_base64": None if object_key else base64.b64encode(message.raw).decode("ascii"),
-            "object_key": object_key,
-        }
+    def _forget(self, flight: _InFlight) -> None:
+        if self._in_flight.get(flight.message.key) is flight:
+            del self._in_flight[flight.message.key]
 
     def _positive_answer(self, message: Incoming, taken: Taken) -> bytes | None:
         """Write the answer from what is known of the message alone, so that a repeat gets the same bytes."""
-        code = AcknowledgmentCode(taken.acknowledgment_code)
+        code, sender = AcknowledgmentCode(taken.acknowledgment_code), message.sender
         self._acknowledged[code].inc()
-        if not message.sender.wants_positive:
+        if not sender.wants_positive:
             return None
-        return acknowledge(message.header, code, now=taken.received_at, control_id=message.event_id.hex[:20])
+        return sender.answers.write(
+            code,
+            now=taken.received_at,
+            control_id=message.event_id.replace("-", "")[:20],
+            echoed_control_id=message.echoed_control_id,
+        )
 
     def _refused(self, header: Header, error: HL7Error) -> Answer:
         log.info("message_refused", link=self.link.link_id, condition=error.condition.value, reason=error.sentence)

@@ -1,17 +1,16 @@
 """The MLLP listener: sockets, time-outs and limits around the frame decoder; answers leave in the order of messages."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from typing import cast
 
-from overread.hl7_intake.intake import Answer, Intake
+from overread.hl7_intake.intake import CLAIM_CHECK_BYTES, Answer, Intake
+from overread.hl7_intake.patience import Patience
 from overread.protocols import mllp
 from overread.runtime.telemetry import log
 
-READ_BYTES = 64 * 1024
 ANSWER_SECONDS = 10.0
 """How long a connection that ends waits for its last answers: longer than the broker is given."""
 STOP_SECONDS = 5.0
@@ -23,11 +22,14 @@ class Listener:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: set[_Connection] = set()
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listen on `host`:`port`; returns when senders may connect."""
-        server = await asyncio.start_server(self._on_connection, host, port, limit=READ_BYTES, ssl=tls)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: _Connection(self._intake, self._connections, is_tls=tls is not None), host, port, ssl=tls
+        )
         self._servers.append(server)
         log.info("listening", port=port, tls=tls is not None)
 
@@ -40,163 +42,156 @@ class Listener:
         """Take no more connections, let what was begun be answered, then close."""
         for server in self._servers:
             server.close()
-        for connection in self._connections:
-            connection.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections, timeout=STOP_SECONDS)
-
-    def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= self._intake.link.maximum_connections:
-            log.warning("connection_refused", link=self._intake.link.link_id, reason="too many connections")
-            writer.close()
-            return
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.create_task(_Connection(self._intake, reader, writer).run())
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        ends = [connection.end() for connection in self._connections]
+        if ends:
+            await asyncio.wait(ends, timeout=STOP_SECONDS)
 
 
-class _Patience:
-    """Ends the wait for a sender's bytes; one timer a connection, moved seldom, since a time-out for each read costs."""
-
-    def __init__(self, give_up: Callable[[], None]) -> None:
-        self._give_up = give_up
-        self._loop = asyncio.get_running_loop()
-        self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def now(self) -> float:
-        """Return the time that deadlines are given in."""
-        return self._loop.time()
-
-    def wait_until(self, deadline: float) -> None:
-        """Give up at `deadline`, unless told otherwise before."""
-        self._deadline = deadline
-        if self._timer is None or deadline < self._timer.when():
-            self._set_timer(deadline)
-
-    def rest(self) -> None:
-        """Wait for nothing."""
-        self._deadline = None
-
-    def end(self) -> None:
-        """Never give up any more."""
-        self.rest()
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _set_timer(self, deadline: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        if self._deadline is None:
-            return
-        if self._deadline > self.now():
-            self._set_timer(self._deadline)
-            return
-        self._give_up()
-
-
-class _Connection:
+class _Connection(asyncio.Protocol):
     """One sender: messages are taken in order and answered in order, several at a time when it does not wait."""
 
-    def __init__(self, intake: Intake, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, intake: Intake, connections: "set[_Connection]", *, is_tls: bool) -> None:
         self._intake = intake
-        self._reader = reader
-        self._writer = writer
+        self._connections = connections
+        self._is_tls = is_tls
         self._decoder = mllp.FrameDecoder(intake.link.maximum_frame_bytes)
+        self._events: deque[mllp.Event] = deque()
         self._answers: deque[Answer] = deque()
-        self._answered = asyncio.Event()
-        self._patience = _Patience(self._give_up)
+        self._large: Answer | None = None
+        self._loop = asyncio.get_running_loop()
+        self._lost = self._loop.create_future()
+        self._patience = Patience(self._loop, self._on_silence)
         self._frame_began: float | None = None
+        self._may_write = True
+        self._is_reading = True
+        self._is_ending = False
 
-    async def run(self) -> None:
-        """Serve the connection to its end; every message that was taken is answered before it closes."""
-        try:
-            await self._read_messages()
-        except (TimeoutError, OSError) as error:
-            log.info("connection_ended", link=self._intake.link.link_id, reason=type(error).__name__)
-        finally:
-            self._patience.end()
-            self._report_half_frame()
-            await self._close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless the link has all the connections that it takes."""
+        self._transport = cast("asyncio.Transport", transport)
+        if len(self._connections) >= self._intake.link.maximum_connections:
+            log.warning("connection_refused", link=self._intake.link.link_id, reason="too many connections")
+            self._transport.close()
+            return
+        self._connections.add(self)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._patience.wait(self._intake.link.idle_seconds)
 
-    async def _read_messages(self) -> None:
-        while data := await self._read():
-            for event in self._decoder.feed(data):
-                await self._on_event(event)
-            self._note_frame()
+    def data_received(self, data: bytes) -> None:
+        """Take what the bytes complete, and no more than may wait for its answer."""
+        events = self._decoder.feed(data)
+        self._note(is_progress=bool(events))
+        self._events.extend(events)
+        self._take()
 
-    async def _read(self) -> bytes:
-        """Read on once earlier answers have left: a sender that reads none may send none."""
-        self._patience.wait_until(self._deadline())
-        await self._writer.drain()
-        data = await self._reader.read(READ_BYTES)
-        self._patience.rest()
-        return data
+    def eof_received(self) -> bool:
+        """Keep the line open for the answers to what was taken; over TLS that is not possible."""
+        self._end_when_answered()
+        return not self._is_tls
 
-    def _give_up(self) -> None:
-        """End the wait: for bytes by an error, for a sender that reads nothing by cutting the line."""
-        self._reader.set_exception(TimeoutError())
-        if self._writer.transport.get_write_buffer_size():
-            self._writer.transport.abort()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go; the answers that come now have nobody to go to."""
+        self._patience.end()
+        self._events.clear()
+        self._answers.clear()
+        self._connections.discard(self)
+        if exc is not None:
+            log.info("connection_ended", link=self._intake.link.link_id, reason=type(exc).__name__)
+        if (half := self._decoder.close()) is not None:
+            log.warning("half_frame", link=self._intake.link.link_id, bytes=len(half.content))
+        if not self._lost.done():
+            self._lost.set_result(None)
 
-    def _deadline(self) -> float:
+    def pause_writing(self) -> None:
+        """Read no more from a sender that reads no answers."""
+        self._may_write = False
+        self._set_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        self._may_write = True
+        self._take()
+
+    def end(self) -> "asyncio.Future[None]":
+        """Take no more; the result is there once what was taken is answered and the line is closed."""
+        self._events.clear()
+        self._end_when_answered()
+        return self._lost
+
+    def _end_when_answered(self) -> None:
+        self._is_ending = True
+        self._loop.call_later(ANSWER_SECONDS, self._transport.abort)
+        self._take()
+
+    def _take(self) -> None:
+        """Begin what there is room for; then read on, stop reading, or close."""
+        while self._events and self._has_room():
+            self._on_event(self._events.popleft())
+        self._set_reading()
+        if self._is_ending and not self._events and not self._answers:
+            self._transport.close()
+
+    def _has_room(self) -> bool:
+        # A large message takes its place in the order only when it is stored.
+        is_placed = self._large is None or self._large.done()
+        return is_placed and self._may_write and len(self._answers) < self._intake.link.pipelined_messages
+
+    def _set_reading(self) -> None:
+        """Read on once earlier messages have found their place: a sender that reads none may send none."""
+        is_reading = self._may_write and not self._events and not self._is_ending
+        if is_reading is self._is_reading or self._transport.is_closing():
+            return
+        self._is_reading = is_reading
+        self._transport.resume_reading() if is_reading else self._transport.pause_reading()
+
+    def _note(self, *, is_progress: bool) -> None:
+        """Note how long the sender may be silent now, or take to end the message that it has begun."""
         link = self._intake.link
-        if self._frame_began is not None:
-            return self._frame_began + link.half_frame_seconds
-        return self._patience.now() + link.idle_seconds
-
-    def _note_frame(self) -> None:
-        if not self._decoder.is_inside_frame:
+        if is_progress:
             self._frame_began = None
+        if not self._decoder.is_inside_frame:
+            self._patience.wait(link.idle_seconds)
         elif self._frame_began is None:
-            self._frame_began = self._patience.now()
+            self._frame_began = self._loop.time()
+            self._patience.wait(link.half_frame_seconds)
 
-    async def _on_event(self, event: mllp.Event) -> None:
+    def _on_silence(self) -> None:
+        """Give up: on a sender that reads nothing by cutting the line; one that waits for answers is not silent."""
+        if self._answers and not self._transport.get_write_buffer_size():
+            self._patience.wait(self._intake.link.idle_seconds)
+            return
+        log.info("connection_ended", link=self._intake.link.link_id, reason="TimeoutError")
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        self._transport.close()
+
+    def _on_event(self, event: mllp.Event) -> None:
         match event:
             case mllp.Frame(payload):
-                await self._answer_later(await self._intake.begin(payload))
+                answer = self._intake.begin(payload)
+                self._large = answer if len(payload) > CLAIM_CHECK_BYTES else None
+                self._answer_later(answer)
             case mllp.Oversize(head):
-                await self._answer_later(self._intake.refuse_oversize(head))
+                self._answer_later(self._intake.refuse_oversize(head))
             case mllp.HalfFrame():
                 log.warning("half_frame", link=self._intake.link.link_id, bytes=len(event.content))
             case mllp.Garbage() if not event.is_blank:
                 log.warning("garbage_between_frames", link=self._intake.link.link_id, bytes=len(event.content))
-        self._frame_began = None
 
-    async def _answer_later(self, answer: Answer) -> None:
+    def _answer_later(self, answer: Answer) -> None:
         self._answers.append(answer)
-        if answer.done():
-            self._answer_in_order(answer)
-        else:
-            answer.add_done_callback(self._answer_in_order)
-        while len(self._answers) >= self._intake.link.pipelined_messages:
-            await self._one_answered()
-
-    async def _one_answered(self) -> None:
-        self._answered.clear()
-        await self._answered.wait()
+        answer.add_done_callback(self._answer_in_order)
 
     def _answer_in_order(self, _done: Answer) -> None:
         while self._answers and self._answers[0].done():
-            written = self._answers.popleft().result()
-            if written is not None and not self._writer.is_closing():
-                self._writer.write(mllp.encode(written))
-        self._answered.set()
+            self._write(self._answers.popleft())
+        if self._events or self._is_ending:
+            self._take()
 
-    async def _close(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_SECONDS):
-                while self._answers:
-                    await self._one_answered()
-        self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), STOP_SECONDS)
-
-    def _report_half_frame(self) -> None:
-        if (half := self._decoder.close()) is not None:
-            log.warning("half_frame", link=self._intake.link.link_id, bytes=len(half.content))
+    def _write(self, answer: Answer) -> None:
+        if (failure := answer.exception()) is not None:
+            # A bug of ours ends this connection, and no other: its sender sees it close, and sends again.
+            self._loop.call_exception_handler({"message": "a message failed", "exception": failure})
+            self._transport.abort()
+        elif (written := answer.result()) is not None and not self._transport.is_closing():
+            self._transport.write(mllp.encode(written))

@@ -1,113 +1,105 @@
-"""Group commit: what arrives while the broker flushes leaves together afterwards, a future and no task for each record.
+"""Group commit: what arrives while the broker flushes leaves together afterwards, one flush and one task for many records.
 
-A partition has one batch on its way and one that fills, so the order of arrival is kept and memory is bounded: a record
-that finds no room waits for its turn. The batch that waits is sent as soon as the one before it is acknowledged.
+A key has one batch on its way and one that fills, so the order of arrival is kept. The batch that waits is sent as soon
+as the one before it is acknowledged. What waits is bounded: a record beyond that is refused.
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
 from overread.runtime.publisher import MAX_RECORD_BYTES, Outgoing
 
-Partition = tuple[str, int]
+MOST_WAITING_BYTES = 64 * 1024 * 1024
+"""What one key may hold that the broker has not acknowledged yet."""
+
+OnKept = Callable[[OverreadError | None], None]
+"""Told, once, that a record is kept, or why it is not."""
+
+Line = tuple[str, bytes]
+"""A topic and a key, whose records keep their order."""
 
 
 class BatchSender(Protocol):
     """Who sends whole batches; the real one is `KafkaPublisher`."""
 
-    async def partition_for(self, record: Outgoing) -> int:
-        """Return the partition of `record`, or raise `Unavailable`."""
-
     def new_batch(self) -> Any:
         """Return an empty batch, which has `append` and says None when it is full."""
 
-    async def send_batch(self, batch: Any, topic: str, partition: int, records: int) -> None:
+    async def send_batch(self, batch: Any, line: Line, records: int) -> None:
         """Return when all of `batch` is acknowledged, or raise `Unavailable` or `Malformed`."""
 
 
 class GroupCommit:
     """Gives each record its place; all records of a batch are acknowledged, or not, together."""
 
-    def __init__(self, sender: BatchSender) -> None:
+    def __init__(self, sender: BatchSender, most_waiting_bytes: int = MOST_WAITING_BYTES) -> None:
         self._sender = sender
-        self._lines: dict[Partition, _Line] = {}
+        self._most_waiting_bytes = most_waiting_bytes
+        self._lines: dict[Line, _Line] = {}
 
-    async def enqueue(self, record: Outgoing) -> Awaitable[None]:
-        """Give `record` its place in the order; await the result for the broker's acknowledgement."""
-        if len(record.value) + len(record.key) > MAX_RECORD_BYTES:
-            raise Malformed("the record is larger than the broker takes")
-        place = (record.topic, await self._sender.partition_for(record))
-        line = self._lines.get(place)
+    def enqueue(self, record: Outgoing, on_kept: OnKept) -> None:
+        """Give `record` its place in the order, and tell `on_kept` what becomes of it; raise what can be told now."""
+        key = (record.topic, record.key)
+        line = self._lines.get(key)
         if line is None:
-            line = self._lines[place] = _Line(self._sender, *place)
-        return await line.add(record)
+            line = self._lines[key] = _Line(self._sender, key)
+        size = len(record.value) + len(record.key)
+        if size > MAX_RECORD_BYTES:
+            raise Malformed("the record is larger than the broker takes")
+        if line.waiting_bytes + size > self._most_waiting_bytes:
+            raise Unavailable("more is waiting for the event broker than can be held")
+        line.add(record, size, on_kept)
 
 
 class _Line:
-    """One partition: the batch that fills, and the task that sends one batch after the other while there are any."""
+    """One key: the records that wait, and the task that sends one batch after the other while there are any."""
 
-    def __init__(self, sender: BatchSender, topic: str, partition: int) -> None:
+    def __init__(self, sender: BatchSender, line: Line) -> None:
+        self.waiting_bytes = 0
         self._sender = sender
-        self._topic = topic
-        self._partition = partition
-        self._filling = _Group(sender.new_batch())
-        self._has_room = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._line = line
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[Outgoing, int, OnKept]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    async def add(self, record: Outgoing) -> Awaitable[None]:
-        """Put `record` into the batch that fills; when it is full, wait in order of arrival for the next."""
-        if not self._turn.locked() and (place := self._place(record)) is not None:
-            return place
-        async with self._turn:
-            while (place := self._place(record)) is None:
-                self._has_room.clear()
-                await self._has_room.wait()
-            return place
-
-    def _place(self, record: Outgoing) -> "asyncio.Future[None] | None":
-        place = self._filling.add(record)
+    def add(self, record: Outgoing, size: int, on_kept: OnKept) -> None:
+        """Put `record` behind those that wait."""
+        self._waiting.append((record, size, on_kept))
+        self.waiting_bytes += size
         if self._sending is None:
-            self._sending = asyncio.get_running_loop().create_task(self._send())
-        return place
+            self._sending = self._loop.create_task(self._send())
 
     async def _send(self) -> None:
-        while self._filling.places:
-            group, self._filling = self._filling, _Group(self._sender.new_batch())
-            self._has_room.set()
-            count = len(group.places)
-            await group.settle(self._sender.send_batch(group.batch, self._topic, self._partition, count))
+        while self._waiting:
+            await self._send_batch()
         self._sending = None
 
-
-class _Group:
-    """The records of one batch, and who waits for them."""
-
-    def __init__(self, batch: Any) -> None:
-        self.batch = batch
-        self.places: list[asyncio.Future[None]] = []
-
-    def add(self, record: Outgoing) -> "asyncio.Future[None] | None":
-        """Return the record's acknowledgement to come, None when the batch is full."""
-        headers = list(record.headers)
-        if self.batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is None:
-            return None
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.places.append(place)
-        return place
-
-    async def settle(self, sending: Coroutine[Any, Any, None]) -> None:
-        """Tell all who wait what became of the batch."""
-        failure: OverreadError = Unavailable("the event broker was not asked: the service stops")
-        sent = False
+    async def _send_batch(self) -> None:
+        batch, told = self._sender.new_batch(), list[OnKept]()
+        size = self._fill(batch, told)
+        failure: OverreadError | None = Unavailable("the event broker was not asked: the service stops")
         try:
-            await sending
-            sent = True
+            await self._sender.send_batch(batch, self._line, len(told))
+            failure = None
         except OverreadError as error:
             failure = error
         finally:
-            for place in self.places:
-                if not place.done():
-                    place.set_result(None) if sent else place.set_exception(failure)
+            self.waiting_bytes -= size
+            for on_kept in told:
+                self._loop.call_soon(on_kept, failure)  # so that the failure of one is not that of the others
+
+    def _fill(self, batch: Any, told: list[OnKept]) -> int:
+        """Move what fits from those that wait into `batch`; return how many bytes of records that is."""
+        filled, waiting = 0, self._waiting
+        while waiting:
+            record, size, on_kept = waiting[0]
+            headers = list(record.headers)
+            if batch.append(len(told), timestamp=None, key=record.key, value=record.value, headers=headers) is None:
+                break
+            waiting.popleft()
+            told.append(on_kept)
+            filled += size
+        return filled

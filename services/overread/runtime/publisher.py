@@ -9,11 +9,14 @@ from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, MessageSizeTooLargeError
 from aiokafka.partitioner import murmur2
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition
 from prometheus_client import Counter
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
+from overread.runtime.produce_request import ProduceBatch, raise_for
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import PUBLISHED
 
@@ -21,6 +24,8 @@ REQUEST_TIMEOUT_MILLISECONDS = 8_000
 
 RETRY_BACKOFF_MILLISECONDS = 300
 """Every client waits this long before it asks a broker again that was away: many at once would slow its return."""
+
+MAX_BATCH_BYTES = 256 * 1024
 
 P = TypeVar("P")
 
@@ -87,7 +92,7 @@ class KafkaPublisher:
             acks="all",
             enable_idempotence=False,
             linger_ms=0,
-            max_batch_size=256 * 1024,
+            max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES,
             partitioner=partition_of,
             request_timeout_ms=REQUEST_TIMEOUT_MILLISECONDS,
@@ -130,25 +135,46 @@ class KafkaPublisher:
             )
         return _acknowledged(sent, record.topic)
 
-    async def partition_for(self, record: Outgoing) -> int:
-        """Return the partition of `record`, or raise `Unavailable`."""
-        producer = self._connected()
-        known = producer.client.cluster.partitions_for_topic(record.topic)
-        if not known:
-            with _explained():
-                known = await producer.partitions_for(record.topic)
-        partition: int = partition_of(record.key, sorted(known))
-        return partition
-
     def new_batch(self) -> Any:
-        """Return an empty batch for `send_batch`."""
-        return self._connected().create_batch()
+        """Return an empty batch for `send_batch`; its `append` says None when it is full."""
+        return DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, MAX_BATCH_BYTES)
 
-    async def send_batch(self, batch: Any, topic: str, partition: int, records: int) -> None:
-        """Return when all of `batch` is acknowledged, or raise `Unavailable` or `Malformed`."""
+    async def send_batch(self, batch: Any, line: tuple[str, bytes], records: int) -> None:
+        """Return when all of `batch`, of one topic and key, is acknowledged; raise `Unavailable` or `Malformed`.
+
+        It goes straight to the partition's leader: aiokafka's own queue and sender would be a second group commit.
+        """
+        topic, key = line
         with _explained():
-            await (await self._connected().send_batch(batch, topic, partition=partition))
+            await self._produce(topic, key, bytes(batch.build()))
         _published(topic).inc(records)
+
+    async def _produce(self, topic: str, key: bytes, batch: bytes) -> None:
+        """Ask the leader, and ask again while the broker says that it may yet be, until the time is over."""
+        client, loop = self._connected().client, asyncio.get_running_loop()
+        deadline = loop.time() + REQUEST_TIMEOUT_MILLISECONDS / 1000
+        while True:
+            try:
+                leader, partition = await self._leader(client, topic, key)
+                request = ProduceBatch(topic, partition, batch, REQUEST_TIMEOUT_MILLISECONDS)
+                raise_for(await client.send(leader, request))
+            except KafkaError as error:
+                pause = RETRY_BACKOFF_MILLISECONDS / 1000
+                if not error.retriable or loop.time() + pause > deadline:
+                    raise
+                client.force_metadata_update()
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def _leader(self, client: Any, topic: str, key: bytes) -> tuple[int, int]:
+        """Return the node that leads the partition of `key`, and the partition."""
+        known = client.cluster.partitions_for_topic(topic) or await self._connected().partitions_for(topic)
+        partition: int = partition_of(key, sorted(known))
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        if leader is None or leader < 0:
+            raise LeaderNotAvailableError
+        return leader, partition
 
     def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:

@@ -93,6 +93,34 @@ def wants_accept_acknowledgment(header: Header, code: AcknowledgmentCode) -> boo
     return {b"NE": False, b"ER": not code.is_positive, b"SU": code.is_positive}.get(condition, True)
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerTemplate:
+    """What the positive answers to one sender share; what changes is written between its pieces."""
+
+    before_datetime: bytes
+    before_control_id: bytes
+    before_code: bytes
+    separator: bytes
+
+    def write(self, code: AcknowledgmentCode, *, now: datetime, control_id: str, echoed_control_id: bytes) -> bytes:
+        """Write what `acknowledge` would, for a message whose MSH-10 is answered with as `echoed_control_id`."""
+        sent_at = write_timestamp(now).encode()
+        changing = (self.before_datetime, sent_at, self.before_control_id, control_id.encode("ascii"))
+        return b"".join((*changing, self.before_code, code.value.encode(), self.separator, echoed_control_id, b"\r"))
+
+
+def answer_template(header: Header, sending_application: str = "OVERREAD") -> AnswerTemplate:
+    """Read from `header` what the answers to its sender share: all but MSH-7 and MSH-10."""
+    before, between, after = _lasting(header, sending_application)
+    separator = header.delimiters.field.encode()
+    return AnswerTemplate(before, between, after + b"\rMSA" + separator, separator)
+
+
+def echoed_control_id(header: Header) -> bytes:
+    """Return MSH-10 as MSA-2 echoes it."""
+    return _echo(header, 10)
+
+
 def acknowledge(
     header: Header,
     code: AcknowledgmentCode,
@@ -117,11 +145,15 @@ def acknowledge(
 
 
 def _msh(header: Header, now: datetime, control_id: str, sending_application: str) -> bytes:
+    before, between, after = _lasting(header, sending_application)
+    return before + write_timestamp(now).encode() + between + control_id.encode("ascii") + after
+
+
+def _lasting(header: Header, sending_application: str) -> tuple[bytes, bytes, bytes]:
     fields = header.fields
     lasting = Header(header.delimiters, (*fields[:6], b"", *fields[7:9], b"", *fields[10:18]))
     is_usual = sum(map(len, fields)) < _USUAL_HEADER_BYTES  # so that what is kept of strange headers stays small
-    pieces = (_pieces if is_usual else _pieces.__wrapped__)(lasting, sending_application)
-    return pieces[0] + write_timestamp(now).encode() + pieces[1] + control_id.encode("ascii") + pieces[2]
+    return (_pieces if is_usual else _pieces.__wrapped__)(lasting, sending_application)
 
 
 @lru_cache(maxsize=512)

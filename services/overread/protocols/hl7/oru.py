@@ -12,12 +12,14 @@ from overread.protocols.hl7.oru_content import (
     NARRATIVE_SUB_ID,
     SYNTHETIC,
     UNCONFIRMED,
+    WITHDRAWN,
     Coded,
     Language,
     Numeric,
     Observation,
     OruContent,
     ResultStatus,
+    TakenBack,
     Text,
     check,
     one_kind_of_line_end,
@@ -46,8 +48,9 @@ def render(content: OruContent) -> bytes:
 def notices(content: OruContent) -> tuple[str, ...]:
     """List the sentences that stand before any text of this result."""
     unconfirmed = (UNCONFIRMED[content.language],) if content.status.is_unconfirmed else ()
+    withdrawn = (WITHDRAWN[content.language],) if content.taken_back else ()
     synthetic = (SYNTHETIC[content.language],) if content.is_synthetic else ()
-    return unconfirmed + synthetic
+    return unconfirmed + withdrawn + synthetic
 
 
 def _segment(name: str, fields: Mapping[int, str]) -> str:
@@ -169,6 +172,8 @@ def _narrative(content: OruContent) -> Iterator[dict[int, str]]:
     All lines share identifier and sub-ID, so that a correction replaces them together.
     """
     lasting = {3: NARRATIVE.write(), 4: NARRATIVE_SUB_ID, **_lasting(content)}
+    if content.taken_back is TakenBack.WRONG_PATIENT:
+        lasting[11] = content.taken_back.value
     if content.status is ResultStatus.CANCELLED:
         yield lasting
         return
@@ -188,6 +193,8 @@ def _findings(content: OruContent) -> Iterator[dict[int, str]]:
         yield _observation(observation) | lasting
         if observation.body_site:
             yield _body_site(observation, observation.body_site) | lasting
+    holds_no_more = {11: (content.taken_back or TakenBack.DELETED).value}
+    yield from (_observation(observation) | lasting | holds_no_more for observation in content.retracted)
 
 
 def _observation(observation: Observation) -> dict[int, str]:

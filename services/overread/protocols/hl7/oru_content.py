@@ -41,6 +41,13 @@ class ResultStatus(StrEnum):
         return self in (ResultStatus.STORED_NOT_VERIFIED, ResultStatus.PRELIMINARY)
 
 
+class TakenBack(StrEnum):
+    """OBX-11 of what holds no more in a signed result that is taken back (table HL70085): deleted, or of somebody else."""
+
+    DELETED = "D"
+    WRONG_PATIENT = "W"
+
+
 class Language(StrEnum):
     """The language of our own sentences in a message (MSH-19, ISO 639)."""
 
@@ -53,6 +60,11 @@ UNCONFIRMED: Mapping[Language, str] = {
     Language.VIETNAMESE: "CHƯA ĐƯỢC BÁC SĨ XÁC NHẬN: kết quả của AI, chưa có bác sĩ nào xác nhận.",
     Language.ENGLISH: "NOT CONFIRMED: this is the output of an AI; no clinician has confirmed it.",
     Language.FRENCH: "NON CONFIRMÉ : résultat d'une IA ; aucun clinicien ne l'a confirmé.",
+}
+WITHDRAWN: Mapping[Language, str] = {
+    Language.VIETNAMESE: "KẾT QUẢ NÀY ĐÃ BỊ THU HỒI: không được sử dụng.",
+    Language.ENGLISH: "THIS RESULT IS WITHDRAWN: it must not be used.",
+    Language.FRENCH: "CE RÉSULTAT EST RETIRÉ : il ne doit pas être utilisé.",
 }
 SYNTHETIC: Mapping[Language, str] = {
     Language.VIETNAMESE: "DỮ LIỆU MÔ PHỎNG (synthetic): không phải bệnh nhân thật.",
@@ -116,7 +128,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OruContent:
-    """One result message. Texts count in NFC, times to the millisecond."""
+    """One result message. Texts count in NFC, times to the millisecond.
+
+    `retracted` are findings that the receiver was told before and that are no longer stated: OBX-11 is D. `taken_back`
+    says that nothing of a signed result holds any more: OBR-25 is then C, since after a final X is not allowed and table
+    HL70123 has no word of its own for it.
+    """
 
     message_control_id: str
     message_datetime: datetime
@@ -145,6 +162,8 @@ class OruContent:
     signer: Practitioner | None
     signed_at: datetime | None
     reason: str | None = None
+    taken_back: TakenBack | None = None
+    retracted: tuple[Observation, ...] = ()
 
 
 def check(content: OruContent) -> None:
@@ -157,9 +176,11 @@ def check(content: OruContent) -> None:
 def _broken_rules(content: OruContent) -> Iterator[str]:
     yield from _broken_envelope_rules(content)
     yield from _broken_status_rules(content)
-    for observation in content.observations:
+    yield from _broken_withdrawal_rules(content)
+    for observation in (*content.observations, *content.retracted):
         yield from _broken_observation_rules(observation)
-    names = Counter((o.identifier.identifier, o.identifier.coding_system, o.sub_id) for o in content.observations)
+    every = (*content.observations, *content.retracted)
+    names = Counter((o.identifier.identifier, o.identifier.coding_system, o.sub_id) for o in every)
     names[NARRATIVE.identifier, NARRATIVE.coding_system, NARRATIVE_SUB_ID] += 1
     if max(names.values()) > 1:
         yield "Two observations share identifier and sub-ID (OBX-3 and OBX-4), so a receiver would keep only one."
@@ -191,6 +212,17 @@ def _broken_status_rules(content: OruContent) -> Iterator[str]:
     has_content = content.narrative or any(o != without_value(o) for o in content.observations)
     if status is ResultStatus.CANCELLED and has_content:
         yield "A cancelled result carries no text and no values (OBX-11 is X)."
+
+
+def _broken_withdrawal_rules(content: OruContent) -> Iterator[str]:
+    if any(observation != without_value(observation) for observation in content.retracted):
+        yield "What holds no more carries no values (OBX-11 is D or W)."
+    if content.taken_back and content.status is not ResultStatus.CORRECTED:
+        yield "A signed result is taken back as a correction (OBR-25 is C)."
+    if content.taken_back and content.observations:
+        yield "A result that is taken back states nothing."
+    if content.retracted and content.status is ResultStatus.CANCELLED:
+        yield "A cancelled result takes all back under one status (OBX-11 is X)."
 
 
 def _broken_observation_rules(observation: Observation) -> Iterator[str]:
@@ -225,7 +257,7 @@ def one_kind_of_line_end(text: str) -> str:
 
 
 def without_value(observation: Observation) -> Observation:
-    """Return the observation as a cancellation names it: identifier and sub-ID alone."""
+    """Return the observation as a cancellation or a withdrawal names it: identifier and sub-ID alone."""
     return Observation(identifier=observation.identifier, sub_id=observation.sub_id, value=None)
 
 

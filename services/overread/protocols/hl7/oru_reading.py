@@ -1,6 +1,6 @@
 """Reads a result message of ours back, so that the gate compares what will be sent with what was signed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TypeVar
@@ -23,6 +23,7 @@ from overread.protocols.hl7.oru_content import (
     NARRATIVE_SUB_ID,
     SYNTHETIC,
     UNCONFIRMED,
+    WITHDRAWN,
     Coded,
     Language,
     ModelVersion,
@@ -31,12 +32,15 @@ from overread.protocols.hl7.oru_content import (
     OruContent,
     Party,
     ResultStatus,
+    TakenBack,
     Text,
 )
 from overread.protocols.hl7.timestamps import read_date, read_timestamp
 from overread.protocols.hl7.tokenise import Message, Segment, Value, tokenise
 
 E = TypeVar("E", ResultStatus, Language)
+
+_NO_MORE = frozenset(word.value for word in TakenBack)
 
 
 class Unfaithful(Malformed):
@@ -52,7 +56,7 @@ def read_back(raw: bytes) -> OruContent:
     msh, pid, obr = (_only(message, name) for name in ("MSH", "PID", "OBR"))
     status, language = _enum(ResultStatus, obr.field(25)), _enum(Language, msh.field(19).component(1))
     signer = Practitioner.read_subcomponents(obr.field(32).component(1))
-    results = _Results(message, status, signer)
+    results = _Results(message, status, signer, language)
     is_synthetic, narrative, reason = _texts(results, status, language)
     return OruContent(
         message_control_id=msh.field(10).text,
@@ -78,17 +82,19 @@ def read_back(raw: bytes) -> OruContent:
         status=status,
         status_changed_at=_required_time(obr.field(22)),
         observations=tuple(results.observations()),
+        retracted=tuple(results.retracted()),
         narrative=narrative,
         signer=signer,
         signed_at=_time(obr.field(32).component(2)),
         reason=reason,
+        taken_back=results.taken_back,
     )
 
 
 class _Results:
     """The OBX segments of one message: the study, the narrative, then the observations."""
 
-    def __init__(self, message: Message, status: ResultStatus, signer: Practitioner | None) -> None:
+    def __init__(self, message: Message, status: ResultStatus, signer: Practitioner | None, language: Language) -> None:
         study, *others = message.segments("OBX") or (None,)
         if study is None or study.field(3).component(1).text != DICOM_STUDY.identifier:
             raise Unfaithful("The first OBX does not name the DICOM study.")
@@ -96,11 +102,12 @@ class _Results:
         self.note = message.segment("NTE")
         self._others = others
         self._observed_at = _only(message, "OBR").field(7).text
+        self.taken_back = _taken_back(others, language)
         for segment in others:
             self._require_status(segment, status, signer)
 
     def _require_status(self, segment: Segment, status: ResultStatus, signer: Practitioner | None) -> None:
-        if segment.field(11).text != status.value:
+        if segment.field(11).text not in _statuses_of(segment, status, self.taken_back):
             raise Unfaithful("An observation has another status than the result (OBX-11, OBR-25).")
         if Practitioner.read(segment.field(16)) != signer:
             raise Unfaithful("An observation names another responsible observer than the signer (OBX-16, OBR-32).")
@@ -115,11 +122,32 @@ class _Results:
 
     def observations(self) -> Iterator[Observation]:
         """Each finding, with the site that follows it under the same sub-ID."""
-        findings = [segment for segment in self._others if not _is_narrative(segment)]
+        findings = [s for s in self._others if not _is_narrative(s) and s.field(11).text not in _NO_MORE]
         for segment, follower in zip_longest(findings, findings[1:]):
             if not _is_site(segment):
                 has_site = follower is not None and _is_site(follower)
                 yield _observation(segment, follower if has_site else None)
+
+    def retracted(self) -> Iterator[Observation]:
+        """Each finding that was told before and holds no more."""
+        findings = (s for s in self._others if not _is_narrative(s) and s.field(11).text in _NO_MORE)
+        return (_observation(segment, None) for segment in findings)
+
+
+def _taken_back(segments: Sequence[Segment], language: Language) -> TakenBack | None:
+    """Read from the first line of the text whether the result is taken back, and from its OBX-11 why."""
+    first = next((segment for segment in segments if _is_narrative(segment)), None)
+    if first is None or first.field(5).text.rstrip() != WITHDRAWN[language]:
+        return None
+    is_wrong_patient = first.field(11).text == TakenBack.WRONG_PATIENT.value
+    return TakenBack.WRONG_PATIENT if is_wrong_patient else TakenBack.DELETED
+
+
+def _statuses_of(segment: Segment, status: ResultStatus, taken_back: TakenBack | None) -> tuple[str, ...]:
+    """Return each OBX-11 that may stand there: of a deleted result the text stays, as the correction that says so."""
+    if _is_narrative(segment):
+        return (taken_back.value if taken_back is TakenBack.WRONG_PATIENT else status.value,)
+    return (taken_back.value,) if taken_back else (status.value, TakenBack.DELETED.value)
 
 
 def _observation(segment: Segment, site: Segment | None) -> Observation:
@@ -172,6 +200,7 @@ def _texts(results: _Results, status: ResultStatus, language: Language) -> tuple
     if status.is_unconfirmed and not _starts_with(text, UNCONFIRMED[language]):
         raise Unfaithful("An unconfirmed result does not say that no clinician has confirmed it.")
     text = _after(text, UNCONFIRMED[language]) if status.is_unconfirmed else text
+    text = _after(text, WITHDRAWN[language]) if results.taken_back else text
     is_synthetic = _starts_with(text, SYNTHETIC[language])
     text = _after(text, SYNTHETIC[language]) if is_synthetic else text
     return (is_synthetic, "", text) if is_cancelled else (is_synthetic, text, note)

@@ -90,10 +90,10 @@ def write_timestamp(moment: datetime) -> str:
     offset = moment.utcoffset()
     if offset is None:
         raise ValueError("a time needs its offset")
-    date = f"{moment.year:04d}{moment.month:02d}{moment.day:02d}"
-    time = f"{moment.hour:02d}{moment.minute:02d}{moment.second:02d}"
-    milliseconds = f".{moment.microsecond // 1000:03d}" if moment.microsecond >= 1000 else ""
-    return date + time + milliseconds + _written_offset(offset)
+    iso = moment.isoformat(timespec="milliseconds")
+    date_and_time = iso[:4] + iso[5:7] + iso[8:10] + iso[11:13] + iso[14:16] + iso[17:19]
+    milliseconds = iso[19:23] if moment.microsecond >= 1000 else ""
+    return date_and_time + milliseconds + _written_offset(offset)
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from overread.contracts.topics import AUDIT_RECORDED, Topic, read_by
+from overread.contracts.topics import AUDIT_RECORDED, REPLAYS_REQUESTED, Topic, read_by
 from overread.governance import store
 from overread.governance.audit_chain import record_of
 from overread.governance.facts import fact_of
@@ -12,8 +12,8 @@ from overread.runtime.service import Service
 
 
 def register(service: Service) -> None:
-    """Let `service` listen to every topic that names governance as a consumer."""
-    for topic in read_by("governance"):
+    """Let `service` listen to every topic that names governance as a consumer; requests of replays are its skeleton's."""
+    for topic in (topic for topic in read_by("governance") if topic is not REPLAYS_REQUESTED):
         service.consumes(topic)(chain_records if topic is AUDIT_RECORDED else _keeping_facts(topic))
 
 

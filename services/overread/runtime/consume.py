@@ -20,7 +20,7 @@ from overread.contracts.envelope import Event
 from overread.contracts.errors import Malformed, Unavailable
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.topics import Topic
-from overread.runtime.dead_letter import REPLAY_ATTEMPT, REPLAY_FOR, DeadLetterKind, SourceRecord, dead_letter
+from overread.runtime.dead_letter import DeadLetterKind, SourceRecord, dead_letter
 from overread.runtime.inbox import Transaction
 from overread.runtime.offsets import OffsetsClient
 from overread.runtime.telemetry import BATCH_SECONDS, CONSUMED, DEAD_LETTERS, PAUSED, log, parent_context, tracer
@@ -108,7 +108,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def on_records(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """Handle one polled batch to its end: committed, set aside, or rewound and paused."""
-        opened = [o for o in (self._open(record) for record in records) if self._is_ours(o)]
+        opened = [self._open(_source(record), record.timestamp or 0) for record in records]
         try:
             with BATCH_SECONDS.labels(self.topic.name).time():
                 await self._handle(opened)
@@ -120,25 +120,16 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         else:
             await self._commit(records)
 
-    def _open(self, record: ConsumerRecord[bytes, bytes]) -> _Opened:
-        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-        source = SourceRecord(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key or b"",
-            value=record.value or b"",
-            replay_attempt=_number(headers.get(REPLAY_ATTEMPT, "")),
-            replay_for=headers.get(REPLAY_FOR, ""),
-        )
+    async def take_again(self, source: SourceRecord, *, broker_milliseconds: int) -> None:
+        """Handle a record that was set aside once more, to its end; no offset moves. Its id is known with its attempt."""
+        await self._to_an_end(self._open(source, broker_milliseconds))
+
+    def _open(self, source: SourceRecord, broker_milliseconds: int) -> _Opened:
         try:
             event = codec.decode(source.value, self.topic.bodies)
         except Malformed as fault:
             return _Opened(source, None, fault)
-        return _Opened(source, Delivered(event, record.timestamp or 0, record.partition, record.offset), None)
-
-    def _is_ours(self, opened: _Opened) -> bool:
-        return opened.source.replay_for in ("", self._service.name)
+        return _Opened(source, Delivered(event, broker_milliseconds, source.partition, source.offset), None)
 
     async def _handle(self, opened: Sequence[_Opened]) -> None:
         if any(o.fault for o in opened):
@@ -296,6 +287,11 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         return [] if self.consumer is None else sorted(p.partition for p in self.consumer.assignment())
 
 
-def _number(text: str) -> int:
-    """Return a replay's number; what a stranger wrote there instead counts as the first delivery."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+def _source(record: ConsumerRecord[bytes, bytes]) -> SourceRecord:
+    return SourceRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key or b"",
+        value=record.value or b"",
+    )

@@ -8,7 +8,6 @@ from overread.contracts.topics import Topic
 from overread.runtime.publisher import Outgoing
 
 REPLAY_ATTEMPT = "replay_attempt"
-REPLAY_FOR = "replay_for"
 MAX_REASON = 500
 
 
@@ -21,7 +20,7 @@ class DeadLetterKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecord:
-    """A record as it was read: where it stood, its bytes, and which replay it is (0: the first time)."""
+    """A record as it was read: where it stood, its bytes, and which replay it is (0: it came from its topic)."""
 
     topic: str
     partition: int
@@ -29,7 +28,6 @@ class SourceRecord:
     key: bytes
     value: bytes
     replay_attempt: int = 0
-    replay_for: str = ""
 
 
 def dead_letter(
@@ -60,9 +58,3 @@ def dead_letter(
 def _one_line(reason: str) -> str:
     """Return `reason` as a header can hold it: printable, and bounded."""
     return "".join(character if character.isprintable() else " " for character in reason)[:MAX_REASON]
-
-
-def replay(dead: SourceRecord, *, consumer: str, source_topic: str) -> Outgoing:
-    """Return the record that gives `dead` to `consumer` once more: same bytes and id, next attempt."""
-    headers = ((REPLAY_ATTEMPT, str(dead.replay_attempt + 1).encode()), (REPLAY_FOR, consumer.encode()))
-    return Outgoing(source_topic, dead.key, dead.value, headers)

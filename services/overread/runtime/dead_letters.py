@@ -1,20 +1,26 @@
 """Reading the dead-letter topics: from their beginning to where they end now, or one letter, outside any group."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from aiokafka import ConsumerRecord
 
+from overread.contracts.events.operations import ReplayRequested
 from overread.runtime.dead_letter import REPLAY_ATTEMPT, SourceRecord
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.topic_reader import reading
 
+MOST_DIGITS = 19
+"""An offset has no more: it is a 64-bit number."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """One record that was set aside, with why and by whom."""
+    """One record that was set aside, with why and by whom; `again` is the record as its consumer takes it once more."""
 
     record: SourceRecord
+    again: SourceRecord
     kind: str
     reason: str
     consumer: str
@@ -47,19 +53,44 @@ async def letter_at(settings: ServiceSettings, topic: str, partition: int, offse
         return found[0] if found else None
 
 
+def request_for(letter: DeadLetter, *, requested_by: str, now: datetime) -> ReplayRequested:
+    """Return the request that gives `letter` back to its consumer; publish it on `replays.requested`, by its place."""
+    return ReplayRequested(
+        consumer=letter.consumer,
+        dead_topic=letter.record.topic,
+        partition=letter.record.partition,
+        offset=letter.record.offset,
+        requested_by=requested_by,
+        requested_at=now,
+    )
+
+
 def _letter(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    attempt = headers.get(REPLAY_ATTEMPT, "0")
+    kept = SourceRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key or b"",
+        value=record.value or b"",
+        replay_attempt=_number(headers.get(REPLAY_ATTEMPT, "")),
+    )
+    again = replace(
+        kept,
+        topic=record.topic.removesuffix(".dead"),
+        partition=_number(headers.get("source_partition", "")),
+        offset=_number(headers.get("source_offset", "")),
+        replay_attempt=kept.replay_attempt + 1,
+    )
     return DeadLetter(
-        record=SourceRecord(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key or b"",
-            value=record.value or b"",
-            replay_attempt=int(attempt) if attempt.isdecimal() else 0,
-        ),
+        record=kept,
+        again=again,
         kind=headers.get("kind", ""),
         reason=headers.get("reason", ""),
         consumer=headers.get("consumer", ""),
     )
+
+
+def _number(text: str) -> int:
+    """Return a header's number; what a stranger wrote there instead counts as 0."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < MOST_DIGITS else 0

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -14,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from overread.contracts.errors import Unavailable
 
 PING_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
 
 Ping = Callable[[], Awaitable[None]]
 
@@ -36,8 +38,9 @@ class Health:
 
     async def dependencies_failing(self) -> Mapping[str, str]:
         """Return each dependency that does not answer within its time, with the reason."""
-        answers = await asyncio.gather(*(self._ask(ping) for ping in self._pings.values()))
-        return {name: answer for name, answer in zip(self._pings, answers, strict=True) if answer}
+        asked = dict(self._pings)  # a service that starts registers more of them meanwhile
+        answers = await asyncio.gather(*(self._ask(ping) for ping in asked.values()))
+        return {name: answer for name, answer in zip(asked, answers, strict=True) if answer}
 
     async def failing(self) -> Mapping[str, str]:
         """Return all that keeps the service from being ready: start, waits, and dependencies that don't answer."""
@@ -70,6 +73,15 @@ def add_open_health_routes(app: FastAPI, health: Health) -> None:
         """Answer 200 when every dependency answers, else 503 and the names of those that do not."""
         failing = await health.failing()
         return JSONResponse({"ready": not failing, "failing": failing}, status_code=503 if failing else 200)
+
+
+def readiness_at(socket_path: Path) -> Mapping[str, str] | None:
+    """Ask the service at its own socket what keeps it from being ready, blocking; None when it does not answer."""
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket_path)), timeout=ANSWER_SECONDS) as client:
+            return dict(client.get("http://service/readyz").json()["failing"])
+    except (httpx.HTTPError, OSError, ValueError, KeyError):
+        return None
 
 
 def metrics_response() -> Response:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
 
@@ -54,6 +54,15 @@ class LocalObjectStore:
         """Return the object, blocking."""
         try:
             return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"no object under {key}") from error
+        except OSError as error:
+            raise Unavailable("the object store does not answer") from error
+
+    def open(self, key: str) -> BinaryIO:
+        """Return the object as a file to read parts of, blocking, or raise `ObjectMissing`."""
+        try:
+            return self._path(key).open("rb")
         except FileNotFoundError as error:
             raise ObjectMissing(f"no object under {key}") from error
         except OSError as error:

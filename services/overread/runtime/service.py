@@ -17,7 +17,7 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 
 from overread.contracts.errors import Unavailable
-from overread.contracts.topics import Topic, topic_named
+from overread.contracts.topics import REPLAYS_REQUESTED, Topic, topic_named
 from overread.runtime.clock import Clock, utc_now
 from overread.runtime.consume import Consumption, Handler
 from overread.runtime.database import away_as_unavailable, migrate, migrations_of, open_pool
@@ -31,6 +31,7 @@ from overread.runtime.publisher import (
     Publisher,
     kafka_client_options,
 )
+from overread.runtime.replays import Replays
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import BROKER_LOGGER, configure_logging, configure_tracing, log
 
@@ -99,10 +100,16 @@ class Service:
         self._migrations.sort()
 
     def consumes(self, topic: Topic) -> Callable[[H], H]:
-        """Register a handler for `topic`: a batch of unseen events and one transaction at a time."""
+        """Register a handler for `topic`: a batch of unseen events and one transaction at a time.
+
+        Who consumes anything also takes its own dead letters again when an operator asks for it.
+        """
 
         def register(handler: H) -> H:
             self._subscribe(Consumption(self, topic, handler))
+            if REPLAYS_REQUESTED.name not in self.consumptions:
+                replays = Replays(self.name, self.settings, self.consumptions)
+                self._subscribe(Consumption(self, REPLAYS_REQUESTED, replays.requested))
             return handler
 
         return register

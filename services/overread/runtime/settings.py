@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from overread.contracts.errors import OverreadError
 from overread.contracts.identifiers import SiteId
+from overread.runtime.object_store import LOW_WATERMARK_BYTES
 
 
 class ServiceSettings(BaseSettings):
@@ -28,6 +29,9 @@ class ServiceSettings(BaseSettings):
     kafka_ca_file: Path | None = None
     database_dsn: SecretStr | None = None
     object_root: Path | None = None
+    least_free_bytes: int = Field(
+        default=LOW_WATERMARK_BYTES, ge=0, description="With less free beside the objects an intake takes nothing."
+    )
     health_socket: Path | None = Field(
         default=None, description="Unix socket that answers /healthz, /readyz, /metrics."
     )

@@ -13,7 +13,7 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client import Counter, Gauge, Histogram
@@ -41,6 +41,7 @@ DELIVERIES_OPEN = Gauge("overread_deliveries_open", "Messages a destination has 
 DESTINATION_AWAY = Gauge("overread_destination_away", "1 while a destination does not answer", ["destination"])
 
 BROKER_LOGGER = "overread.broker"
+TRACER = "overread"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("overread")
 
@@ -102,13 +103,22 @@ def configure_logging(service: str, level: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+class OwnSpans(BatchSpanProcessor):
+    """Lets only our own spans leave: a library's, as FastAPI's, name what was asked for, down to the query's values."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span of ours for the next export, and drop any other."""
+        if span.instrumentation_scope is not None and span.instrumentation_scope.name == TRACER:
+            super().on_end(span)
+
+
 def configure_tracing(service: str, otlp_endpoint: str | None) -> None:
     """Make this process's spans; they leave it only when a collector is named."""
     provider = TracerProvider(resource=Resource.create({"service.name": f"overread.{service}"}))
     if otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - costs time
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
+        provider.add_span_processor(OwnSpans(OTLPSpanExporter(endpoint=otlp_endpoint)))
     trace.set_tracer_provider(provider)
 
 
@@ -132,4 +142,4 @@ def parent_context(traceparent: str) -> Context:
 
 def tracer() -> trace.Tracer:
     """Return the tracer of this process."""
-    return trace.get_tracer("overread")
+    return trace.get_tracer(TRACER)

@@ -54,7 +54,7 @@ class TopicReader:
                         yield record
 
 
-async def _let_go() -> None:
+async def let_go() -> None:
     """Let the fetcher see that it has no partitions any more.
 
     While it ends what it had begun for them, aiokafka 0.14 swallows the cancellation by which `stop` ends it, for ever.
@@ -72,7 +72,7 @@ async def reading(settings: ServiceSettings, *topics: str) -> AsyncIterator[Topi
     try:
         await consumer.start()
         consumer.unsubscribe()  # the subscription was for the partitions' names only
-        await _let_go()
+        await let_go()
         yield TopicReader(consumer)
     except (KafkaError, OSError) as error:
         raise Unavailable("the event broker does not answer: is the stack up?") from error

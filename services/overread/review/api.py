@@ -1,45 +1,22 @@
-"""The API under `/api/v1`: look at reports and cases, claim, decide, sign. Every route asks for a bearer token."""
+"""The API under `/api/v1`: look at reports and cases, claim, decide, sign. Every route asks for a bearer token, or the page's session."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from overread.contracts.events.inference import Finding
-from overread.contracts.events.reports import Verdict
+from overread.contracts.events.reports import Verdict, Withdrawal
 from overread.contracts.identifiers import Sha256, nfc
 from overread.contracts.report_life import ReportState
-from overread.review.desk import Desk, RejectReason
-from overread.review.identity import Identity, TokenVerifier
+from overread.review.access import Reader, TheDesk
+from overread.review.desk import RejectReason
 from overread.review.problems import RESPONSES
 from overread.review.queries import Search
-from overread.review.refusals import NotSignedIn
-from overread.review.sign_off import SigningRequest
+from overread.review.sign_off import DisagreementReason, SigningRequest, WithdrawalRequest
 from overread.review.views import CaseList, CaseView, ReportList, ReportView, Resubmitted
 
-_bearer = HTTPBearer(auto_error=False, description="An access token of the site's OpenID Connect issuer.")
-
-
-def desk_of(request: Request) -> Desk:
-    """Return the desk that the app was built with."""
-    desk: Desk = request.app.state.desk
-    return desk
-
-
-async def signed_in(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Identity:
-    """Return who is asking, or raise `NotSignedIn`."""
-    if credentials is None:
-        raise NotSignedIn
-    verifier: TokenVerifier = request.app.state.verifier
-    return await verifier.verify(credentials.credentials)
-
-
-TheDesk = Annotated[Desk, Depends(desk_of)]
-Reader = Annotated[Identity, Depends(signed_in)]
 Text = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 
@@ -64,6 +41,7 @@ class SignBody(BaseModel):
     verdict: Verdict
     conclusion: Text | None = None
     findings: Annotated[list[Finding], Field(max_length=200)] | None = None
+    reasons: Annotated[list[DisagreementReason], Field(max_length=10)] = []
 
     def request(self) -> SigningRequest:
         """Return the request with its text in normal form C."""
@@ -72,7 +50,21 @@ class SignBody(BaseModel):
             verdict=self.verdict,
             conclusion=nfc(self.conclusion) if self.conclusion is not None else None,
             findings=tuple(self.findings) if self.findings is not None else None,
+            reasons=tuple(self.reasons),
         )
+
+
+class WithdrawalBody(BaseModel):
+    """Why the final report with `digest` is taken back; the reason goes to every receiver of the report."""
+
+    digest: Sha256
+    reason: Reason
+    is_wrong_patient: bool = False
+
+    def request(self) -> WithdrawalRequest:
+        """Return the request with its text in normal form C."""
+        withdrawal = Withdrawal(reason=nfc(self.reason), is_wrong_patient=self.is_wrong_patient)
+        return WithdrawalRequest(digest=self.digest, withdrawal=withdrawal)
 
 
 async def search(
@@ -153,6 +145,24 @@ async def release_held(desk: TheDesk, reader: Reader, report_id: UUID, because: 
 async def withdraw(desk: TheDesk, reader: Reader, report_id: UUID, because: Because) -> ReportView:
     """Take back a report that has not left."""
     return await desk.withdraw(reader, report_id, because.reason)
+
+
+@router.post("/reports/{report_id}/withdraw-final")
+async def withdraw_final(desk: TheDesk, reader: Reader, report_id: UUID, body: WithdrawalBody) -> ReportView:
+    """Take back a final report under one's own signature; every receiver of the report is told."""
+    return await desk.withdraw_final(reader, report_id, body.request())
+
+
+@router.post("/reports/{report_id}/tasks/{task_id}/read-again", tags=["tasks"])
+async def read_again(desk: TheDesk, reader: Reader, report_id: UUID, task_id: UUID) -> ReportView:
+    """Read images that came after the signature: a new draft, claimed by whoever asks; the final report stays till then."""
+    return await desk.read_again(reader, report_id, task_id)
+
+
+@router.post("/reports/{report_id}/tasks/{task_id}/no-change", tags=["tasks"])
+async def no_change(desk: TheDesk, reader: Reader, report_id: UUID, task_id: UUID, because: Because) -> ReportView:
+    """Say, with a reason, that images that came after the signature change nothing."""
+    return await desk.no_change(reader, report_id, task_id, because.reason)
 
 
 @router.get("/cases", tags=["cases"])

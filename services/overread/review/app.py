@@ -37,7 +37,7 @@ def make_service(settings: ReviewSettings, *, publisher: Publisher | None = None
         issuer = embedded_issuer(settings, clock)
         source = issuer or IssuersKeys(settings.issuer_url, clock)
         verifier = TokenVerifier(issuer=settings.issuer_url, site_id=settings.site_id, source=source, clock=clock)
-        app = web.build(desk, verifier, issuer)
+        app = web.build(desk, verifier, issuer, source)
         await serve(app, host=settings.http_host, port=settings.listening_port, on_listening=listening.set)
 
     service.runs(watch_timers)

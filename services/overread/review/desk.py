@@ -9,10 +9,11 @@ from uuid import UUID
 
 from overread.contracts.errors import Malformed
 from overread.contracts.report_life import ReportAction, ReportState, TransitionRefused
-from overread.review import audit, findings, queries, sign_off, store
+from overread.review import audit, findings, listing, queries, sign_off, store, task_store, tasks
 from overread.review.identity import Identity
 from overread.review.keys import KeyChain
 from overread.review.refusals import (
+    AlreadyAnswered,
     CaseMoved,
     ClaimedByAnother,
     GateSilent,
@@ -22,7 +23,7 @@ from overread.review.refusals import (
 )
 from overread.review.revision import Head, Revision, report_id_for
 from overread.review.settings import ReviewSettings
-from overread.review.sign_off import Reading, SigningRequest
+from overread.review.sign_off import Reading, SigningRequest, WithdrawalRequest
 from overread.review.transitions import Act, apply, facts_of, open_draft
 from overread.review.views import Act as Deed
 from overread.review.views import (
@@ -85,7 +86,7 @@ class Desk:
             if newest is None:
                 raise NotFound
             self._record(tx, reader, "view", newest)
-            return await _view(tx, reader, newest)
+            return await view_of(tx, reader, newest)
 
     async def cases(self, reader: Identity, search: queries.Search) -> CaseList:
         """Return a page of cases."""
@@ -143,7 +144,8 @@ class Desk:
             case = await store.case_of(tx.connection, head.site_id, head.case_id)
             if case is None:
                 raise NotFound
-            reading = Reading(revision=newest, case=case, reader=reader)
+            superseded = await store.superseded_revision_of(tx.connection, head.site_id, head.case_id)
+            reading = Reading(revision=newest, case=case, reader=reader, superseded_revision=superseded)
             return await sign_off.sign_off(tx, head, reading, request, keys=self.keys, session_limit=self.session_limit)
 
         return await self._decide(reader, report_id, Deed.SIGN, decide)
@@ -166,16 +168,7 @@ class Desk:
             _gate_must_have_answered(newest)
             act = _act(ReportAction.CONFIRM_AGAIN, reader, "to be confirmed again")
             await apply(tx, head, newest, act)
-            facts = await facts_of(tx, head, language=self.settings.language)
-            number = newest.report_revision + 1
-            draft = findings.due_draft(facts, report_revision=number, now=tx.clock()) if facts else None
-            if facts is None or draft is None:
-                raise CaseMoved("the models still read the newest images of this case")
-            if reason := findings.why_not_reportable(facts.case):
-                raise CaseMoved(
-                    f"{reason}: withdraw the report, or, unless the case itself is gone, release it as signed"
-                )
-            drafted = await open_draft(tx, head, draft, head.cause)
+            drafted = await self._draft_again(tx, head, newest)
             return await apply(tx, head, drafted, _act(ReportAction.CLAIM, reader, ""))
 
         return await self._decide(reader, report_id, Deed.CONFIRM_AGAIN, decide)
@@ -200,6 +193,54 @@ class Desk:
 
         return await self._decide(reader, report_id, Deed.WITHDRAW, decide)
 
+    async def withdraw_final(self, reader: Identity, report_id: UUID, request: WithdrawalRequest) -> ReportView:
+        """Take a final report back under the reader's own signature."""
+        sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            final = await tasks.final_revision(tx, head) or newest
+            return await sign_off.sign_withdrawal(tx, head, final, reader, request, keys=self.keys)
+
+        return await self._decide(reader, report_id, Deed.WITHDRAW_FINAL, decide)
+
+    async def read_again(self, reader: Identity, report_id: UUID, task_id: UUID) -> ReportView:
+        """Answer that the new images are to be read: a new draft of what is known now, claimed by the reader."""
+        _must_sign(reader)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            await _must_be_asked(tx, head, task_id)
+            drafted = await self._draft_again(tx, head, newest)
+            await task_store.answer(
+                tx.connection, head, tasks.READ_AGAIN, reason="", actor=reader.subject, now=tx.clock()
+            )
+            return await apply(tx, head, drafted, _act(ReportAction.CLAIM, reader, ""))
+
+        return await self._decide(reader, report_id, Deed.READ_AGAIN, decide)
+
+    async def no_change(self, reader: Identity, report_id: UUID, task_id: UUID, reason: str) -> ReportView:
+        """Answer that the new images change nothing: the final report stays as it is."""
+        _must_sign(reader)
+
+        async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
+            await _must_be_asked(tx, head, task_id)
+            await task_store.answer(
+                tx.connection, head, tasks.NO_CHANGE, reason=reason, actor=reader.subject, now=tx.clock()
+            )
+            return newest
+
+        return await self._decide(reader, report_id, Deed.NO_CHANGE, decide)
+
+    async def _draft_again(self, tx: Transaction, head: Head, newest: Revision) -> Revision:
+        """Open a draft of what is known now, or say why there is none yet."""
+        facts = await facts_of(tx, head, language=self.settings.language)
+        number = newest.report_revision + 1
+        draft = findings.due_draft(facts, report_revision=number, now=tx.clock()) if facts else None
+        if facts is None or draft is None:
+            raise CaseMoved("the models still read the newest images of this case")
+        if reason := findings.why_not_reportable(facts.case):
+            raise CaseMoved(f"{reason}: withdraw the report, or, unless the case itself is gone, release it as signed")
+        return await open_draft(tx, head, draft, head.cause)
+
     async def _claimants(
         self, reader: Identity, report_id: UUID, deed: Deed, action: ReportAction, reason: str
     ) -> ReportView:
@@ -213,7 +254,7 @@ class Desk:
         return await self._decide(reader, report_id, deed, decide)
 
     async def _decide(self, reader: Identity, report_id: UUID, deed: Deed, decide: Decide) -> ReportView:
-        return await self._decide_and_show(reader, report_id, deed, decide, _view)
+        return await self._decide_and_show(reader, report_id, deed, decide, view_of)
 
     async def _decide_and_show(self, reader: Identity, report_id: UUID, deed: Deed, decide: Decide, show: Show[V]) -> V:
         """Lock the report, do it, record it, show it; a refusal is recorded too."""
@@ -224,6 +265,7 @@ class Desk:
                 if head is None or newest is None:
                     raise NotFound
                 decided = await decide(tx, head, newest)
+                await listing.refresh(tx, head, language=self.settings.language)
                 self._record(tx, reader, deed.value, decided, cause=head)
                 return await show(tx, reader, decided)
         except (ReviewRefused, TransitionRefused, Malformed) as refused:
@@ -257,7 +299,8 @@ class Desk:
             )
 
 
-async def _view(tx: Transaction, reader: Identity, revision: Revision) -> ReportView:
+async def view_of(tx: Transaction, reader: Identity, revision: Revision) -> ReportView:
+    """Return a revision as one reader sees it."""
     case = await store.case_of(tx.connection, revision.site_id, revision.case_id)
     if case is None:
         raise NotFound
@@ -265,10 +308,15 @@ async def _view(tx: Transaction, reader: Identity, revision: Revision) -> Report
         revision,
         case,
         reader,
-        signature=await store.signature_of(tx.connection, revision),
+        signature=await _signature(tx, revision),
         deliveries=await queries.deliveries_of(tx.connection, revision.site_id, revision.report_id),
         history=await queries.history_of(tx.connection, revision.site_id, revision.report_id),
     )
+
+
+async def _signature(tx: Transaction, revision: Revision) -> store.Signature | None:
+    of = store.withdrawal_of if revision.is_signed_withdrawal else store.signature_of
+    return await of(tx.connection, revision)
 
 
 async def _resubmitted(_tx: Transaction, _reader: Identity, revision: Revision) -> Resubmitted:
@@ -278,6 +326,14 @@ async def _resubmitted(_tx: Transaction, _reader: Identity, revision: Revision) 
 def _gate_must_have_answered(newest: Revision) -> None:
     if newest.state is ReportState.HELD and newest.awaits_gate:
         raise GateSilent("the gate has not answered yet, try again in a moment")
+
+
+async def _must_be_asked(tx: Transaction, head: Head, task_id: UUID) -> None:
+    asked = await task_store.newest(tx.connection, head.site_id, head.report_id)
+    if asked is None or asked.task_id != task_id:
+        raise NotFound("there is no such question about this report")
+    if not asked.is_open:
+        raise AlreadyAnswered
 
 
 def _must_be_claimant(reader: Identity, newest: Revision) -> None:

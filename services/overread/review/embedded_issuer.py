@@ -1,9 +1,12 @@
-"""The small identity provider of one machine: password in, token out (RFC 6749, 4.3; OpenID Connect Discovery 1.0)."""
+"""The small identity provider of one machine (OpenID Connect Core 1.0 and Discovery 1.0).
+
+The page signs in by the authorization code flow with PKCE; a command sends a password and gets a token (RFC 6749, 4.3).
+"""
 
 import asyncio
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,13 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from overread.contracts.errors import OverreadError
+from overread.review.authorization_codes import AuthorizationCodes, AuthorizationRequest, Authorized
 from overread.review.identity import AUDIENCE
 from overread.review.users import PasswordHash, User, Users, is_password, read_users
 from overread.runtime.clock import Clock
+
+PAGE_CLIENT = "overread-page"
+"""The only client of the code flow: our own page, a public client (RFC 6749, 2.1)."""
 
 TOKEN_LIFE = timedelta(minutes=15)
 KEY_FILE = "issuer-key.json"
@@ -43,6 +50,15 @@ class Granted:
     access_token: str
     expires_in: int
     is_demo: bool
+    id_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A user who proved to be that user, and whether by the demo's leave."""
+
+    user: User
+    is_demo: bool
 
 
 class EmbeddedIssuer:
@@ -59,6 +75,7 @@ class EmbeddedIssuer:
         self._is_demo_profile = is_demo_profile
         self._failed: OrderedDict[str, list[datetime]] = OrderedDict()
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._codes = AuthorizationCodes()
 
     async def keys(self, key_id: str | None) -> KeySet:  # noqa: ARG002 - one key, whatever the token names
         """Return the public keys, in process."""
@@ -76,18 +93,22 @@ class EmbeddedIssuer:
         users = await asyncio.to_thread(read_users, self._users_file)
         return {
             "issuer": self._url,
+            "authorization_endpoint": f"{self._url}/authorize",
             "token_endpoint": f"{self._url}/token",
             "jwks_uri": f"{self._url}/jwks.json",
-            "grant_types_supported": ["password"],
-            "response_types_supported": [],
+            "grant_types_supported": ["authorization_code", "password"],
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "prompt_values_supported": ["login"],
+            "ui_locales_supported": ["vi", "en", "fr"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
             "token_endpoint_auth_methods_supported": ["none"],
             "overread_demo_profile": self._is_demo(users),
         }
 
-    async def grant(self, username: str, password: str) -> Granted:
-        """Return a token for the user, or raise `SignInRefused` or `TooManyAttempts`."""
+    async def sign_in(self, username: str, password: str) -> SignedIn:
+        """Return the user, or raise `SignInRefused` or `TooManyAttempts`."""
         now = self._clock()
         self._must_not_have_failed_often(username, now)
         users = await asyncio.to_thread(read_users, self._users_file)
@@ -97,7 +118,34 @@ class EmbeddedIssuer:
         if user is None or not is_proven:
             raise SignInRefused
         self._failed.pop(username, None)
-        return self._token(user, now, is_demo=self._is_demo(users))
+        return SignedIn(user, self._is_demo(users))
+
+    async def grant(self, username: str, password: str) -> Granted:
+        """Return a token for the user, or raise `SignInRefused` or `TooManyAttempts`."""
+        return self.grant_to(await self.sign_in(username, password))
+
+    def grant_to(self, signed_in: SignedIn) -> Granted:
+        """Return a token for a user who has just signed in."""
+        return self._token(signed_in.user, self._clock(), is_demo=signed_in.is_demo)
+
+    def authorize(self, request: AuthorizationRequest, signed_in: SignedIn) -> str:
+        """Return the code by which the page fetches its tokens, once and within a minute."""
+        return self._codes.give(
+            Authorized(request=request, user=signed_in.user, is_demo=signed_in.is_demo, at=self._clock())
+        )
+
+    def redeem(self, code: str, *, client_id: str, redirect_uri: str, code_verifier: str) -> Granted:
+        """Return access and ID token for `code`, or raise `CodeRefused`."""
+        authorized = self._codes.take(
+            code, client_id=client_id, redirect_uri=redirect_uri, code_verifier=code_verifier, now=self._clock()
+        )
+        granted = self._token(authorized.user, authorized.at, is_demo=authorized.is_demo)
+        return replace(granted, id_token=self._id_token(authorized))
+
+    async def demo_users(self) -> tuple[User, ...]:
+        """Return whom the demo profile signs in without a password; nobody elsewhere."""
+        users = await asyncio.to_thread(read_users, self._users_file)
+        return users.users if self._is_demo(users) else ()
 
     async def knows(self, username: str) -> bool:
         """Say whether there is a user of this name."""
@@ -144,8 +192,25 @@ class EmbeddedIssuer:
             "given_name": user.given_name,
             **({"demo": True} if is_demo else {}),
         }
-        header = {"alg": "ES256", "kid": self._key.kid, "typ": "at+jwt"}
-        return Granted(jwt.encode(header, claims, self._key, algorithms=["ES256"]), life, is_demo)
+        return Granted(self._signed(claims, "at+jwt"), life, is_demo)
+
+    def _id_token(self, authorized: Authorized) -> str:
+        """Return who signed in, for the page alone (OpenID Connect Core 1.0, 2)."""
+        at = int(authorized.at.timestamp())
+        claims = {
+            "iss": self._url,
+            "sub": authorized.user.username,
+            "aud": authorized.request.client_id,
+            "nonce": authorized.request.nonce,
+            "iat": at,
+            "auth_time": at,
+            "exp": at + int(TOKEN_LIFE.total_seconds()),
+        }
+        return self._signed(claims, "JWT")
+
+    def _signed(self, claims: dict[str, Any], kind: str) -> str:
+        header = {"alg": "ES256", "kid": self._key.kid, "typ": kind}
+        return jwt.encode(header, claims, self._key, algorithms=["ES256"])
 
 
 def issuer_key(secrets_dir: Path) -> ECKey:

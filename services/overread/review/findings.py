@@ -16,7 +16,7 @@ from overread.contracts.events.inference import (
     PlannedModel,
 )
 from overread.contracts.events.orders import OrderStatus
-from overread.contracts.events.reports import ModelResult, ReportDocument
+from overread.contracts.events.reports import ModelResult, ReportDocument, Withdrawal
 from overread.contracts.identifiers import nfc
 from overread.contracts.report_life import ReportState
 from overread.review.revision import OPEN_STATES, Revision, report_id_for
@@ -36,6 +36,8 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "stated": "Kết quả: {findings}.",
         "stated_nothing": "Không có phát hiện.",
         "rejected": "Bác sĩ không chấp nhận kết quả của AI; báo cáo không chứa kết quả nào của AI.",
+        "withdrawn": "Báo cáo này đã bị thu hồi: không nội dung nào còn giá trị. Lý do: {reason}",
+        "withdrawn_wrong_patient": "Báo cáo này đã bị thu hồi vì thuộc về người bệnh khác: không nội dung nào còn giá trị. Lý do: {reason}",
     },
     "en": {
         "read": "Automatic result ({model}): {findings}.",
@@ -45,6 +47,8 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "stated": "Findings: {findings}.",
         "stated_nothing": "No findings.",
         "rejected": "The reader did not accept the AI results; this report states none of them.",
+        "withdrawn": "This report is withdrawn: nothing in it holds. Reason: {reason}",
+        "withdrawn_wrong_patient": "This report is withdrawn, since it was about another patient: nothing in it holds. Reason: {reason}",
     },
     "fr": {
         "read": "Résultat automatique ({model}) : {findings}.",
@@ -54,6 +58,8 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "stated": "Constatations : {findings}.",
         "stated_nothing": "Aucune constatation.",
         "rejected": "Le lecteur n'a pas accepté les résultats de l'IA ; ce compte rendu n'en contient aucun.",
+        "withdrawn": "Ce compte rendu est retiré : rien n'en reste valable. Motif : {reason}",
+        "withdrawn_wrong_patient": "Ce compte rendu est retiré, car il concernait un autre patient : rien n'en reste valable. Motif : {reason}",
     },
 }
 
@@ -153,13 +159,19 @@ def conclusion_of(ai_results: Sequence[ModelResult], language: str) -> str:
 
 def stated_conclusion(stated: Sequence[Finding], language: str) -> str:
     """Return the sentence of a report whose findings the clinician changed without writing a conclusion."""
-    said = "; ".join(_finding_text(finding) for finding in stated)
+    said = "; ".join(finding_text(finding) for finding in stated)
     return _SENTENCES[language]["stated" if said else "stated_nothing"].format(findings=said)
 
 
 def rejected_conclusion(language: str) -> str:
     """Return the sentence of a report whose AI results the clinician rejected without own words."""
     return _SENTENCES[language]["rejected"]
+
+
+def withdrawn_conclusion(withdrawal: Withdrawal, language: str) -> str:
+    """Return the sentence of a final report that was taken back."""
+    kind = "withdrawn_wrong_patient" if withdrawal.is_wrong_patient else "withdrawn"
+    return _SENTENCES[language][kind].format(reason=withdrawal.reason)
 
 
 def in_nfc(document: ReportDocument) -> ReportDocument:
@@ -253,11 +265,12 @@ def _name(result: ModelResult) -> str:
 
 
 def _read_sentence(result: ModelResult, texts: Mapping[str, str]) -> str:
-    said = "; ".join(_finding_text(finding) for finding in result.findings)
+    said = "; ".join(finding_text(finding) for finding in result.findings)
     return texts["read" if said else "nothing"].format(model=_name(result), findings=said)
 
 
-def _finding_text(finding: Finding) -> str:
+def finding_text(finding: Finding) -> str:
+    """Return a finding as a line says it: what, how much, in which unit."""
     unit = _UNIT_TEXT.get(finding.unit, finding.unit)
     said = finding.value if finding.value is not None else finding.coded_value_display or finding.coded_value
     return " ".join(part for part in (finding.display, said, unit) if part)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from overread.contracts.errors import Malformed
-from overread.contracts.events.cases import CaseBody
+from overread.contracts.events.cases import CaseBody, StudySuperseded
 from overread.contracts.events.deliveries import DeliveryDone, GateDecided, GateVerdict
 from overread.contracts.report_life import ReportAction
 from overread.contracts.topics import CASES_CHANGED, DELIVERIES_DONE, INFERENCE_DONE, INFERENCE_PLANNED
-from overread.review import queries, store
+from overread.review import listing, queries, store
 from overread.review.revision import Head, Revision
 from overread.review.settings import ReviewSettings
 from overread.review.transitions import Act, apply, settle
@@ -30,7 +30,7 @@ def register(service: Service, settings: ReviewSettings) -> None:
     service.consumes(CASES_CHANGED)(_keeping(_keep_case, settings.language))
     service.consumes(INFERENCE_PLANNED)(_keeping(store.save_plan, settings.language))
     service.consumes(INFERENCE_DONE)(_keeping(store.save_result, settings.language))
-    service.consumes(DELIVERIES_DONE)(follow_deliveries)
+    service.consumes(DELIVERIES_DONE)(_following(settings.language))
 
 
 def _keeping(keep: Keep, language: str) -> Handler:
@@ -47,18 +47,25 @@ def _keeping(keep: Keep, language: str) -> Handler:
 
 async def _keep_case(connection: "Connection", site_id: str, body: CaseBody) -> None:
     await store.save_case(connection, site_id, body.case)
+    if isinstance(body, StudySuperseded):
+        await store.save_superseded(connection, site_id, body.case_id, body.superseded_revision)
 
 
-async def follow_deliveries(batch: Sequence[Delivered], tx: Transaction) -> None:
-    """Take the gate's decisions to the table, and keep how each message ended."""
-    heads = await _lock(tx, batch)
-    for delivered in batch:
-        event = delivered.event
-        match event.data:
-            case GateDecided() as decided:
-                await _gate_decided(tx, heads[event.site_id, decided.case_id], decided, event)
-            case DeliveryDone() as done:
-                await store.save_delivery(tx.connection, event.site_id, done)
+def _following(language: str) -> Handler:
+    """Return the handler that takes the gate's decisions to the table, and keeps how each message ended."""
+
+    async def handle(batch: Sequence[Delivered], tx: Transaction) -> None:
+        heads = await _lock(tx, batch)
+        for delivered in batch:
+            event = delivered.event
+            match event.data:
+                case GateDecided() as decided:
+                    await _gate_decided(tx, heads[event.site_id, decided.case_id], decided, event)
+                    await listing.refresh(tx, heads[event.site_id, decided.case_id], language=language)
+                case DeliveryDone() as done:
+                    await store.save_delivery(tx.connection, event.site_id, done)
+
+    return handle
 
 
 async def _lock(tx: Transaction, batch: Iterable[Delivered]) -> dict[tuple[str, UUID], Head]:
@@ -73,6 +80,7 @@ async def _settle(
     for case, event in last.items():
         await store.remember_cause(tx.connection, heads[case], event)
         await settle(tx, heads[case], event, language=language)
+        await listing.refresh(tx, heads[case], language=language)
 
 
 async def _gate_decided(tx: Transaction, head: Head, decided: GateDecided, cause: Cause) -> None:

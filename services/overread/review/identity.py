@@ -41,6 +41,35 @@ class Identity:
     family_name: str
     given_name: str
     is_demo: bool = False
+    session_ends_at: datetime | None = None
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any], *, session_ends_at: datetime) -> "Identity":
+        """Return the identity that `as_json` wrote, as that of a session."""
+        return cls(
+            subject=kept["subject"],
+            site_id=kept["site_id"],
+            roles=frozenset(kept["roles"]),
+            entitlements=frozenset(kept["entitlements"]),
+            auth_time=datetime.fromisoformat(kept["auth_time"]),
+            family_name=kept["family_name"],
+            given_name=kept["given_name"],
+            is_demo=kept["is_demo"],
+            session_ends_at=session_ends_at,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a session keeps of the identity."""
+        return {
+            "subject": self.subject,
+            "site_id": self.site_id,
+            "roles": sorted(self.roles),
+            "entitlements": sorted(self.entitlements),
+            "auth_time": self.auth_time.isoformat(),
+            "family_name": self.family_name,
+            "given_name": self.given_name,
+            "is_demo": self.is_demo,
+        }
 
     @property
     def reads(self) -> bool:
@@ -115,7 +144,7 @@ class TokenVerifier:
     async def verify(self, token: str) -> Identity:
         """Return who the token says is asking; raise `NotSignedIn` or `WrongSite`."""
         try:
-            keys = await self._source.keys(_key_id(token))
+            keys = await self._source.keys(key_id_of(token))
             claims = jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims
             self._check(claims)
         except (JoseError, ValueError) as error:
@@ -154,7 +183,7 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     )
 
 
-def _key_id(token: str) -> str | None:
+def key_id_of(token: str) -> str | None:
     """Return the key the token names, before anything in it is believed."""
     return jws.extract_compact(token.encode()).headers().get("kid")
 

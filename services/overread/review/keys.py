@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from overread.contracts.errors import OverreadError
-from overread.review import store
+from overread.review import key_store
 from overread.runtime.signatures import Certified, certify_clinician, make_site_ca
 from overread.runtime.telemetry import log
 
@@ -31,25 +31,25 @@ class KeyChain:
 
     async def ensure_site_ca(self, connection: "Connection", *, now: datetime) -> Certified:
         """Return the site CA; the first caller makes it, whatever else starts at the same time."""
-        if (known := await store.site_ca(connection, self._site_id)) is not None:
+        if (known := await key_store.site_ca(connection, self._site_id)) is not None:
             return known
         made = make_site_ca(self._site_id, now=now, password=self.password)
-        await store.save_site_ca(connection, self._site_id, made, now=now)
+        await key_store.save_site_ca(connection, self._site_id, made, now=now)
         return await self._site_ca(connection)
 
     async def key_of(self, connection: "Connection", subject: str, *, now: datetime) -> Certified:
         """Return the clinician's key; it is made at the first signing, and anew before its certificate ends."""
-        known = await store.clinician_key(connection, self._site_id, subject, valid_beyond=now + RENEW_BEFORE)
+        known = await key_store.clinician_key(connection, self._site_id, subject, valid_beyond=now + RENEW_BEFORE)
         if known is not None:
             return known
         ca = await self._site_ca(connection)
         made = certify_clinician(ca, subject, self._site_id, now=now, password=self.password)
         not_after = x509.load_pem_x509_certificate(made.certificate_pem).not_valid_after_utc
-        await store.save_clinician_key(connection, self._site_id, subject, made, now=now, not_after=not_after)
+        await key_store.save_clinician_key(connection, self._site_id, subject, made, now=now, not_after=not_after)
         return made
 
     async def _site_ca(self, connection: "Connection") -> Certified:
-        ca = await store.site_ca(connection, self._site_id)
+        ca = await key_store.site_ca(connection, self._site_id)
         if ca is None:
             raise SiteCAMissing
         return ca

@@ -37,6 +37,14 @@ class NotEntitled(ReviewRefused):
     next_step = "Ask the administrator of the identity provider for the role or entitlement named in the detail."
 
 
+class CrossSite(ReviewRefused):
+    """The request does not come from this site's own page."""
+
+    status = 403
+    kind = "cross-site"
+    next_step = "The page sends 'X-Overread-Request: 1' with each change; a program sends a bearer token."
+
+
 class WrongSite(ReviewRefused):
     """The token was issued for another site."""
 
@@ -78,6 +86,19 @@ class CaseMoved(ReviewRefused):
 
     kind = "case-moved"
     next_step = "A new draft follows when the models have read the new images: open the report again then."
+
+
+class Superseded(ReviewRefused):
+    """New images of this study are arriving: what was drafted without them is not signed."""
+
+    kind = "superseded"
+    next_step = "Wait for the next draft; it follows when the images are complete and the models have read them."
+
+
+class AlreadyAnswered(ReviewRefused):
+    """Somebody has answered this question already."""
+
+    kind = "already-answered"
 
 
 class GateSilent(ReviewRefused):

@@ -46,6 +46,7 @@ class Revision:
 
     `submission` counts how often the signed document was put before the gate, `repeats` how often the present one was
     sent again; `released_by` is who let it go after a hold; `gate_verdict` is the answer to it, empty until it came.
+    `withdrawal_digest` is that of the document by which a clinician took the final report back.
     """
 
     site_id: str
@@ -69,15 +70,29 @@ class Revision:
     repeats: int = 0
     released_by: str = ""
     gate_verdict: str = ""
+    withdrawal_digest: str = ""
 
     @property
     def awaits_gate(self) -> bool:
         """Say whether the signed document is before the gate: until its answer nobody else decides."""
-        return self.state in {ReportState.SIGNED, ReportState.HELD} and not self.gate_verdict
+        is_put_before_it = self.state in {ReportState.SIGNED, ReportState.HELD} or self.is_signed_withdrawal
+        return is_put_before_it and not self.gate_verdict
+
+    @property
+    def is_signed_withdrawal(self) -> bool:
+        """Say whether a clinician took the report back after it had been final."""
+        return self.state is ReportState.WITHDRAWN and bool(self.withdrawal_digest)
+
+    @property
+    def may_be_sent_again(self) -> bool:
+        """Say whether the gate may be asked once more: no answer came, or it held a withdrawal."""
+        return self.awaits_gate or (self.is_signed_withdrawal and self.gate_verdict == "held")
 
     @property
     def shown_digest(self) -> str:
         """Return the digest of the document that this state shows."""
+        if self.is_signed_withdrawal:
+            return self.withdrawal_digest
         return self.signed_digest if self.signed_digest and self.state in SIGNED_STATES else self.digest
 
 

@@ -28,8 +28,21 @@ class ReviewSettings(ServiceSettings):
     )
     issuer: Literal["embedded", "external"] = Field(default="embedded", description="Who signs users in.")
     oidc_issuer: str = Field(default="", description="Issuer URL of the external identity provider.")
+    oidc_client_id: str = Field(default="overread-page", description="The page's client at the identity provider.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Its secret, where it is no public client.")
+    public_url: str = Field(
+        default="", description="Where browsers reach the page, as https://host; left out, as the request says."
+    )
+    session_idle_seconds: int = Field(default=1800, ge=60, description="After this without a request a session ends.")
+    session_seconds: int = Field(default=36_000, ge=300, description="After this a session ends in any case.")
     users_file: Path | None = Field(default=None, description="The embedded issuer's users.")
     secrets_dir: Path | None = Field(default=None, description="Where the embedded issuer keeps its signing key.")
+    models_file: Path | None = Field(default=None, description="The catalogue of models, for titles, limits and cards.")
+    front_secret: SecretStr | None = Field(
+        default=None, description="Proves to dicomweb and ops that the front has checked who asks."
+    )
+    dicomweb_socket: Path | None = Field(default=None, description="Where dicomweb answers; none: no images here.")
+    ops_socket: Path | None = Field(default=None, description="Where ops answers; none: no operator's page here.")
     demo_profile: bool = Field(default=False, description="Demo users sign in without a password; marked everywhere.")
 
     @property

@@ -7,17 +7,19 @@ one the document is about. Document, signature, state and events are written in 
 import base64
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from overread.contracts import codec
 from overread.contracts.envelope import Value
 from overread.contracts.events.cases import Case
+from overread.contracts.events.deliveries import GateVerdict
 from overread.contracts.events.inference import Finding
-from overread.contracts.events.reports import ReportDocument, ReportSigned, Signer, Verdict
+from overread.contracts.events.reports import ReportDocument, ReportSigned, Signer, Verdict, Withdrawal
 from overread.contracts.identifiers import Sha256
 from overread.contracts.report_life import ReportAction, ReportState, next_state
 from overread.contracts.topics import REPORTS_SIGNED
 from overread.review import queries, store
-from overread.review.findings import in_nfc, rejected_conclusion, stated_conclusion
+from overread.review.findings import in_nfc, rejected_conclusion, stated_conclusion, withdrawn_conclusion
 from overread.review.identity import Identity
 from overread.review.keys import KeyChain
 from overread.review.refusals import (
@@ -28,6 +30,7 @@ from overread.review.refusals import (
     NotFound,
     SessionTooOld,
     StaleDigest,
+    Superseded,
     VerdictIncomplete,
 )
 from overread.review.revision import Head, Revision
@@ -39,6 +42,18 @@ AWAITS_ANSWER = ""
 """The gate's verdict on a submission that it has not answered yet."""
 
 
+class DisagreementReason(StrEnum):
+    """Why a clinician changed or rejected what the models found."""
+
+    FALSE_POSITIVE = "false_positive"
+    MISSED_FINDING = "missed_finding"
+    WRONG_VALUE = "wrong_value"
+    WRONG_LOCATION = "wrong_location"
+    POOR_IMAGE_QUALITY = "poor_image_quality"
+    NOT_RELEVANT = "not_relevant"
+    OTHER = "other"
+
+
 class SigningRequest(Value):
     """What the clinician decided about the document with `digest`."""
 
@@ -46,6 +61,14 @@ class SigningRequest(Value):
     verdict: Verdict
     conclusion: str | None = None
     findings: tuple[Finding, ...] | None = None
+    reasons: tuple[DisagreementReason, ...] = ()
+
+
+class WithdrawalRequest(Value):
+    """Why the final report with `digest` is taken back."""
+
+    digest: Sha256
+    withdrawal: Withdrawal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +78,7 @@ class Reading:
     revision: Revision
     case: Case
     reader: Identity
+    superseded_revision: int = 0
 
 
 def check(reading: Reading, request: SigningRequest, *, now: datetime, session_limit: timedelta) -> None:
@@ -65,6 +89,8 @@ def check(reading: Reading, request: SigningRequest, *, now: datetime, session_l
     next_state(reading.revision.state, ReportAction.SIGN)
     if reading.revision.claimed_by != reading.reader.subject:
         raise ClaimedByAnother
+    if reading.superseded_revision >= reading.revision.study_revision:
+        raise Superseded
     _must_be_the_same_case(reading.revision, reading.case)
     _must_fit(request)
 
@@ -87,6 +113,23 @@ def signed_document(draft: ReportDocument, request: SigningRequest, signer: Sign
             "findings": findings,
             "conclusion": conclusion,
             "verdict": request.verdict,
+            "verdict_reasons": tuple(reason.value for reason in request.reasons),
+            "signed_by": signer,
+            "signed_at": now,
+        }
+    )
+    return in_nfc(signed)
+
+
+def withdrawing_document(
+    final: ReportDocument, withdrawal: Withdrawal, signer: Signer, *, now: datetime
+) -> ReportDocument:
+    """Return what is signed to take a final report back: it states no finding, and says that nothing of it holds."""
+    signed = final.model_copy(
+        update={
+            "findings": (),
+            "conclusion": withdrawn_conclusion(withdrawal, final.language),
+            "withdrawal": withdrawal,
             "signed_by": signer,
             "signed_at": now,
         }
@@ -108,21 +151,43 @@ async def sign_off(
     check(reading, request, now=now, session_limit=session_limit)
     draft = ReportDocument.model_validate_json(reading.revision.document)
     document = codec.document_bytes(signed_document(draft, request, _signer(reading.reader), now=now))
-    key = await keys.key_of(tx.connection, reading.reader.subject, now=now)
-    signature = store.Signature(
-        subject=reading.reader.subject,
-        document=document,
-        digest=codec.sha256(document),
-        signature=signatures.sign(document, key, password=keys.password),
-        certificate_pem=key.certificate_pem.decode(),
-        signed_at=now,
-    )
+    signature = await _signed(tx, reading.reader, document, keys, now=now)
     await store.insert_signature(tx.connection, reading.revision, signature)
     act = Act(action=ReportAction.SIGN, reason=request.verdict.value, actor=reading.reader.subject)
     signed = await apply(tx, head, reading.revision, act, signed_digest=signature.digest)
     _publish_signed(tx, head, signed, signature)
     await _replace_earlier(tx, head, signed)
     return signed
+
+
+async def sign_withdrawal(
+    tx: Transaction, head: Head, final: Revision, reader: Identity, request: WithdrawalRequest, *, keys: KeyChain
+) -> Revision:
+    """Take a final report back under the reader's signature; the gate lets the withdrawal out as it did the report.
+
+    The caller holds the lock on `head`, and has checked entitlement and a fresh sign-in.
+    """
+    if request.digest != final.signed_digest:
+        raise StaleDigest
+    stored = await store.signature_of(tx.connection, final)
+    if stored is None:
+        raise NotFound
+    said, now = ReportDocument.model_validate_json(stored.document), tx.clock()
+    withdrawing = withdrawing_document(said, request.withdrawal, _signer(reader), now=now)
+    signature = await _signed(tx, reader, codec.document_bytes(withdrawing), keys, now=now)
+    await store.insert_withdrawal(tx.connection, final, signature, final_digest=final.signed_digest)
+    put_again = replace(
+        final,
+        submission=final.submission + 1,
+        repeats=0,
+        released_by="",
+        gate_verdict=AWAITS_ANSWER,
+        withdrawal_digest=signature.digest,
+    )
+    act = Act(action=ReportAction.SIGN_WITHDRAWAL, reason=request.withdrawal.reason, actor=reader.subject)
+    withdrawn = await apply(tx, head, put_again, act)
+    _publish_signed(tx, head, withdrawn, signature)
+    return withdrawn
 
 
 async def release_held(tx: Transaction, head: Head, held: Revision, act: Act) -> Revision:
@@ -141,8 +206,11 @@ async def release_held(tx: Transaction, head: Head, held: Revision, act: Act) ->
 async def resubmit(tx: Transaction, head: Head, revision: Revision, act: Act) -> Revision:
     """Send the present submission once more: stored bytes, signature and certificate, and nothing else changes.
 
-    For an event that was set aside on its way; a gate that had it all the same recognises it.
+    For an event that was set aside on its way; a gate that had it all the same recognises it. A withdrawal that the
+    gate held is judged anew, as the next submission: nobody else can let it out.
     """
+    if revision.is_signed_withdrawal and revision.gate_verdict == GateVerdict.HELD:
+        revision = replace(revision, submission=revision.submission + 1, repeats=-1, gate_verdict=AWAITS_ANSWER)
     await apply(tx, head, revision, act)
     if not revision.awaits_gate:
         raise GateAnswered
@@ -152,8 +220,24 @@ async def resubmit(tx: Transaction, head: Head, revision: Revision, act: Act) ->
     return again
 
 
+async def _signed(
+    tx: Transaction, reader: Identity, document: bytes, keys: KeyChain, *, now: datetime
+) -> store.Signature:
+    """Return `document` signed by the reader's key, which the site's authority certified; `now` stands in it too."""
+    key = await keys.key_of(tx.connection, reader.subject, now=now)
+    return store.Signature(
+        subject=reader.subject,
+        document=document,
+        digest=codec.sha256(document),
+        signature=signatures.sign(document, key, password=keys.password),
+        certificate_pem=key.certificate_pem.decode(),
+        signed_at=now,
+    )
+
+
 async def _publish_again(tx: Transaction, head: Head, revision: Revision) -> None:
-    signature = await store.signature_of(tx.connection, revision)
+    of = store.withdrawal_of if revision.is_signed_withdrawal else store.signature_of
+    signature = await of(tx.connection, revision)
     if signature is None:
         raise NotFound
     _publish_signed(tx, head, revision, signature)

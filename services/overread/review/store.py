@@ -1,4 +1,4 @@
-"""The only SQL of `review` (beside its migrations): cases, plans, results, reports, signatures, keys."""
+"""The SQL of `review`'s reports: cases, plans, results, reports, signatures."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from overread.contracts.events.inference import InferenceDone, InferencePlanned
 from overread.contracts.report_life import ReportState
 from overread.review.revision import Head, Revision, report_id_for
 from overread.runtime.inbox import Cause
-from overread.runtime.signatures import Certified
 
 if TYPE_CHECKING:
     import asyncpg
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "site_id, report_id, report_revision, case_id, study_revision, identity_version, state, reason, changed_by,"
     " claimed_by, claimed_at, document, digest, basis, signed_digest, drafted_at, changed_at, submission, repeats,"
-    " released_by, gate_verdict"
+    " released_by, gate_verdict, withdrawal_digest"
 )
 
 
@@ -115,6 +114,24 @@ async def save_case(connection: "Connection", site_id: str, case: Case) -> None:
         case.study_instance_uid,
         case.model_dump_json(),
     )
+
+
+async def save_superseded(connection: "Connection", site_id: str, case_id: UUID, superseded_revision: int) -> None:
+    """Keep that newer images put this study revision, and every earlier one, out of date."""
+    await connection.execute(
+        "UPDATE cases SET superseded_revision = greatest(superseded_revision, $3) WHERE site_id = $1 AND case_id = $2",
+        site_id,
+        case_id,
+        superseded_revision,
+    )
+
+
+async def superseded_revision_of(connection: "Connection", site_id: str, case_id: UUID) -> int:
+    """Return the newest study revision that is out of date, 0 when none is."""
+    known: int | None = await connection.fetchval(
+        "SELECT superseded_revision FROM cases WHERE site_id = $1 AND case_id = $2", site_id, case_id
+    )
+    return known or 0
 
 
 async def case_of(connection: "Connection", site_id: str, case_id: UUID) -> Case | None:
@@ -228,7 +245,8 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
     """Write what may change of a revision: state, claim, why, digest of what was signed, and its way to the gate."""
     await connection.execute(
         "UPDATE reports SET state = $4, reason = $5, changed_by = $6, claimed_by = $7, claimed_at = $8,"
-        " signed_digest = $9, changed_at = $10, submission = $11, repeats = $12, released_by = $13, gate_verdict = $14"
+        " signed_digest = $9, changed_at = $10, submission = $11, repeats = $12, released_by = $13, gate_verdict = $14,"
+        " withdrawal_digest = $15"
         " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3",
         changed.site_id,
         changed.report_id,
@@ -244,6 +262,7 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
         changed.repeats,
         changed.released_by,
         changed.gate_verdict,
+        changed.withdrawal_digest,
     )
 
 
@@ -291,6 +310,38 @@ async def insert_signature(connection: "Connection", revision: Revision, signatu
     )
 
 
+async def insert_withdrawal(
+    connection: "Connection", revision: Revision, signature: Signature, *, final_digest: str
+) -> None:
+    """Keep the signature that takes a final report back, for good."""
+    await connection.execute(
+        "INSERT INTO withdrawals (site_id, report_id, report_revision, final_digest, subject, document, digest,"
+        " signature, certificate_pem, signed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        revision.site_id,
+        revision.report_id,
+        revision.report_revision,
+        final_digest,
+        signature.subject,
+        signature.document,
+        signature.digest,
+        signature.signature,
+        signature.certificate_pem,
+        signature.signed_at,
+    )
+
+
+async def withdrawal_of(connection: "Connection", revision: Revision) -> Signature | None:
+    """Return the signature that took a final revision back."""
+    row = await connection.fetchrow(
+        "SELECT subject, document, digest, signature, certificate_pem, signed_at FROM withdrawals"
+        " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3",
+        revision.site_id,
+        revision.report_id,
+        revision.report_revision,
+    )
+    return Signature(**dict(row)) if row else None
+
+
 async def signature_of(connection: "Connection", revision: Revision) -> Signature | None:
     """Return the signature of a revision."""
     row = await connection.fetchrow(
@@ -315,54 +366,6 @@ async def save_delivery(connection: "Connection", site_id: str, delivery: Delive
         delivery.report_revision,
         delivery.ended_at,
         delivery.model_dump_json(),
-    )
-
-
-async def site_ca(connection: "Connection", site_id: str) -> Certified | None:
-    """Return the site's certificate authority."""
-    row = await connection.fetchrow("SELECT private_key_pem, certificate_pem FROM site_ca WHERE site_id = $1", site_id)
-    return Certified(row["private_key_pem"], row["certificate_pem"]) if row else None
-
-
-async def save_site_ca(connection: "Connection", site_id: str, ca: Certified, *, now: datetime) -> None:
-    """Keep a new certificate authority; the first one of a site stays."""
-    await connection.execute(
-        "INSERT INTO site_ca (site_id, private_key_pem, certificate_pem, made_at) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT DO NOTHING",
-        site_id,
-        ca.private_key_pem,
-        ca.certificate_pem,
-        now,
-    )
-
-
-async def clinician_key(
-    connection: "Connection", site_id: str, subject: str, *, valid_beyond: datetime
-) -> Certified | None:
-    """Return the clinician's newest key whose certificate is valid beyond that time."""
-    row = await connection.fetchrow(
-        "SELECT private_key_pem, certificate_pem FROM clinician_keys"
-        " WHERE site_id = $1 AND subject = $2 AND not_after > $3 ORDER BY made_at DESC LIMIT 1",
-        site_id,
-        subject,
-        valid_beyond,
-    )
-    return Certified(row["private_key_pem"], row["certificate_pem"]) if row else None
-
-
-async def save_clinician_key(
-    connection: "Connection", site_id: str, subject: str, key: Certified, *, now: datetime, not_after: datetime
-) -> None:
-    """Keep a clinician's new key."""
-    await connection.execute(
-        "INSERT INTO clinician_keys (site_id, subject, made_at, not_after, private_key_pem, certificate_pem)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
-        site_id,
-        subject,
-        now,
-        not_after,
-        key.private_key_pem,
-        key.certificate_pem,
     )
 
 

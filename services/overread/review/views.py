@@ -31,12 +31,22 @@ class Act(StrEnum):
     CONFIRM_AGAIN = "confirm-again"
     RELEASE_HELD = "release-held"
     WITHDRAW = "withdraw"
+    WITHDRAW_FINAL = "withdraw-final"
+    READ_AGAIN = "read-again"
+    NO_CHANGE = "no-change"
 
+
+ACTIONS: Mapping[Act, ReportAction] = {
+    act: ReportAction(act.value.replace("-", "_"))
+    for act in Act
+    if act not in {Act.WITHDRAW_FINAL, Act.READ_AGAIN, Act.NO_CHANGE}
+} | {Act.WITHDRAW_FINAL: ReportAction.SIGN_WITHDRAWAL}
+"""What each act is in the table of a report's life; answering a question about new images is none of its actions."""
 
 CLAIMANTS = frozenset({Act.RELEASE, Act.REJECT, Act.SIGN})
 """Only the reader who claimed the report may do these."""
 
-SIGNERS = frozenset({Act.SIGN, Act.RESUBMIT, Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW})
+SIGNERS = frozenset({Act.SIGN, Act.RESUBMIT, Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW, Act.WITHDRAW_FINAL})
 """Only a reader entitled to sign may do these."""
 
 AFTER_THE_GATE = frozenset({Act.CONFIRM_AGAIN, Act.RELEASE_HELD, Act.WITHDRAW})
@@ -150,16 +160,15 @@ class CaseView(CaseSummary):
 
 def allowed_actions(revision: Revision, reader: Identity) -> list[Act]:
     """Return what `reader` may do to the report now."""
-    return [act for act in Act if _is_allowed(act, revision, reader)]
+    return [act for act in ACTIONS if _is_allowed(act, revision, reader)]
 
 
 def _is_allowed(act: Act, revision: Revision, reader: Identity) -> bool:
-    action = ReportAction(act.value.replace("-", "_"))
-    if not isinstance(TABLE[revision.state][action], ReportState):
+    if not isinstance(TABLE[revision.state][ACTIONS[act]], ReportState):
         return False
     if act in SIGNERS and not reader.may_sign:
         return False
-    if (act in AFTER_THE_GATE and revision.awaits_gate) or (act is Act.RESUBMIT and not revision.awaits_gate):
+    if (act in AFTER_THE_GATE and revision.awaits_gate) or (act is Act.RESUBMIT and not revision.may_be_sent_again):
         return False
     return act not in CLAIMANTS or revision.claimed_by == reader.subject
 
@@ -201,7 +210,7 @@ def report_view(
     history: Sequence[Mapping[str, Any]],
 ) -> ReportView:
     """Return the report as one reader sees it: the signed document once there is one, else the draft."""
-    is_signed = signature is not None and revision.state in SIGNED_STATES
+    is_signed = signature is not None and (revision.state in SIGNED_STATES or revision.is_signed_withdrawal)
     content = signature.document if signature and is_signed else revision.document
     return ReportView(
         **summary_of(revision, case).model_dump(),

@@ -1,0 +1,53 @@
+"""What every request is bounded by, and the headers that every answer carries; streams pass through."""
+
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from overread.review.problems import problem
+
+MOST_BODY_BYTES = 128 * 1024
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not "no-referrer": under that, a browser sends the sign-in form with the origin "null" (Fetch, 3.1).
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class Limits:
+    """Refuses bodies without a length or too long, and sets each header that a route did not set itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer: Any = refusal(Headers(scope=scope)) or self._app
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await answer(scope, receive, send_with_headers)
+
+
+def refusal(headers: Headers) -> Any:
+    """Return the answer to a body that can't be taken, None when it can."""
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers:
+        return problem(411, "length-required", "The body has no length.", "", "Send a Content-Length header.")
+    if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
+        return problem(413, "too-large", "The body is too long.", f"at most {MOST_BODY_BYTES} bytes", "Send less.")
+    return None

@@ -1,0 +1,57 @@
+/** All keys, on `?`. */
+import { signal } from "@preact/signals";
+import { t, type Word } from "../i18n";
+import { place } from "../router";
+import { Dialog } from "./dialog";
+
+const isOpen = signal(false);
+
+export function openHelp(): void {
+  isOpen.value = true;
+}
+
+const LIST: readonly (readonly [string, Word])[] = [
+  ["j  k  ↓  ↑", "help.move"],
+  ["Enter", "help.open_case"],
+  ["/", "help.search"],
+];
+
+const READING: readonly (readonly [string, Word])[] = [
+  ["a", "help.accept"],
+  ["c", "help.change"],
+  ["r", "help.reject_ai"],
+  ["b", "help.send_back"],
+  ["s", "help.sign"],
+  ["Esc", "help.back"],
+  ["n", "help.next"],
+  ["↓  ↑  PgDn  PgUp", "help.scroll"],
+  ["[  ]", "help.series"],
+  ["1 … 5", "help.windows"],
+  ["i", "help.invert"],
+  ["+  −  0", "help.zoom"],
+  ["Shift + ← → ↑ ↓", "help.pan"],
+  ["m", "help.measure"],
+  ["o", "help.overlay"],
+];
+
+export function Help() {
+  if (!isOpen.value) return null;
+  const keys = place.value.page === "case" ? READING : LIST;
+  return (
+    <Dialog title={t("help.title")} onClose={() => (isOpen.value = false)}>
+      <dl class="keys">
+        {keys.map(([key, word]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{t(word)}</dd>
+          </div>
+        ))}
+      </dl>
+      <form method="dialog">
+        <button class="primary">{t("close")}</button>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,42 @@
+/** What was asked, and why. */
+import { t, tOf } from "../i18n";
+import type { Order } from "../shapes";
+
+export function OrderCard({ orders }: { orders: Order[] }) {
+  return (
+    <section class="block" aria-labelledby="order">
+      <h2 id="order">{t("order.title")}</h2>
+      {!orders.length && <p class="quiet">{t("order.none")}</p>}
+      {orders.map((order) => (
+        <div key={order.order_id} class="order">
+          {order.clinical_information && <p class="clinical">{order.clinical_information}</p>}
+          <dl>
+            <Pair name={t("order.service")} value={order.service?.text || order.service?.identifier} />
+            <Pair name={t("order.priority")} value={tOf("priority", order.priority)} />
+            <Pair name={t("order.by")} value={order.ordering_provider?.text || order.ordering_provider?.identifier} />
+            <Pair name={t("order.where")} value={order.patient_location} />
+            <Pair name={t("order.number")} value={order.placer_order_number} />
+            {order.status !== "active" && (
+              <Pair name={t("order.status")} value={tOf("order.status", order.status)} />
+            )}
+          </dl>
+        </div>
+      ))}
+    </section>
+  );
+}
+
+function Pair({ name, value }: { name: string; value: string | undefined }) {
+  if (!value) return null;
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{plain(value)}</dd>
+    </div>
+  );
+}
+
+/** A name or place as HL7 wrote it, without the signs between its parts (XPN, PL). */
+function plain(text: string): string {
+  return text.replace(/[\^~&]+/g, " ").trim();
+}

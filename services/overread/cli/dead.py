@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 
 import asyncpg
@@ -9,10 +10,11 @@ import asyncpg
 from overread.archive import store as archive
 from overread.cli import options
 from overread.contracts.errors import OverreadError, Unavailable
-from overread.contracts.topics import REPORTS_SIGNED, TOPICS, topic_named
+from overread.contracts.topics import REPLAYS_REQUESTED, TOPICS
 from overread.embedded.endpoints import Endpoints
-from overread.runtime.dead_letter import replay
-from overread.runtime.dead_letters import DeadLetter, letter_at, letters
+from overread.runtime.clock import utc_now
+from overread.runtime.dead_letters import DeadLetter, letter_at, letters, request_for
+from overread.runtime.inbox import Transaction
 from overread.runtime.publisher import KafkaPublisher
 from overread.runtime.settings import ServiceSettings
 
@@ -81,20 +83,22 @@ async def _letter(settings: ServiceSettings, place: str) -> DeadLetter:
 
 
 async def _replay(told: argparse.Namespace) -> None:
-    by_place = {place: await _letter(_settings(told), place) for place in told.place}
-    if any(by_place[place].record.topic == REPORTS_SIGNED.dead_name for place in told.place):
-        raise OverreadError(
-            "only review may write reports.signed: have it send the report again, POST /api/v1/reports/REPORT_ID/resubmit"
-        )
+    """Ask for all of them at once; what is asked for twice is one request."""
+    tx = Transaction(service="ops", site_id=Endpoints.of(told.data).site_id, clock=utc_now, connection=None)
+    consumers = {place: _request(tx, await _letter(_settings(told), place)) for place in told.place}
     publisher = KafkaPublisher(_settings(told))
     await publisher.start()
     try:
-        for place, letter in by_place.items():
-            source = topic_named(letter.record.topic.removesuffix(".dead"))
-            await publisher.publish([replay(letter.record, consumer=letter.consumer, source_topic=source.name)])
-            sys.stdout.write(f"{place}  given back to {letter.consumer}\n")
+        await publisher.publish(tx.outgoing)
     finally:
         await publisher.stop()
+    sys.stdout.writelines(f"{place}  given back to {consumer}\n" for place, consumer in consumers.items())
+
+
+def _request(tx: Transaction, letter: DeadLetter) -> str:
+    body = request_for(letter, requested_by=f"uid {os.getuid()} (command line)", now=tx.clock())
+    tx.publish(REPLAYS_REQUESTED, body, subject=letter.place, own_key=letter.place, caused_by=None)
+    return letter.consumer
 
 
 def _settings(told: argparse.Namespace) -> ServiceSettings:

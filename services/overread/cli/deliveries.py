@@ -52,7 +52,7 @@ def run_list(told: argparse.Namespace) -> int:
     """Print every message that its destination has not taken, a line each."""
     endpoints = Endpoints.of(told.data)
     rows = asyncio.run(_on_database(endpoints, lambda tx: operator_store.not_taken(tx.connection, tx.site_id)))
-    columns = ("delivery_id", "destination", "status", "state", "attempts", "reason")
+    columns = ("delivery_id", "destination", "form", "status", "state", "attempts", "reason")
     for row in rows:
         said = [str(row[column]) for column in (*columns, *(("receiver_text",) if told.words else ()))]
         sys.stdout.write("  ".join(said).rstrip() + "\n")

@@ -1,20 +1,30 @@
-"""The demo's hospital: an EMR and an order sender of python-hl7, a scanner of pynetdicom; none of it is Overread's."""
+"""The demo's hospital: EMR and HIS of python-hl7, scanner and PACS of pynetdicom, a FHIR server of HAPI's.
+
+None of it is Overread's.
+"""
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
+import httpx
 from hl7.mllp import HL7StreamReader, HL7StreamWriter, open_hl7_connection, start_hl7_server
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
-from pynetdicom import AE
+from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from overread.contracts.errors import OverreadError
+from overread.embedded.fhir_emr import FhirEmr
 
 VERIFICATION = "1.2.840.10008.1.1"
 SENDING_TRIES = 5
+LOOK_SECONDS = 0.05
+SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 class PeerFailed(OverreadError):
@@ -27,7 +37,7 @@ class Emr:
 
     folder: Path
     port: int = 0
-    received: list[tuple[str, Path, float]] = field(default_factory=list)
+    received: list[tuple[str, str, Path, float]] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _server: asyncio.Server | None = None
 
@@ -45,26 +55,124 @@ class Emr:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while not writer.is_closing():
                 message = await reader.readmessage()
-                status = str(message.segment("OBR")[25])
-                await self._keep(status, str(message))
+                study, status = str(message.segment("OBX")[5]), str(message.segment("OBR")[25])
+                await self._keep(study, status, str(message))
                 writer.writemessage(message.create_ack("AA"))
                 await writer.drain()
 
-    async def _keep(self, status: str, text: str) -> None:
+    async def _keep(self, study_instance_uid: str, status: str, text: str) -> None:
         path = self.folder / f"{len(self.received) + 1:02d}-emr-received-oru-{status}.hl7"
         await asyncio.to_thread(path.write_text, text, encoding="utf-8", newline="")
         async with self._news:
-            self.received.append((status, path, monotonic()))
+            self.received.append((study_instance_uid, status, path, monotonic()))
             self._news.notify_all()
 
-    async def wait_for(self, status: str, timeout_seconds: float) -> tuple[Path, float]:
-        """Return the first message with that OBR-25, and when it came."""
+    async def wait_for(self, study_instance_uid: str, status: str, timeout_seconds: float) -> tuple[Path, float]:
+        """Return the first message about the study with that OBR-25, and when it came; the first OBX names the study."""
         async with asyncio.timeout(timeout_seconds), self._news:
             while True:
-                for seen, path, at in self.received:
-                    if seen == status:
+                for about, seen, path, at in self.received:
+                    if (about, seen) == (study_instance_uid, status):
                         return path, at
                 await self._news.wait()
+
+
+@dataclass
+class Pacs:
+    """A PACS: takes every storage class by pynetdicom's SCP, and keeps each object as a file."""
+
+    folder: Path
+    port: int = 0
+    received: list[tuple[Dataset, Path, float]] = field(default_factory=list)
+    _server: Any = None
+
+    def start(self) -> None:
+        """Listen on a free port of loopback."""
+        entity = AE(ae_title="DEMO_PACS")
+        entity.supported_contexts = AllStoragePresentationContexts
+        entity.require_called_aet = True
+        handlers: Any = [(evt.EVT_C_STORE, self._keep)]
+        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self.port = int(self._server.server_address[1])
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.shutdown()
+
+    def _keep(self, event: Any) -> int:
+        path = self.folder / f"pacs-received-{len(self.received) + 1:02d}.dcm"
+        path.write_bytes(event.encoded_dataset())
+        stored = dcmread(path, stop_before_pixels=True)
+        kept = path.rename(path.with_name(f"{path.stem}-{stored.Modality.lower()}.dcm"))
+        self.received.append((stored, kept, monotonic()))
+        return 0
+
+    async def wait_for_report(
+        self, study_instance_uid: str, verification_flag: str, timeout_seconds: float
+    ) -> tuple[Path, float]:
+        """Return the first structured report about the study with that Verification Flag (0040,A493)."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                for stored, path, at in tuple(self.received):
+                    said = (stored.SOPClassUID, stored.StudyInstanceUID, stored.get("VerificationFlag"))
+                    if said == (SR, study_instance_uid, verification_flag):
+                        return path, at
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+@dataclass
+class FhirReceiver:
+    """An EMR that speaks FHIR: HAPI's server; what it holds about a report is kept as a file."""
+
+    folder: Path
+    server: FhirEmr
+
+    async def wait_for_report(self, report_id: str, status: str, timeout_seconds: float) -> tuple[Path, float]:
+        """Return the report with that status and all that it refers to, as the server holds them."""
+        async with asyncio.timeout(timeout_seconds):
+            while not (found := await self._reports(report_id, status)):  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(LOOK_SECONDS)
+        at = monotonic()
+        path = self.folder / f"fhir-{found['resourceType']}-{status}-{report_id[:8]}.json"
+        bundle = await self._with_what_it_refers_to(found)
+        await asyncio.to_thread(path.write_text, json.dumps(bundle, ensure_ascii=False, indent=2), encoding="utf-8")
+        return path, at
+
+    async def _reports(self, report_id: str, status: str) -> Mapping[str, Any]:
+        identifier = f"urn:ietf:rfc:3986|urn:uuid:{report_id}"
+        with suppress(httpx.HTTPError):
+            found = await self.server.received("DiagnosticReport", identifier=identifier)
+            return next((report for report in found if report["status"] == status), {})
+        return {}
+
+    async def _with_what_it_refers_to(self, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a collection; the references in it are those that the server gave."""
+        resources: dict[str, Mapping[str, Any]] = {f"DiagnosticReport/{report['id']}": report}
+        waiting = list(_references(report))
+        async with self.server.client() as client:
+            while waiting:
+                name = waiting.pop()
+                if name not in resources:
+                    resources[name] = (await client.get(f"{self.server.url}/{name}")).raise_for_status().json()
+                    waiting += _references(resources[name])
+        entries = [{"fullUrl": f"{self.server.url}/{name}", "resource": each} for name, each in resources.items()]
+        return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def _references(value: Any) -> Iterator[str]:
+    """Yield what a resource refers to on its own server."""
+    match value:
+        case {"reference": str(name)} if "/" in name and ":" not in name:
+            yield name.split("/_history")[0]
+        case dict():
+            for child in value.values():
+                yield from _references(child)
+        case list():
+            for child in value:
+                yield from _references(child)
+        case _:
+            return
 
 
 async def send_order(port: int, message: str) -> str:

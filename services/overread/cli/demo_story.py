@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from overread.embedded.phantom import Truth
+from overread.embedded.t1_template import T1Truth
 
 TRUTH_OF = {
     "lung-volume-ct": "lung_volume_ml",
     "lung-mean-attenuation": "mean_hu",
     "lung-laa-950": "laa_950_percent",
     "lung-perc15": "perc15_hu",
+    "intracranial-volume-mr": "intracranial_ml",
 }
 
 
@@ -24,6 +26,11 @@ class Story:
         self._began = self._step_began = monotonic()
         self.seconds: dict[str, float] = {}
         self.truth: dict[str, float] = {}
+
+    @property
+    def so_far(self) -> float:
+        """Return the seconds since the story began."""
+        return round(monotonic() - self._began, 2)
 
     def step(self, sentence: str) -> None:
         """Begin a step."""
@@ -39,7 +46,7 @@ class Story:
         self.seconds[name] = round(monotonic() - self._step_began, 2)
         self._console.print(f"          done in {self.seconds[name]} s  {sentence}", markup=False)
 
-    def findings(self, document: dict[str, Any], truth: Truth | None) -> None:
+    def findings(self, document: dict[str, Any], truth: Truth | T1Truth | None) -> None:
         """Show what the model said, beside the phantom's truth where it is known, and why a model did not run."""
         table = Table("finding", "model", "truth")
         for finding in document["findings"]:
@@ -58,13 +65,14 @@ class Story:
     def table(self, result: dict[str, Any]) -> None:
         """Show what arrived, what was found, who signed, what was sent, and where the seconds went."""
         table = Table("what", "result", title="The whole way")
-        table.add_row("arrived", f"order and images of accession {result['accession_number']}")
-        said = [
-            f"{f['display']} {f.get('value', f.get('coded_value_display', ''))} {f.get('unit', '')}"
-            for f in result["findings"]
-        ]
-        table.add_row("found", "\n".join(said) or "nothing")
+        for study in result["studies"]:
+            table.add_row("arrived", f"order and images of accession {study['accession_number']}")
+            said = [
+                f"{f['display']} {f.get('value', f.get('coded_value_display', ''))} {f.get('unit', '')}"
+                for f in study["findings"]
+            ]
+            table.add_row("found", "\n".join(said) or "nothing")
+            table.add_row("sent", "\n".join(f"{name}: {path}" for name, path in study["messages"].items()))
         table.add_row("signed by", result["signed_by"])
-        table.add_row("messages", "\n".join(f"{name}: {path}" for name, path in result["messages"].items()))
         table.add_row("seconds", "\n".join(f"{name}: {seconds}" for name, seconds in self.seconds.items()))
         self._console.print(table)

@@ -1,4 +1,4 @@
-"""What the demo sends: a chest phantom with its truth, or a user's own images, and the order for them."""
+"""What the demo sends: a chest phantom and a brain template with their truth, or a user's own images, and their orders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 
 from overread.contracts.errors import OverreadError
 from overread.embedded.phantom import PhantomStudy, SyntheticPatient, Truth, make_phantom
+from overread.embedded.t1_template import T1Truth, make_t1_study
 from overread.protocols.hl7.timestamps import write_timestamp
 from overread.runtime.settings import ServiceSettings
 
@@ -27,42 +28,61 @@ PATIENT = SyntheticPatient(
 
 @dataclass(frozen=True, kw_only=True)
 class DemoStudy:
-    """Images to send and the order that they answer; `truth` is known for the phantom alone."""
+    """Images to send and the order that they answer; `truth` is not known of a user's own images."""
 
+    name: str
     datasets: Sequence[Dataset]
     order: str
     accession_number: str
     study_instance_uid: str
-    truth: Truth | None
+    truth: Truth | T1Truth | None
 
 
-def phantom_study(now: datetime) -> DemoStudy:
+def ct_study(now: datetime) -> DemoStudy:
     """Return a chest CT phantom and its order; the order says that it is a test (MSH-11 T)."""
-    number = now.strftime("%y%m%d%H%M%S")
-    accession_number = f"DEMO{number}"
-    study_instance_uid = f"2.25.{uuid4().int}"
-    study = PhantomStudy(
-        study_instance_uid=study_instance_uid,
-        series_instance_uid=f"{study_instance_uid}.1",
-        accession_number=accession_number,
-        acquired_at=now,
-    )
+    study = _new_study("CT", now, "CT CHEST PHANTOM")
     phantom = make_phantom(patient=PATIENT, study=study)
-    order = omi_o23(
-        number=number,
-        now=now,
-        accession_number=accession_number,
+    return _ordered("CT", study, phantom.datasets, phantom.truth, now)
+
+
+def mr_study(now: datetime) -> DemoStudy:
+    """Return the ICBM152 T1 template, the average of many adult heads, as an MR study, and its order."""
+    study = _new_study("MR", now, "MR BRAIN TEMPLATE")
+    template = make_t1_study(patient=PATIENT, study=study)
+    return _ordered("MR", study, template.datasets, template.truth, now)
+
+
+def _new_study(modality: str, now: datetime, description: str) -> PhantomStudy:
+    study_instance_uid = f"2.25.{uuid4().int}"
+    return PhantomStudy(
         study_instance_uid=study_instance_uid,
-        pid=_pid(PATIENT.patient_id, "DEMO", PATIENT.patient_name, PATIENT.birth_date.strftime("%Y%m%d"), PATIENT.sex),
-        modality="CT",
+        series_instance_uid=f"2.25.{uuid4().int}",
+        accession_number=f"DEMO{modality}{now:%y%m%d%H%M}",
+        acquired_at=now,
+        study_description=description,
+    )
+
+
+def _ordered(
+    modality: str, study: PhantomStudy, datasets: Sequence[Dataset], truth: Truth | T1Truth, now: datetime
+) -> DemoStudy:
+    birth_date = PATIENT.birth_date.strftime("%Y%m%d")
+    order = omi_o23(
+        number=f"{modality}{now:%y%m%d%H%M%S}",
+        now=now,
+        accession_number=study.accession_number,
+        study_instance_uid=study.study_instance_uid,
+        pid=_pid(PATIENT.patient_id, "DEMO", PATIENT.patient_name, birth_date, PATIENT.sex),
+        modality=modality,
         processing_id="T",
     )
     return DemoStudy(
-        datasets=phantom.datasets,
+        name=modality,
+        datasets=datasets,
         order=order,
-        accession_number=accession_number,
-        study_instance_uid=study_instance_uid,
-        truth=phantom.truth,
+        accession_number=study.accession_number,
+        study_instance_uid=study.study_instance_uid,
+        truth=truth,
     )
 
 
@@ -92,6 +112,7 @@ def own_study(folder: Path, now: datetime) -> DemoStudy:
         processing_id="P",
     )
     return DemoStudy(
+        name=str(first.get("Modality", "OT")),
         datasets=datasets,
         order=order,
         accession_number=accession_number,
@@ -112,7 +133,8 @@ def omi_o23(
 ) -> str:
     """Return an imaging order (HL7 v2.5.1, OMI^O23^OMI_O23) as a HIS would send it; `processing_id` is MSH-11."""
     sent = write_timestamp(now)
-    service = {"CT": "24627-2^CT Chest^LN"}.get(modality, "18748-4^Diagnostic imaging study^LN")
+    services = {"CT": "24627-2^CT Chest^LN", "MR": "24590-2^MR Brain^LN"}
+    service = services.get(modality, "18748-4^Diagnostic imaging study^LN")
     segments = [
         rf"MSH|^~\&|HIS|DEMO|OVERREAD|DEMO|{sent}||OMI^O23^OMI_O23|HIS{number}|{processing_id}|2.5.1|||AL|NE|VNM|UNICODE UTF-8",
         pid,

@@ -3,12 +3,12 @@
 import argparse
 import json
 import sys
-
-import httpx
+from pathlib import Path
 
 from overread.cli import options
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.profile import SERVICES
+from overread.runtime.health import readiness_at
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,7 +26,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run(told: argparse.Namespace) -> int:
     """Print the state of every service."""
     endpoints = Endpoints.of(told.data)
-    answers = {name: _ask(str(endpoints.health_socket(name))) for name in SERVICES}
+    answers = {name: _failing(endpoints.health_socket(name)) for name in SERVICES}
     if told.json:
         sys.stdout.write(json.dumps(answers) + "\n")
     else:
@@ -36,10 +36,7 @@ def run(told: argparse.Namespace) -> int:
     return 1 if any(answers.values()) else 0
 
 
-def _ask(socket_path: str) -> dict[str, str]:
+def _failing(socket: Path) -> dict[str, str]:
     """Return what is failing, empty when the service is ready."""
-    try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path), timeout=5.0) as client:
-            return dict(client.get("http://service/readyz").json()["failing"])
-    except (httpx.HTTPError, OSError):
-        return {"service": "does not answer"}
+    failing = readiness_at(socket)
+    return {"service": "does not answer"} if failing is None else dict(failing)

@@ -27,7 +27,18 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--emr",
         metavar="mllp://HOST:PORT",
-        help="where results go; it gets unverified results too, as R (not yet verified)",
+        help="where results go as ORU^R01; it gets unverified results too, as R (not yet verified)",
+    )
+    parser.add_argument(
+        "--pacs",
+        metavar="dicom://AE@HOST:PORT",
+        help="where results go as SR, SEG and secondary capture; unverified ones too, as UNVERIFIED",
+    )
+    parser.add_argument(
+        "--fhir", metavar="URL", help="where results go as FHIR R4 transactions; unverified ones too, as partial"
+    )
+    parser.add_argument(
+        "--fhir-token-file", type=Path, metavar="FILE", help="the bearer token for --fhir, read anew for each request"
     )
     parser.set_defaults(run=run)
 
@@ -48,6 +59,9 @@ def profile_of(told: argparse.Namespace, environment: Mapping[str, str]) -> Prof
         data_dir=told.data,
         port_offset=options.port_offset(),
         emr=told.emr,
+        pacs=told.pacs,
+        fhir=told.fhir,
+        fhir_token_file=told.fhir_token_file,
         site_id=environment.get("OVERREAD_SITE_ID") or None,
         settings=caller.passed_on,
     )
@@ -68,15 +82,21 @@ def addresses(profile: Profile) -> list[str]:
         f"HL7 v2 MLLP   127.0.0.1:{profile.port('MLLP')}",
         f"DICOM         OVERREAD@127.0.0.1:{profile.port('DICOM')}",
         f"HTTP          http://127.0.0.1:{profile.port('HTTP')}  (API /api/v1, description /api/v1/openapi.json)",
-        f"delivery      {_where_results_go(profile)}",
+        *(f"delivery      {line}" for line in _where_results_go(profile)),
         f"sign-in       users and first passwords in {passwords}; ./run overread token --user radiologist",
         f"logs          {Path(profile.data_dir) / 'logs'}",
     ]
 
 
-def _where_results_go(profile: Profile) -> str:
-    if profile.emr:
-        return f"results go to {profile.emr}, unverified ones too, as R"
+UNVERIFIED_AS = {"emr": "R", "pacs": "UNVERIFIED", "fhir": "partial"}
+
+
+def _where_results_go(profile: Profile) -> list[str]:
+    if profile.receivers:
+        return [
+            f"results go to {url}, unverified ones too, as {UNVERIFIED_AS[name]}"
+            for name, url in profile.receivers.items()
+        ]
     if profile.own_destinations:
-        return f"as {profile.own_destinations} says"
-    return "no destination is named"
+        return [f"as {profile.own_destinations} says"]
+    return ["no destination is named"]

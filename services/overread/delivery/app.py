@@ -3,8 +3,11 @@
 from overread.contracts.topics import CASES_CHANGED, REPORTS_CHANGED, REPORTS_SIGNED
 from overread.delivery.destinations import load
 from overread.delivery.dispatch import Dispatch
+from overread.delivery.forms import needs_images
 from overread.delivery.handlers import Handlers
 from overread.delivery.settings import DeliverySettings
+from overread.delivery.study_images import StudyImages
+from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
 
 
@@ -12,11 +15,16 @@ def make_service(settings: DeliverySettings) -> Service:
     """Wire delivery; nothing is opened until the service runs."""
     service = Service("delivery", settings, owns="overread.delivery")
     destinations = load(settings.destinations, site_id=settings.site_id)
-    handlers = Handlers(settings, destinations)
+    objects = LocalObjectStore(settings.objects_folder) if settings.object_root else None
+    # Without a folder of objects the first report in DICOM is held, and says so.
+    images = StudyImages(objects) if objects and any(map(needs_images, destinations)) else None
+    handlers = Handlers(settings, destinations, images=images, objects=objects)
     service.consumes(CASES_CHANGED)(handlers.cases_changed)
     service.consumes(REPORTS_CHANGED)(handlers.reports_changed)
     service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
-    service.runs(Dispatch(service, settings, destinations).run)
+    if images:
+        service.runs(images.warm)
+    service.runs(Dispatch(service, settings, destinations, images=images, objects=objects).run)
     return service
 
 

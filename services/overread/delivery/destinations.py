@@ -10,6 +10,21 @@ receiving_facility = "BVX"
 send_unverified = "R"
 unsolicited = true
 language = "vi"
+
+[[destination]]
+name = "portal"
+kind = "fhir"
+url = "https://portal.example/fhir"
+bearer_token_file = "/etc/overread/portal.token"
+send_unverified = "partial"
+
+[[destination]]
+name = "pacs"
+kind = "dicom"
+url = "dicom://ORTHANC@127.0.0.1:4242"
+calling_ae_title = "OVERREAD"
+forms = ["sr", "seg", "sc"]
+send_unverified = "unverified"
 ```
 """
 
@@ -17,15 +32,21 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
 from overread.contracts.errors import OverreadError
 from overread.contracts.identifiers import SiteId
+from overread.delivery.sequence import Status
 
-DEFAULT_PORT = 2575
+MLLP_PORT = 2575
 """The port that IANA registers for HL7 over MLLP."""
+DICOM_PORT, DICOM_TLS_PORT = 11112, 2762
+"""The ports that IANA registers for DICOM, and for DICOM over TLS."""
+
+AeTitle = Annotated[str, StringConstraints(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
+"""One to sixteen characters of ASCII without backslash, no blanks around them (PS3.5, 6.2)."""
 
 
 class DestinationsRefused(OverreadError):
@@ -33,15 +54,37 @@ class DestinationsRefused(OverreadError):
 
 
 class SendUnverified(StrEnum):
-    """Whether a destination gets results that nobody has confirmed, and under which word (HL7 table 0123)."""
+    """Whether a destination gets results that nobody has confirmed, and under which word of its form.
+
+    HL7 v2 knows R and P (table HL70123), FHIR R4 partial and preliminary; a DICOM SR is UNVERIFIED.
+    """
 
     NONE = "none"
     R = "R"
     P = "P"
+    PARTIAL = "partial"
+    PRELIMINARY = "preliminary"
+    UNVERIFIED = "unverified"
+
+    @property
+    def status(self) -> Status | None:
+        """Return the status that the word stands for; None when nothing unverified is sent."""
+        if self is SendUnverified.NONE:
+            return None
+        is_preliminary = self in (SendUnverified.P, SendUnverified.PRELIMINARY)
+        return Status.PRELIMINARY if is_preliminary else Status.UNVERIFIED
 
 
-class Hl7Destination(BaseModel):
-    """A receiver of ORU^R01 over MLLP.
+class DicomForm(StrEnum):
+    """What an archive takes: structured report, segmentation, secondary capture."""
+
+    SR = "sr"
+    SEG = "seg"
+    SC = "sc"
+
+
+class Receiver(BaseModel):
+    """What every destination says of itself.
 
     `site_id` is the one site whose results it gets; the service's own where it is left out.
     """
@@ -49,15 +92,34 @@ class Hl7Destination(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-    kind: Literal["hl7"]
     url: str
     site_id: SiteId | None = None
-    receiving_application: str = ""
-    receiving_facility: str = ""
-    send_unverified: SendUnverified = SendUnverified.NONE
     unsolicited: bool = False
     language: Literal["vi", "en", "fr"] = "vi"
     ca_file: Path | None = None
+
+    @property
+    def parts(self) -> SplitResult:
+        """Return the address in its parts."""
+        return urlsplit(self.url)
+
+    @property
+    def host(self) -> str:
+        """Return the host that listens."""
+        return self.parts.hostname or ""
+
+    def takes(self, site_id: str, *, has_order: bool) -> bool:
+        """Say whether results of `site_id` may go here; one that nobody ordered only where that is wanted."""
+        return self.site_id == site_id and (has_order or self.unsolicited)
+
+
+class Hl7Destination(Receiver):
+    """A receiver of ORU^R01 over MLLP."""
+
+    kind: Literal["hl7"]
+    receiving_application: str = ""
+    receiving_facility: str = ""
+    send_unverified: Literal[SendUnverified.NONE, SendUnverified.R, SendUnverified.P] = SendUnverified.NONE
 
     @field_validator("url")
     @classmethod
@@ -70,35 +132,86 @@ class Hl7Destination(BaseModel):
         return url
 
     @property
-    def host(self) -> str:
-        """Return the host that listens."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
     def port(self) -> int:
         """Return the port it listens on."""
-        return urlsplit(self.url).port or DEFAULT_PORT
+        return self.parts.port or MLLP_PORT
 
     @property
     def uses_tls(self) -> bool:
         """Say whether the connection is encrypted."""
-        return urlsplit(self.url).scheme == "mllps"
+        return self.parts.scheme == "mllps"
 
-    def takes(self, site_id: str, *, has_order: bool) -> bool:
-        """Say whether results of `site_id` may go here; one that nobody ordered only where that is wanted."""
-        return self.site_id == site_id and (has_order or self.unsolicited)
+
+class FhirDestination(Receiver):
+    """A FHIR R4 server that takes transaction bundles at its base URL; the token is read anew for each request."""
+
+    kind: Literal["fhir"]
+    bearer_token_file: Path | None = None
+    send_unverified: Literal[SendUnverified.NONE, SendUnverified.PARTIAL, SendUnverified.PRELIMINARY] = (
+        SendUnverified.NONE
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_fhir_server(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must read https://HOST/PATH, the base URL of a FHIR server")
+        if parts.username is not None or parts.port == 0:
+            raise ValueError("must name no user and no password: a token stands in a file of its own")
+        return url.rstrip("/")
+
+
+class DicomDestination(Receiver):
+    """An archive that takes objects by C-STORE; with `dicoms://` over TLS, with our certificate where it asks for one."""
+
+    kind: Literal["dicom"]
+    calling_ae_title: AeTitle = "OVERREAD"
+    forms: Annotated[tuple[DicomForm, ...], Field(min_length=1)] = tuple(DicomForm)
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    send_unverified: Literal[SendUnverified.NONE, SendUnverified.UNVERIFIED] = SendUnverified.NONE
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_storage_scp(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("dicom", "dicoms") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("must read dicom://AE@HOST:PORT, or dicoms://AE@HOST:PORT for TLS")
+        if parts.password is not None or parts.port == 0:
+            raise ValueError("must name a called AE, a host and a port from 1 to 65535")
+        TypeAdapter(AeTitle).validate_python(unquote(parts.username or ""))
+        return url
+
+    @property
+    def called_ae_title(self) -> str:
+        """Return the AE that is called."""
+        return unquote(self.parts.username or "")
+
+    @property
+    def port(self) -> int:
+        """Return the port it listens on."""
+        return self.parts.port or (DICOM_TLS_PORT if self.uses_tls else DICOM_PORT)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Say whether the connection is encrypted."""
+        return self.parts.scheme == "dicoms"
+
+
+Destination = Hl7Destination | FhirDestination | DicomDestination
 
 
 class _DestinationFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    destination: tuple[Hl7Destination, ...] = ()
+    destination: tuple[Annotated[Destination, Field(discriminator="kind")], ...] = ()
 
 
 _FILE = TypeAdapter(_DestinationFile)
 
 
-def load(path: Path | None, *, site_id: str) -> tuple[Hl7Destination, ...]:
+def load(path: Path | None, *, site_id: str) -> tuple[Destination, ...]:
     """Return the destinations in the file at `path`; none when there is no path."""
     if path is None:
         return ()
@@ -108,7 +221,7 @@ def load(path: Path | None, *, site_id: str) -> tuple[Hl7Destination, ...]:
         raise DestinationsRefused(f"{path} can't be read: {type(error).__name__}") from error
 
 
-def parse(text: str, *, site_id: str) -> tuple[Hl7Destination, ...]:
+def parse(text: str, *, site_id: str) -> tuple[Destination, ...]:
     """Return the destinations that `text` lists, or raise `DestinationsRefused` with the first rule it breaks."""
     try:
         listed = _FILE.validate_python(tomllib.loads(text)).destination

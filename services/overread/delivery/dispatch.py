@@ -6,22 +6,30 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from overread.contracts import topics
 from overread.contracts.errors import Unavailable
 from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
+from overread.contracts.events.reports import ReportDocument
 from overread.delivery import gate, store
-from overread.delivery.destinations import Hl7Destination
+from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
+from overread.delivery.fhir_sender import FhirChannel
 from overread.delivery.handlers import occasion_of
-from overread.delivery.hl7_sender import Hl7Sender, Patience
+from overread.delivery.hl7_sender import MllpChannel
+from overread.delivery.large_messages import put_aside, with_message
+from overread.delivery.sending import Channel, Patience, Sender
 from overread.delivery.settings import DeliverySettings
+from overread.delivery.study_images import StudyImages, images_for
+from overread.delivery.telling import UnreadableDocument, read_document
 from overread.runtime.inbox import Transaction
+from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.retry import Defect, or_any_defect
 from overread.runtime.service import Service
 from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_OPEN, GATE_DECISIONS, log
 
 if TYPE_CHECKING:
+    from overread.delivery.imaging import Imaging
     from overread.runtime.database import Connection
 
 REQUESTS_AT_ONCE = 50
@@ -42,14 +50,18 @@ class GateKeeper:
         self,
         service: Service,
         settings: DeliverySettings,
-        destinations: Sequence[Hl7Destination],
+        destinations: Sequence[Destination],
         *,
         judge: Judge = gate.check,
+        images: StudyImages | None = None,
+        objects: LocalObjectStore | None = None,
     ) -> None:
         self._service = service
         self._settings = settings
         self._destinations = destinations
         self._judge = judge
+        self._images = images
+        self._objects = objects
         self._woken = asyncio.Event()
         self._waits_because = ""
 
@@ -82,8 +94,18 @@ class GateKeeper:
     async def _judge_one(self, request: gate.ReleaseRequest, cause: store.StoredCause) -> Verdict:
         has_read = await self._has_read_to_the_end(request)
         root_pem = await asyncio.to_thread(_root, self._settings.site_ca_root)
+        imaging = await self._imaging(request)
         async with self._service.transaction() as tx:
-            return await self._verdict(tx, request, cause, has_read=has_read, root_pem=root_pem)
+            return await self._verdict(tx, request, cause, has_read=has_read, root_pem=root_pem, imaging=imaging)
+
+    async def _imaging(self, request: gate.ReleaseRequest) -> "Imaging | None":
+        """Return the images where somebody takes DICOM; None when they can't be read: the gate then holds the report."""
+        if self._images is None:
+            return None
+        try:
+            return await images_for(self._images, read_document(request.document), self._destinations)
+        except UnreadableDocument:
+            return None  # the gate says so itself
 
     async def _hold_defective(
         self, request: gate.ReleaseRequest, cause: store.StoredCause, defect: Defect
@@ -115,6 +137,7 @@ class GateKeeper:
         *,
         has_read: bool,
         root_pem: str | None,
+        imaging: "Imaging | None",
     ) -> Verdict:
         await store.lock_report(tx.connection, request.site_id, request.report_id)
         locked = await store.lock_pending(tx.connection, cause)
@@ -128,17 +151,24 @@ class GateKeeper:
             earlier=await store.positions(tx.connection, request.site_id, request.report_id),
             destinations=self._destinations,
             occasion=occasion_of(self._settings, tx.clock()),
+            previous=await self._previous(tx, request),
+            imaging=imaging,
         )
-        verdict = self._judge(locked, known)
+        verdict = await asyncio.to_thread(self._judge, locked, known)
         match verdict:
             case gate.Released(messages=messages):
                 await self._decide(tx, request, cause, GateVerdict.RELEASED, "")
-                await store.enqueue(tx.connection, messages, cause, tx.clock())
+                kept = await put_aside(self._objects, request.site_id, messages)
+                await store.enqueue(tx.connection, kept, cause, tx.clock())
             case gate.Held(reason=reason):
                 await self._decide(tx, request, cause, GateVerdict.HELD, reason)
             case gate.Wait():
                 pass
         return verdict
+
+    async def _previous(self, tx: Transaction, request: gate.ReleaseRequest) -> dict[str, ReportDocument]:
+        found = await store.newest_documents(tx.connection, request.site_id, request.report_id)
+        return {destination: read_document(raw) for destination, raw in found.items()}
 
     async def _decide(
         self,
@@ -182,9 +212,10 @@ class GateKeeper:
 class StoredOutbox:
     """The rows of one destination in delivery's own tables."""
 
-    def __init__(self, service: Service, destination: Hl7Destination) -> None:
+    def __init__(self, service: Service, destination: Destination, objects: LocalObjectStore | None = None) -> None:
         self._service = service
         self._destination = destination
+        self._objects = objects
 
     async def next_row(self) -> store.OutboundRow | None:
         """Return the message that is due, None when there is none."""
@@ -193,6 +224,10 @@ class StoredOutbox:
         if row is None:
             DELIVERIES_OPEN.labels(destination).set(await store.open_messages(self._service.pool, site_id, destination))
         return row
+
+    async def with_message(self, row: store.OutboundRow) -> store.OutboundRow:
+        """Return the row with its bytes, which are those that were rendered."""
+        return await with_message(self._objects, row)
 
     async def mark_sending(self, row: store.OutboundRow) -> None:
         """Keep that it is about to leave."""
@@ -238,23 +273,45 @@ def _done(
     )
 
 
+def channel_to(destination: Destination, patience: Patience) -> Channel:
+    """Return the way to a destination, by the protocol of its kind."""
+    match destination:
+        case Hl7Destination():
+            return MllpChannel(destination, patience)
+        case FhirDestination():
+            return FhirChannel(destination, patience)
+        case DicomDestination():
+            # Imported here: DICOM's libraries cost a second, and a site may send none at all.
+            from overread.delivery.dicom_sender import DicomChannel  # noqa: PLC0415
+
+            return DicomChannel(destination, patience)
+    assert_never(destination)
+
+
 class Dispatch:
     """Gate and senders, run by the one process that holds the lock."""
 
-    def __init__(self, service: Service, settings: DeliverySettings, destinations: Sequence[Hl7Destination]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: DeliverySettings,
+        destinations: Sequence[Destination],
+        *,
+        images: StudyImages | None = None,
+        objects: LocalObjectStore | None = None,
+    ) -> None:
         self._service = service
-        self._gate_keeper = GateKeeper(service, settings, destinations)
-        self._senders = [self._sender(destination, settings) for destination in destinations]
-
-    def _sender(self, destination: Hl7Destination, settings: DeliverySettings) -> Hl7Sender:
-        patience = Patience(
-            connect_seconds=settings.connect_seconds,
-            acknowledgment_seconds=settings.acknowledgment_seconds,
-            first_retry_seconds=settings.first_retry_seconds,
-            longest_retry_seconds=settings.longest_retry_seconds,
-            longest_refusal_seconds=settings.longest_refusal_seconds,
-        )
-        return Hl7Sender(destination, StoredOutbox(self._service, destination), patience, jitter=random.random)
+        self._gate_keeper = GateKeeper(service, settings, destinations, images=images, objects=objects)
+        patience = _patience(settings)
+        self._senders = [
+            Sender(
+                channel_to(destination, patience),
+                StoredOutbox(service, destination, objects),
+                patience,
+                jitter=random.random,
+            )
+            for destination in destinations
+        ]
 
     async def run(self) -> None:
         """Run until cancelled; when the database goes away, everything stops and begins anew."""
@@ -276,6 +333,16 @@ class Dispatch:
         self._gate_keeper.wake()
         for sender in self._senders:
             sender.wake()
+
+
+def _patience(settings: DeliverySettings) -> Patience:
+    return Patience(
+        connect_seconds=settings.connect_seconds,
+        acknowledgment_seconds=settings.acknowledgment_seconds,
+        first_retry_seconds=settings.first_retry_seconds,
+        longest_retry_seconds=settings.longest_retry_seconds,
+        longest_refusal_seconds=settings.longest_refusal_seconds,
+    )
 
 
 async def _watch(connection: "Connection") -> None:

@@ -6,31 +6,25 @@ signed document with the case as it is now, renders, reads the rendering back an
 
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from overread.contracts import codec
 from overread.contracts.errors import OverreadError
 from overread.contracts.events.cases import Case
-from overread.contracts.events.inference import Finding
 from overread.contracts.events.orders import OrderStatus, PatientIdentifier, ServiceRequest
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import nfc
-from overread.delivery.destinations import Hl7Destination
-from overread.delivery.rendering import (
-    Occasion,
-    OutboundMessage,
-    contents_for,
-    orders_of,
-    read_document,
-    rendered,
-    sub_ids,
-)
-from overread.delivery.sequence import Position, may_follow, verified_status
-from overread.protocols.hl7.oru_content import Coded, Numeric, Observation, OruContent, ResultStatus, differences
-from overread.protocols.hl7.oru_reading import read_back
+from overread.delivery.destinations import Destination
+from overread.delivery.rendering import outbound, written
+from overread.delivery.sequence import Position, Status, may_follow, verified_status
+from overread.delivery.telling import Occasion, OutboundMessage, Telling, orders_of, read_document
 from overread.runtime import signatures
+
+if TYPE_CHECKING:
+    from overread.delivery.imaging import Imaging
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +53,8 @@ class Circumstances:
     """What delivery itself knows when it judges.
 
     `root_pem` is None while the root isn't there; `has_read_to_the_end` says whether `case` is what the broker's last
-    word on it made of it; `earlier` holds each destination's messages of this report.
+    word on it made of it; `earlier` holds each destination's messages of this report, `previous` the document that it
+    was told last. `imaging` is there where a destination takes DICOM and the images could be read.
     """
 
     root_pem: str | None
@@ -67,8 +62,10 @@ class Circumstances:
     case: Case | None
     released_revision: int | None
     earlier: Mapping[str, Sequence[Position]]
-    destinations: Sequence[Hl7Destination]
+    destinations: Sequence[Destination]
     occasion: Occasion
+    previous: Mapping[str, ReportDocument] = field(default_factory=dict)
+    imaging: "Imaging | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +106,11 @@ def check(request: ReleaseRequest, known: Circumstances) -> Released | Held | Wa
         document = authentic(request, known.root_pem)
         if not known.has_read_to_the_end:
             return Wait("cases.changed is not read to its end yet")
-        _require_same_case(request, document, known.case)
-        _require_newer(request, known.released_revision)
+        if document.withdrawal is None:
+            _require_same_case(request, document, known.case)
+            _require_newer(request, known.released_revision)
+        else:
+            _require_released(request, known.released_revision)
         return Released(tuple(_messages(request, document, known)))
     except Unfaithful as defect:
         return Held(str(defect), is_defect=True)
@@ -211,119 +211,54 @@ def _require_newer(request: ReleaseRequest, released_revision: int | None) -> No
         raise Refused("this revision of the report, or a later one, was released before")
 
 
+def _require_released(request: ReleaseRequest, released_revision: int | None) -> None:
+    """Let a withdrawal take back what is out, whatever moved since, and nothing else."""
+    if request.report_revision != released_revision:
+        raise Refused("this revision of the report is not the one that was released last: nothing to withdraw")
+
+
 def _messages(request: ReleaseRequest, document: ReportDocument, known: Circumstances) -> Iterator[OutboundMessage]:
     has_order = bool(orders_of(document))
     for destination in known.destinations:
-        if not destination.takes(document.site_id, has_order=has_order):
-            continue
         earlier = known.earlier.get(destination.name, ())
-        following = Position(report_revision=document.report_revision, status=verified_status(earlier))
-        if not may_follow(earlier, following):
-            raise Refused(f"a later result of this report went to {destination.name} already")
-        yield from _faithful_messages(request, document, destination, following, known.occasion)
+        is_told = destination.takes(document.site_id, has_order=has_order) and _has_something_to_hear(document, earlier)
+        if not is_told:
+            continue
+        telling = Telling(
+            document=document,
+            raw=request.document,
+            destination=destination,
+            status=verified_status(earlier) if document.withdrawal is None else Status.WITHDRAWN,
+            occasion=known.occasion,
+            earlier=earlier,
+            previous=known.previous.get(destination.name),
+            imaging=known.imaging,
+        )
+        _require_in_sequence(telling)
+        yield from _faithful_messages(telling)
 
 
-def _faithful_messages(
-    request: ReleaseRequest,
-    document: ReportDocument,
-    destination: Hl7Destination,
-    following: Position,
-    occasion: Occasion,
-) -> Iterator[OutboundMessage]:
-    """Yield the messages for `destination`, each read back and compared with the document that was signed."""
+def _has_something_to_hear(document: ReportDocument, earlier: Sequence[Position]) -> bool:
+    """Say whether the destination is concerned: a withdrawal goes only where something of the report is."""
+    return document.withdrawal is None or any(not before.was_refused for before in earlier)
+
+
+def _require_in_sequence(telling: Telling[Any]) -> None:
+    following = Position(report_revision=telling.document.report_revision, status=telling.status)
+    if not may_follow(telling.earlier, following):
+        raise Refused(f"a later result of this report went to {telling.destination.name} already")
+
+
+def _faithful_messages(telling: Telling[Any]) -> Iterator[OutboundMessage]:
+    """Yield the messages for one destination, each read back and compared with the document that was signed."""
     try:
-        for content, order in contents_for(document, destination, following.status, occasion):
-            message = rendered(content, document, order, destination, request.document)
-            require_faithful(message.message, content, document, order, following.status)
-            yield message
+        for form, message in written(telling):
+            different = sorted(set(form.unlike(message, telling)))
+            if different or not telling.status.is_signed:
+                raise Unfaithful(f"the rendering differs from the signed document in {', '.join(different)}")
+            yield outbound(message, telling)
     except Refused:
         raise
     except (OverreadError, ValueError, LookupError, TypeError, AttributeError) as error:
         sentence = str(error) if isinstance(error, OverreadError) else type(error).__name__
-        raise Unfaithful(f"the report can't be said to {destination.name}: {sentence}") from error
-
-
-def require_faithful(
-    message: bytes,
-    content: OruContent,
-    document: ReportDocument,
-    order: ServiceRequest | None,
-    status: ResultStatus,
-) -> None:
-    """Raise `Unfaithful` unless `message` reads as what was meant, and what was meant is what was signed."""
-    said = read_back(message)
-    different = (*differences(content, said), *_unlike_document(said, document, order))
-    if said.status is not status or not status.is_signed:
-        different = (*different, "status")
-    if different:
-        raise Unfaithful(f"the rendering differs from the signed document in {', '.join(different)}")
-
-
-def _unlike_document(said: OruContent, document: ReportDocument, order: ServiceRequest | None) -> Iterator[str]:
-    """Name what differs, comparing with the document itself and not with what was made of it."""
-    if _said_patient(said) != _signed_patient(document):
-        yield "patient"
-    if nfc(said.accession_number or "") != nfc((order.accession_number if order else None) or ""):
-        yield "accession number"
-    if said.study_instance_uid != document.study_instance_uid or said.is_synthetic != document.is_synthetic:
-        yield "study"
-    if document.signed_by is None or said.signer is None or said.signer.id_number != nfc(document.signed_by.subject):
-        yield "signer"
-    if _lines(said.narrative) != _lines(document.conclusion):
-        yield "conclusion"
-    if tuple(_said_finding(observation) for observation in said.observations) != _signed_findings(document):
-        yield "findings"
-
-
-def _said_patient(said: OruContent) -> tuple[object, ...]:
-    identifiers = frozenset(
-        (i.id_number, i.assigning_authority, i.identifier_type_code) for i in said.patient.identifiers
-    )
-    names = tuple((name.family_name, name.given_name) for name in said.patient.names)
-    return identifiers, names, said.patient.birth_date or "", said.patient.administrative_sex or ""
-
-
-def _signed_patient(document: ReportDocument) -> tuple[object, ...]:
-    patient = document.patient
-    name = (nfc(patient.family_name).strip(), nfc(patient.given_name).strip())
-    birth_date = patient.birth_date.isoformat() if patient.birth_date else ""
-    identifiers = frozenset(
-        (nfc(i.id_number).strip(), nfc(i.assigning_authority).strip(), i.identifier_type_code.strip())
-        for i in patient.identifiers
-    )
-    return identifiers, (name,) if any(name) else (), birth_date, nfc(patient.sex).strip()
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    """Return what a message keeps of a text: its lines in NFC, without blanks around them and empty ones."""
-    lines = nfc(text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
-    return tuple(stripped for line in lines if (stripped := line.strip()))
-
-
-def _said_finding(observation: Observation) -> tuple[str, ...]:
-    identifier = observation.identifier
-    name = (identifier.coding_system, identifier.identifier, observation.sub_id)
-    match observation.value:
-        case Numeric(value=value, unit=unit):
-            said = (value, unit.identifier if unit else "", "", "")
-        case Coded(value=value):
-            said = ("", "", value.coding_system, value.identifier)
-        case None:
-            said = ("", "", "", "")
-        case _:
-            said = ("text", "", "", "")
-    return (*name, *said, observation.probability, observation.abnormal_flag)
-
-
-def _signed_findings(document: ReportDocument) -> tuple[tuple[str, ...], ...]:
-    numbered = zip(document.findings, sub_ids(document.findings), strict=True)
-    return tuple(_signed_finding(finding, sub_id) for finding, sub_id in numbered)
-
-
-def _signed_finding(finding: Finding, sub_id: str) -> tuple[str, ...]:
-    name = (nfc(finding.scheme), nfc(finding.code), nfc(sub_id))
-    if finding.value is not None:
-        signed = (finding.value, nfc(finding.unit), "", "")
-    else:
-        signed = ("", "", nfc(finding.coded_value_scheme), nfc(finding.coded_value))
-    return (*name, *signed, finding.probability or "", finding.abnormal_flag)
+        raise Unfaithful(f"the report can't be said to {telling.destination.name}: {sentence}") from error

@@ -1,22 +1,33 @@
 """One function per topic: what delivery keeps of cases, and what reports ask it to send."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
+from overread.contracts import codec
 from overread.contracts.envelope import Event
-from overread.contracts.errors import Malformed
-from overread.contracts.events.reports import ReportChanged
+from overread.contracts.errors import Malformed, OverreadError, Unavailable
+from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome
+from overread.contracts.events.reports import ReportChanged, ReportDocument
+from overread.contracts.identifiers import deterministic_id
 from overread.contracts.report_life import ReportState
+from overread.contracts.topics import DELIVERIES_DONE
 from overread.delivery import store
-from overread.delivery.destinations import Hl7Destination, SendUnverified
-from overread.delivery.rendering import Occasion, OutboundMessage, messages_for, orders_of, read_document
-from overread.delivery.sequence import Position, may_follow, must_take_back
+from overread.delivery.destinations import Destination
+from overread.delivery.large_messages import put_aside
+from overread.delivery.rendering import messages_for
+from overread.delivery.sequence import Position, Status, may_follow, must_take_back
 from overread.delivery.settings import DeliverySettings
-from overread.protocols.hl7.oru_content import Party, ResultStatus
+from overread.delivery.study_images import StudyImages, images_for
+from overread.delivery.telling import Occasion, Telling, orders_of, read_document
+from overread.protocols.hl7.oru_content import Party
 from overread.runtime.consume import Delivered
 from overread.runtime.inbox import Transaction
+from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.telemetry import log
 
 Earlier = Mapping[str, Sequence[Position]]
@@ -25,9 +36,18 @@ Earlier = Mapping[str, Sequence[Position]]
 class Handlers:
     """Delivery's handlers, with the destinations they render for."""
 
-    def __init__(self, settings: DeliverySettings, destinations: Sequence[Hl7Destination]) -> None:
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        destinations: Sequence[Destination],
+        *,
+        images: StudyImages | None = None,
+        objects: LocalObjectStore | None = None,
+    ) -> None:
         self._settings = settings
         self._destinations = destinations
+        self._images = images
+        self._objects = objects
 
     async def cases_changed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Keep the newest of each case, for the gate to compare with."""
@@ -59,27 +79,57 @@ class Handlers:
     async def _send_unverified(self, event: Event[ReportChanged], tx: Transaction) -> None:
         if not event.data.document_base64:
             return
-        earlier = await self._earlier(event, tx)
-        document = decoded(event.data.document_base64)
-        messages = unverified_messages(document, self._destinations, earlier, self._occasion(tx.clock()))
-        await store.enqueue(tx.connection, messages, _cause(event), tx.clock())
+        raw = decoded(event.data.document_base64)
+        earlier, previous = await self._earlier(event, tx), await self._previous(event, tx)
+        drafts = unverified_tellings(raw, self._destinations, earlier, self._occasion(tx.clock()))
+        await self._tell([replace(d, previous=previous.get(d.destination.name)) for d in drafts], event, tx)
 
     async def _take_back(self, event: Event[ReportChanged], tx: Transaction) -> None:
-        earlier = await self._earlier(event, tx)
-        revision = event.data.report_revision
-        for destination in self._destinations:
-            shown = earlier.get(destination.name, ())
-            if not must_take_back(shown, revision):
-                continue
-            sent = await store.newest_document(tx.connection, event.site_id, destination.name, event.data.report_id)
-            if sent is not None:
-                occasion = self._occasion(tx.clock(), event.data.reason)
-                messages = messages_for(sent, destination, ResultStatus.CANCELLED, occasion, report_revision=revision)
-                await store.enqueue(tx.connection, messages, _cause(event), tx.clock())
+        earlier, revision = await self._earlier(event, tx), event.data.report_revision
+        sent = await store.newest_documents(tx.connection, event.site_id, event.data.report_id)
+        occasion = self._occasion(tx.clock(), event.data.reason)
+        await self._tell(
+            [
+                withdrawal_of(sent[d.name], d, earlier[d.name], occasion, report_revision=revision)
+                for d in self._destinations
+                if d.name in sent and must_take_back(earlier.get(d.name, ()), revision)
+            ],
+            event,
+            tx,
+        )
+
+    async def _tell(self, tellings: Sequence[Telling[Any]], event: Event[ReportChanged], tx: Transaction) -> None:
+        """Store what each destination is told; one that can't be told keeps nothing from the others, and is named."""
+        for telling in tellings:
+            try:
+                messages = await asyncio.to_thread(messages_for, await self._with_images(telling))
+            except Unavailable:
+                raise
+            except (OverreadError, ValueError, LookupError, TypeError, AttributeError) as error:
+                self._give_up(telling, error, event, tx)
+            else:
+                kept = await put_aside(self._objects, event.site_id, messages)
+                await store.enqueue(tx.connection, kept, _cause(event), tx.clock())
+
+    async def _with_images(self, telling: Telling[Any]) -> Telling[Any]:
+        if self._images is None:
+            return telling
+        return replace(telling, imaging=await images_for(self._images, telling.document, [telling.destination]))
+
+    def _give_up(self, telling: Telling[Any], error: Exception, event: Event[ReportChanged], tx: Transaction) -> None:
+        sentence = str(error) if isinstance(error, OverreadError) else f"a defect of our own ({type(error).__name__})"
+        untold = not_told(telling, sentence, tx.clock())
+        log.error("not_told", destination=untold.destination, report_id=str(untold.report_id), reason=sentence)
+        own_key = f"not told/{untold.delivery_id}"
+        tx.publish(DELIVERIES_DONE, untold, subject=str(untold.delivery_id), own_key=own_key, caused_by=event)
 
     async def _earlier(self, event: Event[ReportChanged], tx: Transaction) -> Earlier:
         await store.lock_report(tx.connection, event.site_id, event.data.report_id)
         return await store.positions(tx.connection, event.site_id, event.data.report_id)
+
+    async def _previous(self, event: Event[ReportChanged], tx: Transaction) -> Mapping[str, ReportDocument]:
+        sent = await store.newest_documents(tx.connection, event.site_id, event.data.report_id)
+        return {destination: read_document(raw) for destination, raw in sent.items()}
 
     def _occasion(self, now: datetime, reason: str = "") -> Occasion:
         return occasion_of(self._settings, now, reason)
@@ -93,22 +143,70 @@ def occasion_of(settings: DeliverySettings, now: datetime, reason: str = "") -> 
     return Occasion(sending=sending, time_zone=settings.time_zone, now=now, reason=reason)
 
 
-def unverified_messages(
-    raw: bytes, destinations: Iterable[Hl7Destination], earlier: Earlier, occasion: Occasion
-) -> list[OutboundMessage]:
+def unverified_tellings(
+    raw: bytes, destinations: Iterable[Destination], earlier: Earlier, occasion: Occasion
+) -> list[Telling[Any]]:
     """Return the draft `raw` for each destination that takes results nobody has confirmed, under its own word."""
     document = read_document(raw)
     has_order = bool(orders_of(document))
-    messages: list[OutboundMessage] = []
+    tellings: list[Telling[Any]] = []
     for destination in destinations:
-        if destination.send_unverified is SendUnverified.NONE:
+        status, before = destination.send_unverified.status, earlier.get(destination.name, ())
+        if status is None or not destination.takes(document.site_id, has_order=has_order):
             continue
-        status = ResultStatus(destination.send_unverified.value)
-        following = Position(report_revision=document.report_revision, status=status)
-        takes_it = destination.takes(document.site_id, has_order=has_order)
-        if takes_it and may_follow(earlier.get(destination.name, ()), following):
-            messages.extend(messages_for(raw, destination, status, occasion))
-    return messages
+        if may_follow(before, Position(report_revision=document.report_revision, status=status)):
+            tellings.append(
+                Telling(
+                    document=document,
+                    raw=raw,
+                    destination=destination,
+                    status=status,
+                    occasion=occasion,
+                    earlier=before,
+                )
+            )
+    return tellings
+
+
+def withdrawal_of(
+    sent: bytes,
+    destination: Destination,
+    earlier: Sequence[Position],
+    occasion: Occasion,
+    *,
+    report_revision: int,
+) -> Telling[Any]:
+    """Return what takes back the document `sent`; it is of a later revision when the newest draft never left."""
+    document = read_document(sent).model_copy(update={"report_revision": report_revision})
+    return Telling(
+        document=document,
+        raw=sent,
+        destination=destination,
+        status=Status.CANCELLED,
+        occasion=occasion,
+        earlier=earlier,
+    )
+
+
+def not_told(telling: Telling[Any], reason: str, now: datetime) -> DeliveryDone:
+    """Return the word that a destination was not told, since its form can't say it."""
+    document, destination = telling.document, telling.destination
+    report = (document.site_id, str(document.report_id), str(document.report_revision))
+    return DeliveryDone(
+        case_id=document.case_id,
+        report_id=document.report_id,
+        report_revision=document.report_revision,
+        delivery_id=deterministic_id("not told", *report, destination.name, telling.status.value),
+        destination=destination.name,
+        form=destination.kind,
+        status=telling.status.value,
+        outcome=DeliveryOutcome.GIVEN_UP,
+        reason=reason,
+        attempts=0,
+        message_digest=codec.sha256(b""),
+        message_control_id="",
+        ended_at=now,
+    )
 
 
 def decoded(text: str) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 async def not_taken(connection: "Connection", site_id: str) -> list[Mapping[str, Any]]:
     """Return what waits, was refused for the time being, or was given up, oldest first."""
     rows = await connection.fetch(
-        "SELECT delivery_id, destination, report_id, report_revision, status, state, attempts, next_attempt_at,"
+        "SELECT delivery_id, destination, form, report_id, report_revision, status, state, attempts, next_attempt_at,"
         " reason, receiver_text FROM outbound WHERE site_id = $1 AND state <> 'acknowledged' ORDER BY position",
         site_id,
     )

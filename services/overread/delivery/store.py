@@ -13,9 +13,8 @@ from overread.contracts.events.cases import Case
 from overread.contracts.events.deliveries import DeliveryOutcome, GateVerdict
 from overread.contracts.events.reports import ReportSigned
 from overread.delivery.gate import ReleaseRequest
-from overread.delivery.rendering import OutboundMessage
-from overread.delivery.sequence import Position
-from overread.protocols.hl7.oru_content import ResultStatus
+from overread.delivery.sequence import Position, Status
+from overread.delivery.telling import OutboundMessage
 from overread.runtime.consume import Delivered
 from overread.runtime.database import away_as_unavailable
 
@@ -38,7 +37,10 @@ class StoredCause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundRow:
-    """A message on its way: its bytes, whose it is, and how often it was tried."""
+    """A message on its way: its bytes, whose it is, and how often it was tried.
+
+    The bytes of a large message are a stored object: `message_key` names it, and `message` is empty until it is read.
+    """
 
     site_id: str
     delivery_id: UUID
@@ -47,12 +49,13 @@ class OutboundRow:
     case_id: UUID
     report_id: UUID
     report_revision: int
-    status: ResultStatus
+    status: Status
     message: bytes
     message_digest: str
     message_control_id: str
     attempts: int
     cause: StoredCause
+    message_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +186,8 @@ async def lock_report(connection: "Connection", site_id: str, report_id: UUID) -
 async def positions(connection: "Connection", site_id: str, report_id: UUID) -> Mapping[str, Sequence[Position]]:
     """Return, for each destination, the messages of the report that it got or is about to get."""
     rows = await connection.fetch(
-        "SELECT destination, report_revision, status, state FROM outbound WHERE site_id = $1 AND report_id = $2",
+        "SELECT destination, report_revision, status, state, form, message_control_id FROM outbound"
+        " WHERE site_id = $1 AND report_id = $2 ORDER BY position",
         site_id,
         report_id,
     )
@@ -196,21 +200,22 @@ async def positions(connection: "Connection", site_id: str, report_id: UUID) -> 
 def _position(row: "Record") -> Position:
     return Position(
         report_revision=row["report_revision"],
-        status=ResultStatus(row["status"]),
+        status=Status(row["status"]),
         was_refused=row["state"] == "given_up",
+        form=row["form"],
+        message_control_id=row["message_control_id"],
     )
 
 
-async def newest_document(connection: "Connection", site_id: str, destination: str, report_id: UUID) -> bytes | None:
-    """Return the document of the newest message of the report to `destination`."""
-    document: bytes | None = await connection.fetchval(
-        "SELECT document FROM outbound WHERE site_id = $1 AND destination = $2 AND report_id = $3"
-        " ORDER BY position DESC LIMIT 1",
+async def newest_documents(connection: "Connection", site_id: str, report_id: UUID) -> Mapping[str, bytes]:
+    """Return, for each destination, the document of the newest message of the report that it did not refuse."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (destination) destination, document FROM outbound"
+        " WHERE site_id = $1 AND report_id = $2 AND state <> 'given_up' ORDER BY destination, position DESC",
         site_id,
-        destination,
         report_id,
     )
-    return document
+    return {row["destination"]: row["document"] for row in rows}
 
 
 async def enqueue(
@@ -219,8 +224,10 @@ async def enqueue(
     """Store messages as the bytes that will be sent; one that is there already stays as it is."""
     await connection.executemany(
         "INSERT INTO outbound (site_id, delivery_id, destination, form, case_id, report_id, report_revision,"
-        " order_id, status, message, message_digest, message_control_id, document, caused_by, traceparent, next_attempt_at, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) ON CONFLICT DO NOTHING",
+        " order_id, status, message, message_digest, message_control_id, document, message_key, caused_by, traceparent,"
+        " next_attempt_at, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)"
+        " ON CONFLICT DO NOTHING",
         [
             (
                 cause.site_id,
@@ -236,6 +243,7 @@ async def enqueue(
                 message.message_digest,
                 message.message_control_id,
                 message.document,
+                message.message_key,
                 cause.id,
                 cause.traceparent,
                 now,
@@ -263,10 +271,10 @@ async def next_row(pool: "Pool", site_id: str, destination: str, now: datetime) 
 
 def _outbound_row(row: "Record") -> OutboundRow:
     names = ("site_id", "delivery_id", "destination", "form", "case_id", "report_id", "report_revision")
-    message = ("message", "message_digest", "message_control_id", "attempts")
+    message = ("message", "message_key", "message_digest", "message_control_id", "attempts")
     return OutboundRow(
         **{name: row[name] for name in (*names, *message)},
-        status=ResultStatus(row["status"]),
+        status=Status(row["status"]),
         cause=StoredCause(id=row["caused_by"], **_origin(row)),
     )
 

@@ -1,0 +1,36 @@
+"""Which forms a destination gets under which status."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
+from overread.delivery.fhir_form import FhirForm
+from overread.delivery.oru_form import OruForm
+from overread.delivery.sequence import Status
+from overread.delivery.telling import Form
+
+
+def forms_for(destination: Destination, status: Status) -> Iterator[Form[Any, Any]]:
+    """Yield the forms in the order in which they are sent."""
+    match destination:
+        case Hl7Destination():
+            yield OruForm()
+        case FhirDestination():
+            yield FhirForm()
+        case DicomDestination():
+            yield from _dicom_forms(destination, status)
+
+
+def needs_images(destination: Destination) -> bool:
+    """Say whether what `destination` gets is made of the study's images too."""
+    return isinstance(destination, DicomDestination)
+
+
+def _dicom_forms(destination: DicomDestination, status: Status) -> Iterator[Form[Any, Any]]:
+    # Imported here: image libraries cost a second, and a site may send no DICOM at all.
+    from overread.delivery import dicom_forms  # noqa: PLC0415
+
+    if status.takes_back:
+        yield dicom_forms.RejectionNoteForm()
+    else:
+        yield from (form for name, form in dicom_forms.FORMS.items() if name in destination.forms)

@@ -21,6 +21,8 @@ SETTINGS = {
     "review": "ReviewSettings",
     "delivery": "DeliverySettings",
     "governance": "GovernanceSettings",
+    "dicomweb": "DicomwebSettings",
+    "ops": "OpsSettings",
 }
 NOT_BUILT = {service for topic in TOPICS for service in topic.not_yet} - set(SETTINGS)
 
@@ -33,6 +35,9 @@ def a_service(name: str, folder: Path) -> Service:
         database_dsn=SecretStr("postgresql:///nowhere"),
         models_file=CHECKOUT / "inference" / "models.toml",
         review_key_password=SecretStr("a password of a test"),
+        front_secret=SecretStr("a secret of a test"),
+        archive_dsn=SecretStr("postgresql:///nowhere"),
+        http_socket=folder / "http.sock",
     )
     service: Service = app.make_service(told)
     return service

@@ -1,5 +1,6 @@
 """Signed reports and the circumstances in which delivery's gate judges them, each in one line."""
 
+import asyncio
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -7,18 +8,41 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from overread.contracts import codec
+from overread.contracts.events.deliveries import DeliveryOutcome
 from overread.contracts.events.reports import ReportDocument
-from overread.delivery.destinations import Hl7Destination
+from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
 from overread.delivery.gate import Circumstances, ReleaseRequest
-from overread.delivery.rendering import Occasion
-from overread.delivery.store import OutboundRow, StoredCause
-from overread.protocols.hl7.oru_content import Party, ResultStatus
+from overread.delivery.sending import Patience
+from overread.delivery.sequence import Status
+from overread.delivery.store import OutboundRow, StoredCause, Why
+from overread.delivery.telling import Occasion, Telling
+from overread.protocols.hl7.oru_content import Party
 from overread.runtime import signatures
 from overread.runtime.signatures import Certified
-from tests.builders.events import CASE_ID, NOON, REPORT_ID, SITE, TRACEPARENT, a_case, a_signed_document
+from tests.builders.events import (
+    CASE_ID,
+    NOON,
+    REPORT_ID,
+    SITE,
+    TRACEPARENT,
+    a_case,
+    a_report_document,
+    a_signed_document,
+)
 
 PASSWORD = b"synthetic password"
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
+
+
+HASTE = Patience(
+    connect_seconds=1.0,
+    acknowledgment_seconds=0.15,
+    first_retry_seconds=0.01,
+    longest_retry_seconds=0.02,
+    longest_refusal_seconds=0.02,
+    idle_seconds=0.01,
+)
+"""A sender that tries again at once."""
 
 
 @cache
@@ -69,6 +93,51 @@ def a_destination(**changed: Any) -> Hl7Destination:
     return Hl7Destination.model_validate(fields | changed)
 
 
+def a_fhir_destination(**changed: Any) -> FhirDestination:
+    """Return a FHIR server that takes results as `partial`, ordered or not."""
+    fields = {
+        "name": "portal",
+        "kind": "fhir",
+        "url": "http://127.0.0.1:2581/fhir",
+        "site_id": SITE,
+        "send_unverified": "partial",
+        "unsolicited": True,
+    }
+    return FhirDestination.model_validate(fields | changed)
+
+
+def a_dicom_destination(**changed: Any) -> DicomDestination:
+    """Return an archive that takes every form, unverified or not, ordered or not."""
+    fields = {
+        "name": "pacs",
+        "kind": "dicom",
+        "url": "dicom://PACS@127.0.0.1:2582",
+        "site_id": SITE,
+        "send_unverified": "unverified",
+        "unsolicited": True,
+    }
+    return DicomDestination.model_validate(fields | changed)
+
+
+def a_telling(
+    document: ReportDocument | None = None,
+    destination: Destination | None = None,
+    *,
+    status: Status = Status.FINAL,
+    **changed: Any,
+) -> Telling[Any]:
+    """Return one report for one destination: by default a signed one for the EMR."""
+    content = document or (a_signed_document() if status.is_signed else a_report_document())
+    fields: dict[str, Any] = {
+        "document": content,
+        "raw": codec.document_bytes(content),
+        "destination": destination or a_destination(),
+        "status": status,
+        "occasion": an_occasion(),
+    }
+    return Telling(**fields | changed)
+
+
 def an_occasion(**changed: Any) -> Occasion:
     """Return six minutes past the draft, on a Vietnamese hospital's clock."""
     fields: dict[str, Any] = {
@@ -105,7 +174,7 @@ def an_outbound_row(number: int = 1, **changed: Any) -> OutboundRow:
         "case_id": CASE_ID,
         "report_id": REPORT_ID,
         "report_revision": 1,
-        "status": ResultStatus.FINAL,
+        "status": Status.FINAL,
         "message": message,
         "message_digest": codec.sha256(message),
         "message_control_id": control_id,
@@ -113,3 +182,38 @@ def an_outbound_row(number: int = 1, **changed: Any) -> OutboundRow:
         "cause": StoredCause(id=uuid4(), site_id=SITE, traceparent=TRACEPARENT),
     }
     return OutboundRow(**fields | changed)
+
+
+class Rows:
+    """The outbox of one destination in memory."""
+
+    def __init__(self, *rows: OutboundRow) -> None:
+        self.waiting = list(rows)
+        self.ended: list[tuple[str, DeliveryOutcome, str]] = []
+        self.postponed: list[str] = []
+        self.receivers_words: list[str] = []
+        self.done = asyncio.Event()
+
+    async def next_row(self) -> OutboundRow | None:
+        return self.waiting[0] if self.waiting else None
+
+    async def with_message(self, row: OutboundRow) -> OutboundRow:
+        return row
+
+    async def mark_sending(self, row: OutboundRow) -> None:
+        assert row is self.waiting[0]
+
+    async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
+        self.postponed.append(why.reason)
+        self.receivers_words.append(why.receiver_text)
+        self.waiting.sort(key=lambda waiting: waiting is row)
+
+    async def is_overtaken(self, row: OutboundRow) -> bool:
+        return any(other is not row and other.report_id == row.report_id for other in self.waiting)
+
+    async def end(self, row: OutboundRow, outcome: DeliveryOutcome, why: Why) -> None:
+        self.waiting.remove(row)
+        self.ended.append((row.message_control_id, outcome, why.reason))
+        self.receivers_words.append(why.receiver_text)
+        if not self.waiting:
+            self.done.set()

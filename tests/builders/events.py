@@ -40,6 +40,7 @@ from overread.contracts.events.intake import (
     IntakeRestarted,
     StudyHint,
 )
+from overread.contracts.events.operations import ReplayRequested
 from overread.contracts.events.orders import (
     CodedElement,
     OrderChanged,
@@ -480,6 +481,19 @@ def a_recorded(**changed: Any) -> Recorded:
     return Recorded.model_validate(fields | changed)
 
 
+def a_replay_requested(**changed: Any) -> ReplayRequested:
+    """Ask delivery to take a dead letter once more."""
+    fields = {
+        "consumer": "delivery",
+        "dead_topic": "cases.changed.dead",
+        "partition": 0,
+        "offset": 17,
+        "requested_by": "ops",
+        "requested_at": NOON,
+    }
+    return ReplayRequested.model_validate(fields | changed)
+
+
 def one_of_each() -> tuple[Body, ...]:
     """Return a valid body of every event version, in pipeline order."""
     return (
@@ -504,4 +518,5 @@ def one_of_each() -> tuple[Body, ...]:
         a_gate_decided(),
         a_delivery_done(),
         a_recorded(),
+        a_replay_requested(),
     )

@@ -24,6 +24,7 @@ from overread.protocols.hl7.oru_content import (
     OruContent,
     Party,
     ResultStatus,
+    TakenBack,
     Text,
     without_value,
 )
@@ -87,6 +88,13 @@ def an_oru_content(status: str = "F", **changes: Any) -> OruContent:
         "reason": "Sai bên: sửa lại" if status in ("C", "X") else None,
     }
     return OruContent(**{**_ORU, **plain, **changes})
+
+
+def a_withdrawn_content(taken_back: TakenBack, **changes: Any) -> OruContent:
+    """What takes a signed result back: nothing is stated, and what was is named once more."""
+    named = tuple(without_value(observation) for observation in (a_volume(), a_remark()))
+    plain = {"observations": (), "retracted": named, "narrative": "Nhầm bệnh nhân", "reason": "Nhầm bệnh nhân"}
+    return an_oru_content("C", **{**plain, "taken_back": taken_back, **changes})
 
 
 def a_volume(**changes: Any) -> Observation:

@@ -2,20 +2,24 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 from pydicom.dataset import FileDataset
 
+from overread.contracts.events.inference import Artefact, ArtefactKind
 from overread.embedded.phantom import Phantom, PhantomStudy, SyntheticPatient, make_phantom
-from overread.inference import catalog
+from overread.inference import catalog, preprocessing
 from overread.inference.applicability import SeriesSummary
 
 INFERENCE = Path(__file__).parents[2] / "inference"
+TOKEN = UUID("6d0d1d3c-6f0e-4b8f-9d5e-0d6b1f2a3c4d")
 A_PATIENT = SyntheticPatient(
     patient_id="TEST0001", patient_name="TEST^PATIENT", birth_date=date(1960, 1, 1), sex="M", age_years=66
 )
@@ -42,16 +46,47 @@ def file_bytes(dataset: FileDataset) -> bytes:
     return buffer.getvalue()
 
 
+def read_volume(files: Iterable[bytes]) -> preprocessing.Volume:
+    """Read a CT series as the lung density model is shown it."""
+    return preprocessing.read_series(files, lung_density_model().volume).volume
+
+
+def brain_volume_model() -> catalog.Model:
+    """Return the brain volume model as the shipped catalogue describes it."""
+    return catalog.load(INFERENCE / "models.toml").find("mr-brain-volume", "1.0.0")
+
+
 def lung_density_model() -> catalog.Model:
     """Return the lung density model as the shipped catalogue describes it."""
     return catalog.load(INFERENCE / "models.toml").find("ct-lung-density", "1.0.0")
 
 
-@cache
+def an_artefact(**changes: Any) -> Artefact:
+    """Return what is said of a stored lung mask."""
+    known = {
+        "kind": ArtefactKind.SEGMENTATION,
+        "key": "site/artefacts/job/lungs.npz",
+        "digest": "0" * 64,
+        "series_instance_uid": "2.25.1000.2",
+        "segments": lung_density_model().segmentations[0].segments,
+    }
+    return Artefact.model_validate(known | changes)
+
+
 def densitometry() -> ModuleType:
     """Load the maths of the lung density model from the model repository, without Triton."""
-    path = INFERENCE / "model_repository" / "ct-lung-density" / "1" / "densitometry.py"
-    spec = importlib.util.spec_from_file_location("densitometry", path)
+    return _of_the_repository("ct-lung-density", "densitometry")
+
+
+def brain_volume() -> ModuleType:
+    """Load the maths of the brain volume model from the model repository, without Triton and without its networks."""
+    return _of_the_repository("mr-brain-volume", "brain_volume")
+
+
+@cache
+def _of_the_repository(model: str, module_name: str) -> ModuleType:
+    path = INFERENCE / "model_repository" / model / "1" / f"{module_name}.py"
+    spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -11,9 +11,9 @@ from hl7apy.parser import parse_message
 from overread.protocols.hl7.acknowledgement import AcknowledgmentCode, acknowledge
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
 from overread.protocols.hl7.oru import render
-from overread.protocols.hl7.oru_content import Language
+from overread.protocols.hl7.oru_content import Language, TakenBack, without_value
 from overread.protocols.hl7.tokenise import read_header
-from tests.builders.hl7 import NOON, an_omi, an_oru, an_oru_content
+from tests.builders.hl7 import NOON, a_remark, a_volume, a_withdrawn_content, an_omi, an_oru, an_oru_content
 from tests.referees import hapi
 
 MISSING = HL7Error(MessageErrorCondition.REQUIRED_FIELD_MISSING, ErrorLocation("PID", 1, 3), "Thiếu mã bệnh nhân")
@@ -31,6 +31,8 @@ MESSAGES: Mapping[str, bytes] = {
     "oru_paragraphs": render(an_oru_content("F", narrative="Một.\n\nHai: 50 % | ^ ~ \\ &")),
     "oru_no_order": an_oru("F", placer_order_number=None, filler_order_number=None, visit=None, priority=None),
     "oru_no_findings": an_oru("F", observations=()),
+    **{f"oru_taken_back_{word}": render(a_withdrawn_content(word)) for word in TakenBack},
+    "oru_retracting": render(an_oru_content("C", observations=(a_volume(),), retracted=(without_value(a_remark()),))),
     "ack_CA": _ack(AcknowledgmentCode.CA),
     "ack_CE": _ack(AcknowledgmentCode.CE, MISSING),
 }

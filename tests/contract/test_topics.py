@@ -20,6 +20,7 @@ PIPELINE = (
     "reports.signed",
     "deliveries.done",
     "audit.recorded",
+    "replays.requested",
 )
 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
@@ -80,7 +81,7 @@ def test_every_service_writes_the_audit_and_governance_reads_all_from_orders_on(
 
     assert unheard == ["inference.requested"]
     assert all("audit.recorded" in {topic.name for topic in written_by(service)} for service in SERVICES)
-    assert [topic.name for topic in read_by("routing")] == ["cases.changed"]
+    assert [topic.name for topic in read_by("routing")] == ["cases.changed", "replays.requested"]
 
 
 def test_each_event_gives_its_record_key() -> None:

@@ -12,8 +12,8 @@ from pydicom.multival import MultiValue
 
 from overread.contracts.events.intake import InstanceAttributes
 from overread.inference.applicability import Applicable, SeriesSummary, Withheld, judge, judge_study, summarise
-from overread.inference.preprocessing import UnreadableSeries, read_volume
-from tests.builders.imaging import densitometry, lung_density_model
+from overread.inference.preprocessing import UnreadableSeries
+from tests.builders.imaging import densitometry, lung_density_model, read_volume
 
 pytestmark = pytest.mark.corpus
 

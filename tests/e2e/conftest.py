@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
 from overread.embedded.profile import Profile
 from overread.embedded.stack_thread import StackThread
+from overread.embedded.supervisor import ServiceSpec, Stack
 from tests.e2e.hospital import FIRST_OFFSET, Hospital, assert_told_once, free_offset, unsigned_finals
+from tests.e2e.listeners import TraceCollector, TritonTap
 from tests.fakes.peers import Emr
 
 FAST = {
@@ -26,16 +29,45 @@ def emr() -> Iterator[Emr]:
 
 
 @pytest.fixture(scope="session")
-def servers(emr: Emr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackThread]:
+def triton_tap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonTap]:
+    """Yield what stands between worker and Triton, and sees every request."""
+    with TritonTap(tmp_path_factory.mktemp("tap") / "requests") as tap:
+        yield tap
+
+
+@pytest.fixture(scope="session")
+def traces() -> Iterator[TraceCollector]:
+    """Yield the collector to which every service exports its spans."""
+    with TraceCollector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def servers(
+    emr: Emr, triton_tap: TritonTap, traces: TraceCollector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StackThread]:
     """Yield the whole stack, servers and services, whose processes a story may kill (mark its users `stack`)."""
     profile = Profile(
         data_dir=tmp_path_factory.mktemp("hospital"),
         port_offset=free_offset(FIRST_OFFSET + os.getpid() % 150 * 20),
         emr=emr.url,
-        settings=FAST,
+        settings={**FAST, "OVERREAD_OTLP_ENDPOINT": traces.url},
     )
-    with StackThread(profile.stack()) as running:
+    with StackThread(_tapped(profile.stack(), triton_tap)) as running:
         yield running
+
+
+def _tapped(stack: Stack, tap: TritonTap) -> Stack:
+    """Return the stack with its worker talking to the tap, and the tap to its Triton."""
+    tap.target = stack.endpoints.triton_grpc
+    told = stack.environment_of
+
+    def environment_of(spec: ServiceSpec) -> dict[str, str]:
+        return {**told(spec), "OVERREAD_TRITON_GRPC": tap.address}
+
+    any_stack: Any = stack
+    any_stack.environment_of = environment_of
+    return stack
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -61,11 +61,16 @@ class Visit:
         return f"A{self.number}"
 
     @property
+    def placer_order_number(self) -> str:
+        """Return the order's number at the HIS."""
+        return f"ORD{self.number}"
+
+    @property
     def known(self) -> dict[str, Any]:
         """Return what the builders of orders are told."""
         return {
             "control_id": f"HIS{self.number}",
-            "placer": f"ORD{self.number}^HIS",
+            "placer": f"{self.placer_order_number}^HIS",
             "accession": self.accession_number,
             "study": self.study_instance_uid,
             "patient_id": f"{self.patient_id}^^^{AUTHORITY}^MR",
@@ -182,11 +187,18 @@ class Clinician:
             return None
 
     def sign(
-        self, visit: Visit, *, has_order: bool = True, has_findings: bool = True, seconds: float = GONE_SECONDS
+        self,
+        visit: Visit,
+        *,
+        has_order: bool = True,
+        has_findings: bool = True,
+        seconds: float = GONE_SECONDS,
+        on_asked: Callable[[float], None] = lambda _at: None,
     ) -> None:
         """Claim and sign the draft, again and again while the API is away or the draft moves on.
 
-        A draft that does not show what the clinician waits for, the order or the numbers, is left alone.
+        A draft that does not show what the clinician waits for, the order or the numbers, is left alone. `on_asked`
+        hears of the moment (monotonic) before each try.
         """
 
         def is_signed() -> bool:
@@ -195,6 +207,7 @@ class Clinician:
                 return report is not None
             shown = (bool(report["document"]["orders"]), bool(report["document"]["findings"]))
             if shown == (has_order, has_findings):
+                on_asked(time.monotonic())
                 self._claim_and_sign(str(report["report_id"]))
             return False
 
@@ -261,6 +274,20 @@ class Hospital:
             return False
         return any((sent["status"], sent["outcome"]) == ("F", "acknowledged") for sent in report["deliveries"])
 
+    def images_shown(self, visit: Visit) -> int:
+        """Return how many images of the visit a reader is shown, 0 without a case or a complete study."""
+        cases = self.user().cases(visit)
+        study = cases[0]["case"]["study"] if len(cases) == 1 else None
+        return int(study["instance_count"]) if study else 0
+
+    def set_aside(self) -> list[str]:
+        """Return what an operator is shown as set aside or given up, a line each."""
+        data = str(self.endpoints.data.root)
+        told = [self.overread("dead", "list", "--data", data), self.overread("deliveries", "list", "--data", data)]
+        for answer in told:
+            assert answer.returncode == 0, answer.stderr
+        return [line for answer in told for line in answer.stdout.splitlines()]
+
     def close(self) -> None:
         """Let everybody leave."""
         for clinician in self._clinicians.values():
@@ -269,6 +296,14 @@ class Hospital:
     def count(self, schema: str, question: str, *words: str) -> int:
         """Return the number that a service's own tables answer."""
         return asyncio.run(_asked(self.endpoints.dsn(schema), question, words))
+
+    def row(self, schema: str, question: str, *words: str) -> Mapping[str, Any]:
+        """Return the one row that a service's own tables answer."""
+        return asyncio.run(_row(self.endpoints.dsn(schema), question, words))
+
+    def execute(self, role: str, statement: str, *words: str) -> None:
+        """Run a statement as one of the database's roles; raise what the database raises."""
+        asyncio.run(_executed(self.endpoints.dsn(role), statement, words))
 
     def overread(self, *words: str, seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command line against this stack."""
@@ -312,6 +347,24 @@ async def _asked(dsn: str, question: str, words: Sequence[str]) -> int:
         await connection.close()
 
 
+async def _row(dsn: str, question: str, words: Sequence[str]) -> Mapping[str, Any]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        found = await connection.fetchrow(question, *words)
+    finally:
+        await connection.close()
+    assert found is not None, question
+    return dict(found)
+
+
+async def _executed(dsn: str, statement: str, words: Sequence[str]) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement, *words)
+    finally:
+        await connection.close()
+
+
 def a_clinician(data: Path, offset: int, username: str) -> Clinician:
     """Return a user of the stack on `data`, with the password made at first start."""
     return Clinician(f"http://127.0.0.1:{HTTP_PORT + offset}", username, first_password(data, username))
@@ -323,7 +376,7 @@ def first_password(data: Path, username: str) -> str:
     return dict(line.split(" ", 1) for line in lines)[username]
 
 
-def assert_gone_once(hospital: Hospital, visit: Visit) -> None:
+def assert_gone_once(hospital: Hospital, visit: Visit, *, orders: int = 1) -> None:
     """Fail unless all that was acknowledged of a signed visit became one order, one case, one report and one final."""
     clinician = hospital.user()
     name = visit.accession_number
@@ -331,8 +384,8 @@ def assert_gone_once(hospital: Hospital, visit: Visit) -> None:
     [report] = clinician.reports(visit)
     assert case["case"]["study"]["instance_count"] == len(visit.datasets), name
     assert report["state"] == "final", (name, report["reason"])
-    orders = "SELECT count(*) FROM orders WHERE accession_number = $1"
-    assert hospital.count("assembly", orders, name) == 1, name
+    known = "SELECT count(*) FROM orders WHERE accession_number = $1"
+    assert hospital.count("assembly", known, name) == orders, name
     jobs = "SELECT count(*) - count(DISTINCT study_revision) FROM jobs WHERE case_id = $1::text::uuid"
     assert hospital.count("inference_worker", jobs, str(case["case_id"])) == 0, name
     assert_told_once(hospital.emr, visit)

@@ -1,28 +1,20 @@
 """Promise 3: nothing is final unsigned, whoever tries, and by whichever way."""
 
-import asyncio
-import base64
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from overread.contracts import codec
-from overread.contracts.envelope import event_of
 from overread.contracts.errors import Unavailable
-from overread.contracts.events.reports import ReportDocument, ReportSigned, Signer, Verdict
 from overread.contracts.topics import REPORTS_SIGNED
 from overread.embedded.profile import SERVICES
 from overread.review.embedded_issuer import issuer_key
-from overread.runtime import signatures
 from overread.runtime.publisher import Outgoing
-from overread.runtime.telemetry import new_traceparent
+from tests.e2e.forgery import forged, signed_outgoing
 from tests.e2e.hospital import Hospital, Visit, unsigned_finals
 from tests.fakes.peers import wait_until
 
@@ -103,6 +95,41 @@ def test_token_of_another_issuer_signs_nothing(hospital: Hospital, visit: Visit)
     assert _state(hospital, visit) == "drafted"
 
 
+ACTS: dict[str, dict[str, Any]] = {
+    "claim": {},
+    "release": {},
+    "reject": {"json": {"reason": "other"}},
+    "sign": {"json": {"digest": "0" * 64, "verdict": "accepted"}},
+    "resubmit": {},
+    "confirm-again": {},
+    "release-held": {"json": {"reason": "because"}},
+    "withdraw": {"json": {"reason": "because"}},
+}
+FOR_SIGNERS = ("sign", "confirm-again", "release-held", "withdraw", "resubmit")
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_wrong_role_does_nothing_to_a_report(hospital: Hospital, visit: Visit, act: str) -> None:
+    """Nobody, an operator, a reader of another site, and where it takes a signer one who may not sign."""
+    report_id = _report(hospital, visit)["report_id"]
+    key = issuer_key(hospital.endpoints.data.secrets)
+    strangers = {
+        "x": 401,
+        _a_token(hospital, key, roles=["nobody"]): 403,
+        _a_token(hospital, key, site_id="another-hospital"): 403,
+        **({} if act == "resubmit" else {_a_token(hospital, key, roles=["ops"], entitlements=[]): 403}),
+        **({_a_token(hospital, key, entitlements=[]): 403} if act in FOR_SIGNERS else {}),
+    }
+
+    answers = {
+        token: hospital.user().ask("POST", f"/reports/{report_id}/{act}", token=token, **ACTS[act]).status_code
+        for token in strangers
+    }
+
+    assert list(answers.values()) == list(strangers.values())
+    assert _state(hospital, visit) == "drafted"
+
+
 def test_operator_may_not_even_look(hospital: Hospital, visit: Visit) -> None:
     """Who looks after the system reads no reports."""
     report = _report(hospital, visit)
@@ -128,7 +155,7 @@ def test_database_lets_no_report_become_signed_without_its_signature(hospital: H
     change = "UPDATE reports SET state = 'signed', signed_digest = digest WHERE report_id = $1::text::uuid"
 
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="without a signature"):
-        asyncio.run(_changed(hospital.endpoints.dsn("review"), change, report["report_id"]))
+        hospital.execute("review", change, report["report_id"])
 
     hospital.user().ask("POST", f"/reports/{report['report_id']}/release")
     assert _state(hospital, visit) == "drafted"
@@ -140,7 +167,7 @@ def test_forged_signature_is_held_and_the_true_one_still_goes_out(hospital: Hosp
     hospital.order(visit)
     hospital.scan(visit)
     hospital.user().draft(visit)
-    hospital.publish("admin", _forged(hospital, visit))
+    hospital.publish("admin", signed_outgoing(hospital, forged(hospital, visit)))
     held = "SELECT count(*) FROM release_requests WHERE report_id = $1::text::uuid AND state = 'held'"
     report_id = _report(hospital, visit)["report_id"]
     wait_until(lambda: hospital.count("delivery", held, report_id), "the gate's decision", HELD_SECONDS)
@@ -183,44 +210,3 @@ def _a_token(hospital: Hospital, key: ECKey, **changed: Any) -> str:
     true = hospital.user().token()
     claims = jwt.decode(true, issuer_key(hospital.endpoints.data.secrets), algorithms=["ES256"]).claims
     return jwt.encode({"alg": "ES256", "kid": key.kid}, claims | changed, key, algorithms=["ES256"])
-
-
-async def _changed(dsn: str, change: str, *words: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(change, *words)
-    finally:
-        await connection.close()
-
-
-def _forged(hospital: Hospital, visit: Visit) -> Outgoing:
-    """Return a signed report that says all the right things under a site CA of the forger's own."""
-    report, now = _report(hospital, visit), datetime.now(UTC)
-    site_id = hospital.endpoints.site_id
-    signer = Signer(subject="radiologist", family_name="BÁC SĨ", given_name="MẪU")
-    draft = ReportDocument.model_validate(report["document"])
-    signed = draft.model_copy(update={"signed_by": signer, "signed_at": now, "verdict": Verdict.ACCEPTED})
-    raw = codec.document_bytes(signed)
-    ca = signatures.make_site_ca(site_id, now=now - timedelta(days=1), password=PASSWORD)
-    key = signatures.certify_clinician(ca, "radiologist", site_id, now=now - timedelta(hours=1), password=PASSWORD)
-    body = ReportSigned(
-        case_id=draft.case_id,
-        report_id=draft.report_id,
-        report_revision=draft.report_revision,
-        document_base64=base64.b64encode(raw).decode(),
-        digest=codec.sha256(raw),
-        signature_base64=base64.b64encode(signatures.sign(raw, key, password=PASSWORD)).decode(),
-        certificate_pem=key.certificate_pem.decode(),
-        signed_at=now,
-    )
-    event = event_of(
-        body,
-        source="review",
-        time=now,
-        subject=str(draft.report_id),
-        site_id=site_id,
-        traceparent=new_traceparent(),
-        own_key=str(uuid4()),
-        caused_by=None,
-    )
-    return Outgoing(REPORTS_SIGNED.name, REPORTS_SIGNED.key_of(event), codec.encode(event))

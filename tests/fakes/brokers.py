@@ -15,14 +15,16 @@ from pydantic import SecretStr
 from overread.contracts import codec
 from overread.contracts.errors import Unavailable
 from overread.contracts.events.audit import Recorded
-from overread.contracts.topics import AUDIT_RECORDED
+from overread.contracts.topics import AUDIT_RECORDED, REPLAYS_REQUESTED
 from overread.embedded.endpoints import Endpoints
 from overread.runtime.consume import Delivered
+from overread.runtime.dead_letter import SourceRecord
+from overread.runtime.dead_letters import letters, request_for
 from overread.runtime.inbox import Transaction
-from overread.runtime.publisher import Outgoing, kafka_client_options
+from overread.runtime.publisher import KafkaPublisher, Outgoing, kafka_client_options
 from overread.runtime.service import Service
 from overread.runtime.settings import ServiceSettings
-from tests.builders.events import a_recorded, an_event
+from tests.builders.events import NOON, a_recorded, an_event
 from tests.fakes.units_of_work import FakeUnitsOfWork
 
 SERVICE = "governance"
@@ -46,6 +48,9 @@ class Bench(Protocol):
 
     async def dead_letters(self) -> list[Outgoing]:
         """Return what was set aside in this run."""
+
+    async def replay(self, letter: Outgoing) -> None:
+        """Ask for a dead letter once more."""
 
     async def go_away(self) -> None:
         """Take the dependencies away."""
@@ -166,6 +171,13 @@ class FakeBench:
         """Return what the fake's outbox holds for the dead-letter topic."""
         return [record for record in self._service.units.published if record.topic == AUDIT_RECORDED.dead_name]
 
+    async def replay(self, letter: Outgoing) -> None:
+        """Take the letter again, as a request for it does; there is no dead-letter topic to read it from."""
+        again = SourceRecord(
+            topic=AUDIT_RECORDED.name, partition=0, offset=0, key=letter.key, value=letter.value, replay_attempt=1
+        )
+        await self._service.consumptions[AUDIT_RECORDED.name].take_again(again, broker_milliseconds=0)
+
     async def go_away(self) -> None:
         """Let transactions and pings fail."""
         self._service.units.is_away = True
@@ -242,6 +254,19 @@ class RealBench:
         records = [record for polled in found.values() for record in polled]
         letters = [Outgoing(record.topic, record.key, record.value, tuple(record.headers)) for record in records]
         return [letter for letter in letters if self.run.encode() in letter.value]
+
+    async def replay(self, letter: Outgoing) -> None:
+        """Ask as an operator does: by the letter's place, on the topic of requests."""
+        as_ops = settings_of(self._endpoints, user="ops")
+        found = [kept async for kept in letters(as_ops, [letter.topic]) if kept.record.value == letter.value]
+        asked = an_event(request_for(found[-1], requested_by="ops", now=NOON), own_key=uuid4().hex)
+        publisher = KafkaPublisher(as_ops)
+        await publisher.start()
+        try:
+            record = Outgoing(REPLAYS_REQUESTED.name, REPLAYS_REQUESTED.key_of(asked), codec.encode(asked))
+            await publisher.publish([record])
+        finally:
+            await publisher.stop()
 
     async def go_away(self) -> None:
         """Let every transaction fail as it does without a database."""

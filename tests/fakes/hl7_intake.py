@@ -1,7 +1,7 @@
 """The broker and the object store of the HL7 intake, in memory, and a link that uses them."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from overread.contracts.errors import Unavailable
 from overread.contracts.events.intake import HL7Received
 from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
+from overread.runtime.group_commit import OnKept
 from overread.runtime.publisher import Outgoing
 from tests.builders.events import NOON
 
@@ -22,29 +23,28 @@ class FakeBroker:
         self.records: list[Outgoing] = []
         self.is_away = False
         self._holds = holds
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[OnKept] = []
 
     @property
     def events(self) -> list[Event[Any]]:
         return [codec.decode(record.value, (HL7Received,)) for record in self.records]
 
-    async def enqueue(self, record: Outgoing) -> Awaitable[None]:
+    def enqueue(self, record: Outgoing, on_kept: OnKept) -> None:
         if self.is_away:
             raise Unavailable("the event broker is away")
         self.records.append(record)
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(kept)
+        self._waiting.append(on_kept)
         if not self._holds:
-            kept.set_result(None)
-        return kept
+            self.keep(-1)
 
     def keep(self, number: int) -> None:
         """Acknowledge the record that came as `number`, from 0."""
-        self._waiting[number].set_result(None)
+        asyncio.get_running_loop().call_soon(self._waiting[number], None)
 
     def lose(self, number: int) -> None:
         """Say that the record that came as `number` was not kept."""
-        self._waiting[number].set_exception(Unavailable("the event broker did not acknowledge"))
+        lost = Unavailable("the event broker did not acknowledge")
+        asyncio.get_running_loop().call_soon(self._waiting[number], lost)
 
 
 class FakeObjects:

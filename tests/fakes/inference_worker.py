@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 from aiokafka import ConsumerRecord
+from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from overread.contracts import codec
@@ -57,7 +59,12 @@ class FakeTriton:
         self.asked.append(request)
         if self.fault is not None:
             raise self.fault
-        return AN_ANSWER
+        return {**AN_ANSWER, "LUNG_MASK": a_mask(request)}
+
+
+def a_mask(request: ModelRequest) -> NDArray[np.uint8]:
+    """Mark what is air in the volume that was asked about."""
+    return (request.pixels < -500).astype(np.uint8)
 
 
 class WorkerBench:

@@ -188,15 +188,17 @@ def send_hl7_until_kept(port: int, message: bytes, *, seconds: float = 60) -> in
     raise PeerGaveUp(f"no AA or CA in {tries} tries")
 
 
-def store_until_kept(port: int, datasets: Sequence[Dataset], *, seconds: float = 90) -> int:
+def store_until_kept(
+    port: int, datasets: Sequence[Dataset], *, seconds: float = 90, on_kept: Callable[[Dataset], None] | None = None
+) -> int:
     """Send instances by C-STORE; what was not answered 0x0000 goes again on a new association, as a scanner does.
 
-    Return how many associations it took.
+    Return how many associations it took; `on_kept` hears of each instance at once when it was answered 0x0000.
     """
     deadline, tries, rest = time.monotonic() + seconds, 0, list(datasets)
     while rest and time.monotonic() < deadline:
         tries += 1
-        rest = _store(port, rest)
+        rest = _store(port, rest, on_kept or _nobody)
         if rest:
             time.sleep(RETRY_SECONDS)
     if rest:
@@ -204,7 +206,11 @@ def store_until_kept(port: int, datasets: Sequence[Dataset], *, seconds: float =
     return tries
 
 
-def _store(port: int, datasets: Sequence[Dataset]) -> list[Dataset]:
+def _nobody(_dataset: Dataset) -> None:
+    """Hear of a kept instance, and do nothing."""
+
+
+def _store(port: int, datasets: Sequence[Dataset], on_kept: Callable[[Dataset], None]) -> list[Dataset]:
     """Send instances on one association until it fails; return those without a 0x0000."""
     scanner = AE(ae_title="CT01")
     scanner.acse_timeout, scanner.dimse_timeout, scanner.network_timeout = 10, 15, 20
@@ -215,7 +221,7 @@ def _store(port: int, datasets: Sequence[Dataset]) -> list[Dataset]:
         return list(datasets)
     _without_delay(association)
     with _reactor_held(association):
-        stored, is_answering = _stored(association, datasets)
+        stored, is_answering = _stored(association, datasets, on_kept)
     if is_answering:
         association.release()
     else:
@@ -223,7 +229,9 @@ def _store(port: int, datasets: Sequence[Dataset]) -> list[Dataset]:
     return [dataset for number, dataset in enumerate(datasets) if number not in stored]
 
 
-def _stored(association: Association, datasets: Iterable[Dataset]) -> tuple[set[int], bool]:
+def _stored(
+    association: Association, datasets: Iterable[Dataset], on_kept: Callable[[Dataset], None]
+) -> tuple[set[int], bool]:
     """Return which instances were answered 0x0000, and whether the receiver still answers."""
     stored: set[int] = set()
     for number, dataset in enumerate(datasets):
@@ -232,6 +240,7 @@ def _stored(association: Association, datasets: Iterable[Dataset]) -> tuple[set[
             return stored, False
         if status == 0:
             stored.add(number)
+            on_kept(dataset)
     return stored, True
 
 

@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from overread.contracts.topics import AUDIT_RECORDED
 from overread.runtime.consume import Delivered
-from overread.runtime.dead_letter import SourceRecord, replay
 from tests.fakes.brokers import Bench, FakeBench, RealBench, an_act, has_effects, until
 
 
@@ -74,10 +72,8 @@ async def test_a_dead_letter_that_is_replayed_has_its_effect(bench: Bench) -> No
     letter = (await until(bench.dead_letters))[0]
     bench.on = lambda _: None
 
-    dead = SourceRecord(topic=letter.topic, partition=0, offset=0, key=letter.key, value=letter.value)
-    again = replay(dead, consumer=dict(letter.headers)["consumer"].decode(), source_topic=AUDIT_RECORDED.name)
     for _ in range(2):
-        await bench.send(again.value, headers=again.headers)
+        await bench.replay(letter)
     await bench.send(an_act(bench, "last"))
 
     assert await has_effects(bench, "bad", "last") == ["bad", "last"]

@@ -23,26 +23,33 @@ from overread.contracts.errors import OverreadError
 from overread.contracts.events.audit import Recorded
 from overread.contracts.events.cases import Case, CaseWithdrawn, StudyReady
 from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
-from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned
+from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned, Withdrawal
 from overread.contracts.identifiers import case_id_for, deterministic_id
 from overread.contracts.report_life import ReportState
 from overread.delivery import gate, operator_store, store
 from overread.delivery.app import make_service
+from overread.delivery.destinations import Destination
 from overread.delivery.dispatch import Dispatch, GateKeeper, StoredOutbox
 from overread.delivery.handlers import Handlers
+from overread.delivery.large_messages import LARGEST_IN_A_ROW, MessageChanged, put_aside
+from overread.delivery.rendering import messages_for
+from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.stack_thread import StackThread
 from overread.protocols import mllp
-from overread.protocols.hl7.oru_content import ResultStatus
+from overread.protocols.hl7.oru_content import TakenBack
 from overread.protocols.hl7.oru_reading import read_back
 from overread.runtime import signatures
 from overread.runtime.consume import Delivered
+from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
-from tests.builders.delivery import PASSWORD, a_destination, an_outbound_row
+from tests.builders.delivery import PASSWORD, a_destination, a_dicom_destination, a_telling, an_outbound_row
 from tests.builders.events import NOON, STUDY, TRACEPARENT, a_case, a_report_document, a_signed_document, an_event
 
 pytestmark = pytest.mark.stack
+
+NEWEST_MESSAGE = "SELECT message FROM outbound WHERE site_id = $1 ORDER BY position DESC LIMIT 1"
 
 
 class Desk:
@@ -56,7 +63,7 @@ class Desk:
         self.report_id = deterministic_id("report", str(self.case_id))
         self.ca = signatures.make_site_ca(self.site, now=NOON, password=PASSWORD)
         self.clinician = signatures.certify_clinician(self.ca, "dr.test", self.site, now=NOON, password=PASSWORD)
-        self.destinations = (a_destination(site_id=self.site),)
+        self.destinations: tuple[Destination, ...] = (a_destination(site_id=self.site),)
         self._first: Event[ReportSigned] | None = None
         self.handlers = Handlers(settings, self.destinations)
 
@@ -355,10 +362,83 @@ async def test_the_database_refuses_a_final_that_no_gate_released(desk: Desk) ->
     row = an_outbound_row()
 
     with pytest.raises(asyncpg.RaiseError, match="needs a released report"):
-        await _insert(desk, row, ResultStatus.FINAL)
+        await _insert(desk, row, Status.FINAL)
 
 
-async def _insert(desk: Desk, row: store.OutboundRow, status: ResultStatus, case: str = "a") -> None:
+async def test_the_database_refuses_a_withdrawal_that_no_gate_released(desk: Desk) -> None:
+    """Taking a final back needs a signature too."""
+    with pytest.raises(asyncpg.RaiseError, match="needs a released report"):
+        await _insert(desk, an_outbound_row(), Status.WITHDRAWN)
+
+
+async def test_a_signed_withdrawal_takes_back_what_was_released(desk: Desk) -> None:
+    """The next submission of the same revision: W follows F, once, whatever became of the case; nothing follows it."""
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    await desk.hear_case(desk.case(revision=2, identity_version=2))
+    withdrawing = desk.signed(withdrawal=Withdrawal(reason="wrong patient", is_wrong_patient=True), findings=())
+
+    for _ in range(2):
+        await desk.hear_signed(withdrawing)
+        await desk.judge()
+    await desk.hear_draft(report_revision=2)
+
+    assert [(revision, status) for revision, status, _ in await desk.sent()] == [(1, "F"), (1, "W")]
+    verdicts = [d.verdict for d in await desk.published() if isinstance(d, GateDecided)]
+    assert verdicts == [GateVerdict.RELEASED, GateVerdict.RELEASED]
+    said = read_back(await desk.service.pool.fetchval(NEWEST_MESSAGE, desk.site))
+    assert (said.taken_back, [o.identifier.identifier for o in said.retracted]) == (
+        TakenBack.WRONG_PATIENT,
+        ["OR-LUNG-VOLUME"],
+    )
+
+
+async def test_a_withdrawal_before_any_release_is_held(desk: Desk) -> None:
+    """There is nothing to take back: a clinician hears of it."""
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed(withdrawal=Withdrawal(reason="x")))
+    await desk.judge()
+
+    assert [d.verdict for d in await desk.published() if isinstance(d, GateDecided)] == [GateVerdict.HELD]
+    assert await desk.sent() == []
+
+
+async def test_a_destination_that_can_not_be_told_keeps_nothing_from_the_others(desk: Desk) -> None:
+    """Images that are not at hand are said of the archive, as an outcome of its own; the EMR has its result."""
+    desk.handlers = Handlers(desk.settings, (a_dicom_destination(site_id=desk.site), *desk.destinations))
+
+    await desk.hear_draft()
+
+    assert await desk.sent() == [(1, "R", "waiting")]
+    [untold] = [done for done in await desk.published() if isinstance(done, DeliveryDone)]
+    assert (untold.destination, untold.outcome) == ("pacs", DeliveryOutcome.GIVEN_UP)
+    assert "images" in untold.reason
+
+
+async def test_a_large_message_is_a_stored_object_and_leaves_as_it_was_rendered(desk: Desk, tmp_path: Path) -> None:
+    """The row names it by its digest; bytes that are others are not sent."""
+    objects = LocalObjectStore(tmp_path / "objects")
+    content = b"x" * (LARGEST_IN_A_ROW + 1)
+    [message] = messages_for(a_telling(a_report_document(**desk.names), desk.destinations[0], status=Status.UNVERIFIED))
+    large = replace(message, message=content, message_digest=codec.sha256(content))
+
+    async with desk.service.transaction() as tx:
+        [kept] = await put_aside(objects, desk.site, [large])
+        cause = store.StoredCause(id=uuid4(), site_id=desk.site, traceparent=TRACEPARENT)
+        await store.enqueue(tx.connection, [kept], cause, tx.clock())
+    outbox = StoredOutbox(desk.service, desk.destinations[0], objects)
+    row = await outbox.next_row()
+
+    assert row is not None
+    assert (row.message, row.message_key) == (b"", f"{desk.site}/outbound/{large.message_digest}")
+    assert (await outbox.with_message(row)).message == content
+    (tmp_path / "objects" / row.message_key).write_bytes(b"changed")
+    with pytest.raises(MessageChanged):
+        await outbox.with_message(row)
+
+
+async def _insert(desk: Desk, row: store.OutboundRow, status: Status, case: str = "a") -> None:
     await desk.service.pool.execute(
         "INSERT INTO outbound (site_id, delivery_id, destination, form, case_id, report_id, report_revision, status,"
         " message, message_digest, message_control_id, document, caused_by, traceparent, next_attempt_at, created_at)"
@@ -388,9 +468,9 @@ async def test_the_database_refuses_to_change_or_forget_a_message(desk: Desk) ->
 async def test_messages_of_one_case_leave_in_order_and_others_pass_by(desk: Desk) -> None:
     """FIFO per (destination, case): a postponed message holds back its own case only."""
     first, second, other = (an_outbound_row(number) for number in (1, 2, 3))
-    await _insert(desk, first, ResultStatus.STORED_NOT_VERIFIED)
-    await _insert(desk, second, ResultStatus.CANCELLED)
-    await _insert(desk, other, ResultStatus.STORED_NOT_VERIFIED, case="b")
+    await _insert(desk, first, Status.UNVERIFIED)
+    await _insert(desk, second, Status.CANCELLED)
+    await _insert(desk, other, Status.UNVERIFIED, case="b")
     outbox = desk.outbox()
     due = await outbox.next_row()
     assert due is not None
@@ -406,7 +486,7 @@ async def test_messages_of_one_case_leave_in_order_and_others_pass_by(desk: Desk
 
 async def test_a_message_being_sent_when_the_process_died_is_sent_again(desk: Desk) -> None:
     """After a crash the row is still open, with the same bytes."""
-    await _insert(desk, an_outbound_row(), ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, an_outbound_row(), Status.UNVERIFIED)
     before = await desk.outbox().next_row()
     assert before is not None
     await desk.outbox().mark_sending(before)
@@ -420,13 +500,13 @@ async def test_a_message_being_sent_when_the_process_died_is_sent_again(desk: De
 async def test_a_refused_message_can_be_retried_until_a_newer_one_exists(desk: Desk) -> None:
     """An operator's retry never lets an older result follow a newer."""
     row = an_outbound_row()
-    await _insert(desk, row, ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, row, Status.UNVERIFIED)
     await _give_up(desk)
 
     assert await _retry(desk, row)
     assert not await _retry(desk, row)
     await _give_up(desk)
-    await _insert(desk, an_outbound_row(2), ResultStatus.CANCELLED)
+    await _insert(desk, an_outbound_row(2), Status.CANCELLED)
     assert not await _retry(desk, row)
 
     outcomes = [done.outcome for done in await desk.published() if isinstance(done, DeliveryDone)]
@@ -436,7 +516,7 @@ async def test_a_refused_message_can_be_retried_until_a_newer_one_exists(desk: D
 async def test_a_postponed_message_is_listed_and_leaves_at_once_when_retried(desk: Desk) -> None:
     """An operator who mended the receiver need not wait for the next try."""
     row = an_outbound_row()
-    await _insert(desk, row, ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, row, Status.UNVERIFIED)
     due = await desk.outbox().next_row()
     assert due is not None
     await desk.outbox().mark_sending(due)
@@ -456,7 +536,7 @@ async def test_an_operator_lists_and_retries_what_was_given_up(
 ) -> None:
     """`overread deliveries`: by delivery's own role, with an audit record, and without the receiver's words."""
     row = an_outbound_row()
-    await _insert(desk, row, ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, row, Status.UNVERIFIED)
     await _give_up(desk)
     endpoints = replace(stack.endpoints, site_id=desk.site)
     monkeypatch.setattr(Endpoints, "of", lambda _folder: endpoints)
@@ -472,14 +552,14 @@ async def test_an_operator_lists_and_retries_what_was_given_up(
     mine = [act.outcome for act in acts if isinstance(act, Recorded) and act.object_id == str(row.delivery_id)]
     assert (await desk.sent(), mine) == ([(1, "R", "waiting")], ["done", "refused"])
     assert capsys.readouterr().out.splitlines() == [
-        f"{row.delivery_id}  emr  R  given_up  1  AE",
+        f"{row.delivery_id}  emr  oru  R  given_up  1  AE",
         f"{row.delivery_id}  is sent again",
     ]
 
 
 async def test_a_receivers_words_stay_in_deliverys_own_row(desk: Desk) -> None:
     """They may quote the patient: other services hear codes and places alone."""
-    await _insert(desk, an_outbound_row(), ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, an_outbound_row(), Status.UNVERIFIED)
     row = await desk.outbox().next_row()
     assert row is not None
 
@@ -495,13 +575,13 @@ async def test_a_receivers_words_stay_in_deliverys_own_row(desk: Desk) -> None:
 
 async def test_a_message_is_overtaken_when_a_later_one_of_its_report_waits(desk: Desk) -> None:
     """Only of its own report, and only one that still is to leave."""
-    await _insert(desk, an_outbound_row(1), ResultStatus.STORED_NOT_VERIFIED)
+    await _insert(desk, an_outbound_row(1), Status.UNVERIFIED)
     row = await desk.outbox().next_row()
     assert row is not None
-    await _insert(desk, an_outbound_row(2), ResultStatus.STORED_NOT_VERIFIED, case="b")
+    await _insert(desk, an_outbound_row(2), Status.UNVERIFIED, case="b")
     before = await desk.outbox().is_overtaken(row)
 
-    await _insert(desk, an_outbound_row(3), ResultStatus.CANCELLED)
+    await _insert(desk, an_outbound_row(3), Status.CANCELLED)
 
     assert (before, await desk.outbox().is_overtaken(row)) == (False, True)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from overread.contracts.errors import OverreadError
 from overread.contracts.topics import HL7_RECEIVED
 from overread.embedded.stack_thread import StackThread
 from overread.runtime.clock import utc_now
@@ -44,4 +45,6 @@ async def test_a_burst_larger_than_a_batch_is_kept_in_order(stack: StackThread) 
 
 
 async def _keep(commit: GroupCommit, value: bytes) -> None:
-    await (await commit.enqueue(Outgoing(HL7_RECEIVED.name, b"burst", value)))
+    kept: asyncio.Future[OverreadError | None] = asyncio.get_running_loop().create_future()
+    commit.enqueue(Outgoing(HL7_RECEIVED.name, b"burst", value), kept.set_result)
+    assert await kept is None

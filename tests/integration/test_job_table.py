@@ -13,6 +13,7 @@ from overread.contracts.topics import CASES_CHANGED, INFERENCE_REQUESTED
 from overread.inference.client import RequestRejected
 from overread.inference_worker import results, store
 from overread.inference_worker.jobs import ATTEMPTS
+from overread.inference_worker.results import Answered
 from tests.builders.events import (
     CASE_ID,
     a_case_withdrawn,
@@ -196,7 +197,7 @@ async def test_cancelled_while_it_runs_its_result_does_not_count(bench: WorkerBe
     assert job is not None
 
     await bench.hears(CASES_CHANGED, an_event(ending, own_key=str(job_id)))
-    await bench.runner()._tell(job, results.ended_with(job, (), ended_at=bench.now))
+    await bench.runner()._tell(job, results.ended_with(job, Answered(), ended_at=bench.now))
 
     assert (await bench.state(job_id), [d.outcome for d in await bench.told(job_id)]) == (
         "cancelled",

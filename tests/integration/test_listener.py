@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from hl7.mllp import open_hl7_connection
 
 from overread.hl7_intake.listener import Listener
 from overread.protocols import mllp
+from overread.runtime.group_commit import OnKept
 from overread.runtime.publisher import Outgoing
 from overread.runtime.tls import server_context
 from tests.builders.hl7 import an_omi
@@ -309,7 +310,7 @@ async def test_a_failure_of_ours_closes_one_connection_only() -> None:
         assert b"MSA|CA|" in await other.answer()
 
 
-async def _broken(record: Outgoing) -> Awaitable[None]:
+def _broken(record: Outgoing, on_kept: OnKept) -> None:
     raise RuntimeError("a bug")
 
 

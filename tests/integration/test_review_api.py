@@ -1,7 +1,8 @@
 """The API of `review` on a real PostgreSQL: who may do what, and what a refusal says."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -332,18 +333,77 @@ async def test_case_shows_plan_results_and_report(bench: ReviewBench) -> None:
     assert (listed["items"][0]["case_id"], isinstance(listed["next"], int)) == (str(CASE_ID), True)
 
 
+IDENTIFIER = str(CASE_ID)
+NOT_DESCRIBED = [
+    ("get", "/metrics"),
+    ("get", "/dicom-web/studies/1.2/series/1.3/metadata"),
+    ("get", "/ops/flow"),
+    ("get", "/"),
+    ("get", "/case/1"),
+    ("get", "/auth/configuration"),
+]
+
+
+@pytest.mark.parametrize("username", [OPERATOR, RESIDENT, READER])
+async def test_wrong_role_is_refused_on_every_route(bench: ReviewBench, username: str) -> None:
+    """An operator reads no report, a reader runs no operation, and who may not sign decides nothing."""
+    description = bench.api.openapi()
+    routes = [(method, path) for path, methods in description["paths"].items() for method in methods]
+    not_yours = _not_for(username)
+    body = {"digest": "0" * 64, "reason": "other", "verdict": "accepted", "places": ["a.dead/0/0"]}
+    async with bench.client(username) as client:
+        answers = {
+            path: (await client.request(method, _addressed(path), json=body)).status_code
+            for method, path in [*routes, *NOT_DESCRIBED]
+            if not_yours(path)
+        }
+
+    assert len(answers) >= 3
+    assert {path: status for path, status in answers.items() if status != 403} == {}
+
+
+def _addressed(path: str) -> str:
+    """Return an address of that route."""
+    return path.format_map(defaultdict(lambda: IDENTIFIER, index="0"))
+
+
+SIGNERS_ONLY = (
+    "sign",
+    "confirm-again",
+    "release-held",
+    "withdraw",
+    "withdraw-final",
+    "resubmit",
+    "read-again",
+    "no-change",
+)
+
+
+def _not_for(username: str) -> Callable[[str], bool]:
+    """Return which routes are not for a user of the bench."""
+    match username:
+        case "ops.test":
+            mine = ("/api/v1/me", "/resubmit")
+            return lambda path: path.startswith(("/api/v1/", "/dicom-web")) and not path.endswith(mine)
+        case "resident.test":
+            found = frozenset({"read-again", "no-change", "resubmit", "confirm-again"})
+            return lambda path: path.rpartition("/")[2] in set(SIGNERS_ONLY) - found
+        case _:
+            return lambda path: path.startswith(("/ops", "/metrics")) and path != "/ops/status"
+
+
 async def test_every_route_of_the_api_asks_for_a_token(bench: ReviewBench) -> None:
     """Page shell, issuer and health are open; nothing else is."""
     description = bench.api.openapi()
     routes = [(method, path) for path, methods in description["paths"].items() for method in methods]
     async with bench.client(None) as client:
         answers = {
-            path: (await client.request(method, path.format(report_id=bench.report_id, case_id=CASE_ID))).status_code
-            for method, path in [*routes, ("get", "/metrics"), ("get", "/")]
+            path: (await client.request(method, _addressed(path))).status_code
+            for method, path in [*routes, *NOT_DESCRIBED]
         }
 
     open_routes = {path for path, status in answers.items() if status in {200, 503}}
-    assert open_routes == {"/", "/healthz", "/readyz"}
+    assert open_routes == {"/", "/case/1", "/healthz", "/readyz", "/auth/configuration"}
     assert {status for path, status in answers.items() if path not in open_routes} == {401}
 
 

@@ -11,9 +11,9 @@ from overread.embedded.stack_thread import StackThread
 from overread.embedded.supervisor import Stack
 from overread.inference.client import TritonClient
 from overread.inference.deidentify import ModelRequest, build_request
-from overread.inference.postprocessing import ModelRefused, findings
-from overread.inference.preprocessing import Volume, read_volume
-from tests.builders.imaging import a_phantom, file_bytes, lung_density_model
+from overread.inference.postprocessing import ModelRefused, findings, labels
+from overread.inference.preprocessing import Volume
+from tests.builders.imaging import a_phantom, file_bytes, lung_density_model, read_volume
 
 pytestmark = pytest.mark.stack
 
@@ -49,6 +49,9 @@ async def test_phantom_goes_through_the_server_and_comes_back_as_its_truth(addre
     assert found["lung-laa-950"] == pytest.approx(phantom.truth.laa_950_percent, abs=1.0)
     assert found["lung-perc15"] == pytest.approx(phantom.truth.perc15_hu, abs=3)
     assert found["lung-mean-attenuation"] == pytest.approx(phantom.truth.mean_hu, abs=2)
+    mask = labels(lung_density_model().segmentations[0], answer, volume.voxels.shape)
+    marked_ml = int(mask.sum()) * float(np.prod(volume.spacing_mm)) / 1000
+    assert marked_ml == pytest.approx(found["lung-volume-ct"], abs=0.5)
 
 
 async def test_large_series_fits_and_a_refusal_is_an_answer(address: str) -> None:

@@ -11,6 +11,7 @@ from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
 from overread.hl7_intake.warming import warm
 from overread.runtime.clock import utc_now
+from overread.runtime.group_commit import GroupCommit
 from overread.runtime.publisher import KafkaPublisher, Outgoing
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.topic_reader import tail
@@ -42,12 +43,12 @@ async def test_after_a_restart_a_repeat_gets_its_first_answer(stack: StackThread
     publisher = KafkaPublisher(settings)
     await publisher.start()
     try:
-        before = Intake(settings, settings.mllp_link, publisher.enqueue, FakeObjects(), utc_now)
-        first = await (await before.begin(an_omi()))
-        after = Intake(settings, settings.mllp_link, publisher.enqueue, FakeObjects(), utc_now)
+        before = Intake(settings, settings.mllp_link, GroupCommit(publisher).enqueue, FakeObjects(), utc_now)
+        first = await before.begin(an_omi())
+        after = Intake(settings, settings.mllp_link, GroupCommit(publisher).enqueue, FakeObjects(), utc_now)
         await warm(after, settings, utc_now)
-        repeat = await (await after.begin(an_omi()))
-        reused = await (await after.begin(an_omi(placer="OTHER^HIS")))
+        repeat = await after.begin(an_omi())
+        reused = await after.begin(an_omi(placer="OTHER^HIS"))
     finally:
         await publisher.stop()
 

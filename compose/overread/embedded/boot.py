@@ -36,6 +36,13 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Red Hat keep the bundle of trusted authorities."""
 
+REFEREES = {
+    "dciodvfy": "dicom3tools",
+    "dcmsend": "dcmtk",
+    "/usr/share/java/pixelmed.jar": "libpixelmed-java",
+}
+"""Other people's judges of DICOM: a program or a file, and the Debian package that brings it."""
+
 HELP = """\
 Overread stands between a hospital's systems and imaging AI: orders and images in, a clinician's signature, results out.
 
@@ -295,8 +302,17 @@ def run_tests(arguments: list[str]) -> None:
     """Make what the integration tests' servers need, then become pytest."""
     if subprocess.run([PYTHON, "-m", "overread.embedded.setup"], cwd=CHECKOUT, check=False).returncode:  # noqa: S603
         sys.exit(1)
+    fetch_referees()
     os.chdir(CHECKOUT)
     become([str(PYTHON), "-m", "pytest", *arguments])
+
+
+def fetch_referees() -> None:
+    """Install the tests' outside judges where we may (root on Debian); without them their tests skip, with a word."""
+    missing = [package for what, package in REFEREES.items() if not (shutil.which(what) or Path(what).exists())]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"test: installing {' '.join(missing)} by apt-get")
+        _apt(missing)
 
 
 def become(words: list[str]) -> None:

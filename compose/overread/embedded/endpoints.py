@@ -9,7 +9,7 @@ from typing import Any
 from overread.contracts.identifiers import checked_site_id
 from overread.embedded.credentials import Credentials, write_private
 from overread.embedded.places import DataFolder, Ports, StackError
-from overread.embedded.postgres import STATE_OWNERS, Postgres
+from overread.embedded.postgres import ROLES, STATE_OWNERS, Postgres
 
 DEFAULT_SITE = "demo-hospital"
 
@@ -66,8 +66,8 @@ class Endpoints:
         return self.credentials.password(f"kafka-{user}")
 
     def dsn(self, role: str) -> str:
-        """Return the database address of `role`, a service that owns state."""
-        if role not in STATE_OWNERS:
+        """Return the database address of `role`: a service that owns state, or a reader of one's tables."""
+        if role not in ROLES:
             raise StackError(f"{role} has no role in the database")
         return Postgres(data=self.data, credentials=self.credentials).dsn(role)
 

@@ -27,12 +27,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its types e
     UserScramCredentialUpsertion,
 )
 
-from overread.contracts.topics import REPORTS_SIGNED, SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
+from overread.contracts.topics import REPLAYS_REQUESTED, SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
 from overread.embedded.credentials import Credentials, write_private
 from overread.embedded.places import StackError
 
 OPS = "ops"
-"""Who reads dead letters and puts them back (`overread dead list`, `replay`); never onto a topic with one writer."""
+"""Who reads dead letters and asks for their replay (`overread dead list`, `replay`); it writes no service's topic."""
 
 USERS: tuple[str, ...] = (*SERVICES, OPS)
 
@@ -75,7 +75,7 @@ def _rules_of(service: str) -> Iterator[Rule]:
         yield from _grants(service, topic.name, "WRITE", "DESCRIBE")
     for topic in read_by(service):
         yield from _grants(service, topic.name, "READ", "DESCRIBE")
-        yield from _grants(service, topic.dead_name, "WRITE", "DESCRIBE")
+        yield from _grants(service, topic.dead_name, "READ", "WRITE", "DESCRIBE")
     for topic in tail_read_by(service):
         yield from _grants(service, topic.name, "READ", "DESCRIBE")
     yield (service, "GROUP", service, "PREFIXED", "READ")
@@ -85,8 +85,7 @@ def _rules_of_ops() -> Iterator[Rule]:
     for topic in TOPICS:
         yield from _grants(OPS, topic.dead_name, "READ", "DESCRIBE")
         yield from _grants(OPS, topic.name, "READ", "DESCRIBE")
-        if topic is not REPORTS_SIGNED:
-            yield from _grants(OPS, topic.name, "WRITE")
+    yield from _grants(OPS, REPLAYS_REQUESTED.name, "WRITE")
     yield (OPS, "GROUP", OPS, "PREFIXED", "READ")
     for service in SERVICES:
         yield (OPS, "GROUP", service, "PREFIXED", "DESCRIBE")

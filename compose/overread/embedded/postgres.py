@@ -20,6 +20,14 @@ SUPERUSER = "postgres"
 STATE_OWNERS: tuple[str, ...] = ("assembly", "archive", "inference_worker", "review", "delivery", "governance")
 """Each service that owns state: its role has its own schema and no other."""
 
+ARCHIVE_READER = "archive_reader"
+"""Who may read archive's tables and nothing else: the one written exception to "no service reads another's schema"."""
+
+READERS: dict[str, str] = {ARCHIVE_READER: "archive"}
+"""Each role that owns nothing, and the service whose tables it may read."""
+
+ROLES: tuple[str, ...] = (*STATE_OWNERS, *READERS)
+
 SCHEMAS: dict[str, str] = {"inference_worker": "inference"}
 """Where the schema is not called after the service."""
 
@@ -102,7 +110,7 @@ class Postgres:
         connection = await self._connect(DATABASE)
         try:
             async with connection.transaction():
-                for statement in grants({role: self.credentials.password(f"postgres-{role}") for role in STATE_OWNERS}):
+                for statement in grants({role: self.credentials.password(f"postgres-{role}") for role in ROLES}):
                     await connection.execute(statement)
         finally:
             await connection.close()
@@ -167,6 +175,7 @@ def grants(passwords: dict[str, str]) -> list[str]:
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
         *(statement for role, password in passwords.items() for statement in _role(role, password)),
         *(statement for owner in STATE_OWNERS for statement in _own_schema(owner)),
+        *(statement for reader, owner in READERS.items() for statement in _reading(reader, owner)),
     ]
 
 
@@ -190,6 +199,18 @@ def _own_schema(owner: str) -> list[str]:
     return [
         f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}",
         f"ALTER ROLE {owner} IN DATABASE {DATABASE} SET search_path = {schema}",
+    ]
+
+
+def _reading(reader: str, owner: str) -> list[str]:
+    """Return what lets `reader` read the owner's tables, also those that its migrations make later."""
+    schema = schema_of(owner)
+    return [
+        f"GRANT USAGE ON SCHEMA {schema} TO {reader}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}",
+        f"ALTER ROLE {reader} IN DATABASE {DATABASE} SET search_path = {schema}",
+        f"ALTER ROLE {reader} IN DATABASE {DATABASE} SET default_transaction_read_only = on",
     ]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from overread.delivery import destinations
+from overread.embedded import front
 from overread.embedded.credentials import write_private
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.keeper import Progress
@@ -27,6 +29,8 @@ SERVICES: tuple[str, ...] = (
     "review",
     "delivery",
     "governance",
+    "dicomweb",
+    "ops",
 )
 
 
@@ -57,14 +61,18 @@ FIRST_USERS: tuple[FirstUser, ...] = (
 class Profile:
     """What one run of the stack is asked to be.
 
-    `emr` is the `mllp://host:port` that results go to; `settings` are further `OVERREAD_*` for every service, under
-    what the stack itself decides. Without a `site_id` the data folder's site goes on.
+    `emr`, `pacs` and `fhir` are where results go: `mllp://host:port`, `dicom://ae@host:port`, and a FHIR base URL with
+    the file of its bearer token. `settings` are further `OVERREAD_*` for every service, under what the stack itself
+    decides. Without a `site_id` the data folder's site goes on.
     `is_demo` lets the first users sign in without a password, and marks every token and message.
     """
 
     data_dir: Path
     port_offset: int = 0
     emr: str | None = None
+    pacs: str | None = None
+    fhir: str | None = None
+    fhir_token_file: Path | None = None
     is_demo: bool = False
     site_id: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -73,14 +81,14 @@ class Profile:
         """Return the stack of all services; entered, it writes their configuration and starts them."""
         data = DataFolder(self.data_dir)
         endpoints = Endpoints.at(data, Ports(offset=self.port_offset), self.site_id)
-        destinations = self._destinations()
+        listed = self._destinations()
         data.make()
         return Stack(
             self.data_dir,
             port_offset=self.port_offset,
             services=self.services(endpoints),
             site_id=endpoints.site_id,
-            configure=lambda: self._write_configuration(endpoints, destinations),
+            configure=lambda: self._write_configuration(endpoints, listed),
             progress=progress,
         )
 
@@ -105,8 +113,14 @@ class Profile:
 
     @property
     def own_destinations(self) -> str | None:
-        """Return the caller's own destinations file; `--emr` comes before it."""
-        return None if self.emr else self.settings.get("OVERREAD_DESTINATIONS")
+        """Return the caller's own destinations file; what was named at start comes before it."""
+        return None if self.receivers else self.settings.get("OVERREAD_DESTINATIONS")
+
+    @property
+    def receivers(self) -> Mapping[str, str]:
+        """Return the addresses that results go to, by what the receiver is."""
+        named = {"emr": self.emr, "pacs": self.pacs, "fhir": self.fhir}
+        return {name: url for name, url in named.items() if url}
 
     def _ports(self, service: str) -> Mapping[str, int]:
         doors = {"hl7_intake": "MLLP", "dicom_intake": "DICOM", "review": "HTTP"}
@@ -119,6 +133,7 @@ class Profile:
             "routing": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "inference_worker": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "review": {
+                "OVERREAD_MODELS_FILE": str(MODELS_FILE),
                 "OVERREAD_REVIEW_KEY_PASSWORD": endpoints.credentials.password("review-keys"),
                 "OVERREAD_SITE_CA_ROOT": root,
                 "OVERREAD_USERS_FILE": str(configuration / "users.json"),
@@ -130,27 +145,50 @@ class Profile:
                 "OVERREAD_SITE_CA_ROOT": root,
             },
         }
-        return told.get(service, {})
+        return {**told.get(service, {}), **front.told(service, endpoints, SERVICES)}
 
-    def _write_configuration(self, endpoints: Endpoints, destinations: str) -> None:
+    def _write_configuration(self, endpoints: Endpoints, listed: str) -> None:
         configuration = endpoints.data.config
         (configuration / "delivery").mkdir(mode=0o700, exist_ok=True)
-        write_private(configuration / "delivery" / "destinations.toml", destinations)
+        write_private(configuration / "delivery" / "destinations.toml", listed)
         users_file = configuration / "users.json"
         if not users_file.exists():
             _make_first_users(users_file, endpoints.data.secrets / "first-users.txt", is_demo=self.is_demo)
 
     def _destinations(self) -> str:
-        """Return the destinations file: the EMR gets unverified results as R, also those without an order."""
-        if self.emr is None:
+        """Return the destinations file: each receiver gets unverified results too, also those without an order."""
+        if not self.receivers:
             return "# no destination was named at start: nothing is sent (./run up --emr mllp://HOST:PORT)\n"
-        if not self.emr.startswith("mllp://"):
-            raise StackError(f"--emr takes mllp://HOST:PORT, not {self.emr}")
-        return (
-            '[[destination]]\nname = "emr"\nkind = "hl7"\n'
-            f"url = {json.dumps(self.emr)}\n"
-            'receiving_application = "EMR"\nsend_unverified = "R"\nunsolicited = true\nlanguage = "vi"\n'
-        )
+        text = "\n".join(_table(self._receiver(name, url)) for name, url in self.receivers.items())
+        try:
+            destinations.parse(text, site_id="site")
+        except destinations.DestinationsRefused as refused:
+            raise StackError(_named_options(str(refused), list(self.receivers))) from refused
+        return text
+
+    def _receiver(self, name: str, url: str) -> Mapping[str, str | bool]:
+        anyhow: Mapping[str, str | bool] = {"name": name, "url": url, "unsolicited": True, "language": "vi"}
+        match name:
+            case "emr":
+                return {**anyhow, "kind": "hl7", "receiving_application": "EMR", "send_unverified": "R"}
+            case "pacs":
+                return {**anyhow, "kind": "dicom", "send_unverified": "unverified"}
+            case _:
+                token = {"bearer_token_file": str(self.fhir_token_file.absolute())} if self.fhir_token_file else {}
+                return {**anyhow, "kind": "fhir", "send_unverified": "partial", **token}
+
+
+def _table(values: Mapping[str, str | bool]) -> str:
+    """Return one destination as TOML; JSON writes its strings and booleans the same way."""
+    return "[[destination]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def _named_options(fault: str, names: Sequence[str]) -> str:
+    """Return a fault of the list under the option that it came from: `destination.1.…` is the second receiver."""
+    place, _, sentence = fault.partition(": ")
+    parts = place.split(".")
+    number = int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 0
+    return f"--{names[number]}: {sentence}"
 
 
 def first_passwords(data_dir: Path) -> Path:

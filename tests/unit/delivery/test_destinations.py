@@ -2,13 +2,35 @@
 
 import pytest
 
-from overread.delivery.destinations import DestinationsRefused, SendUnverified, load, parse
+from overread.delivery.destinations import (
+    DestinationsRefused,
+    DicomDestination,
+    DicomForm,
+    FhirDestination,
+    Hl7Destination,
+    SendUnverified,
+    load,
+    parse,
+)
+from overread.delivery.sequence import Status
 
 EMR = """
 [[destination]]
 name = "emr"
 kind = "hl7"
 url = "mllp://127.0.0.1:2580"
+"""
+PORTAL = """
+[[destination]]
+name = "portal"
+kind = "fhir"
+url = "https://portal.test/fhir/"
+"""
+PACS = """
+[[destination]]
+name = "pacs"
+kind = "dicom"
+url = "dicom://ORTHANC@127.0.0.1:4242"
 """
 
 
@@ -42,7 +64,55 @@ def test_url_names_host_port_and_encryption(url: str, expected: tuple[str, int, 
     """`mllps` asks for TLS; without a port it is the registered one."""
     (emr,) = parse(EMR.replace("mllp://127.0.0.1:2580", url), site_id="site")
 
+    assert isinstance(emr, Hl7Destination)
     assert (emr.host, emr.port, emr.uses_tls) == expected
+
+
+def test_one_list_names_receivers_of_three_kinds() -> None:
+    """Each kind has its own address and its own careful defaults."""
+    emr, portal, pacs = parse(EMR + PORTAL + PACS, site_id="site")
+
+    assert isinstance(emr, Hl7Destination)
+    assert isinstance(portal, FhirDestination)
+    assert isinstance(pacs, DicomDestination)
+    assert portal.url == "https://portal.test/fhir"
+    assert (pacs.called_ae_title, pacs.calling_ae_title, pacs.port) == ("ORTHANC", "OVERREAD", 4242)
+    assert pacs.forms == tuple(DicomForm)
+    assert {each.send_unverified for each in (emr, portal, pacs)} == {SendUnverified.NONE}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("dicom://PACS@pacs.test", ("PACS", 11112, False)),
+        ("dicoms://PACS@pacs.test", ("PACS", 2762, True)),
+        ("dicom://MY%20PACS@pacs.test:104", ("MY PACS", 104, False)),
+    ],
+)
+def test_a_dicom_url_names_ae_port_and_encryption(url: str, expected: tuple[str, int, bool]) -> None:
+    """Without a port it is the registered one; a blank in an AE title is escaped as in any URL."""
+    (pacs,) = parse(PACS.replace("dicom://ORTHANC@127.0.0.1:4242", url), site_id="site")
+
+    assert isinstance(pacs, DicomDestination)
+    assert (pacs.called_ae_title, pacs.port, pacs.uses_tls) == expected
+
+
+@pytest.mark.parametrize(
+    ("listed", "word", "status"),
+    [
+        (EMR, "R", Status.UNVERIFIED),
+        (EMR, "P", Status.PRELIMINARY),
+        (PORTAL, "partial", Status.UNVERIFIED),
+        (PORTAL, "preliminary", Status.PRELIMINARY),
+        (PACS, "unverified", Status.UNVERIFIED),
+        (PACS, "none", None),
+    ],
+)
+def test_each_form_has_its_own_word_for_what_nobody_confirmed(listed: str, word: str, status: Status | None) -> None:
+    """R and `partial` are unread; P and `preliminary` claim a first human look, so a site must ask for them."""
+    (destination,) = parse(f'{listed}send_unverified = "{word}"', site_id="site")
+
+    assert destination.send_unverified.status is status
 
 
 @pytest.mark.parametrize(
@@ -61,6 +131,19 @@ def test_url_names_host_port_and_encryption(url: str, expected: tuple[str, int, 
         EMR + 'language = "de"',
         EMR + "unsolicited = 7",
         EMR + "unknown = true",
+        EMR + 'send_unverified = "partial"',
+        EMR + 'forms = ["sr"]',
+        PORTAL.replace("https:", "mllp:"),
+        PORTAL.replace("portal.test", "user:secret@portal.test"),
+        PORTAL.replace("/fhir/", "/fhir?x=1"),
+        PORTAL + 'send_unverified = "R"',
+        PACS.replace("ORTHANC@", ""),
+        PACS.replace("ORTHANC", "A-NAME-TOO-LONG-BY-FAR"),
+        PACS.replace("ORTHANC", "ORTHANC:secret"),
+        PACS.replace("4242", "4242/path"),
+        PACS + "forms = []",
+        PACS + 'forms = ["pdf"]',
+        PACS + 'send_unverified = "R"',
         'name = "emr"',
         "[[destination",
     ],

@@ -11,9 +11,9 @@ import pytest
 from overread.contracts import codec
 from overread.contracts.events.cases import Case
 from overread.contracts.events.orders import OrderStatus, PatientIdentifier
-from overread.delivery import gate, rendering
+from overread.delivery import gate, oru_form
 from overread.delivery.gate import Held, Released, ReleaseRequest, Wait
-from overread.delivery.sequence import Position
+from overread.delivery.sequence import Position, Status
 from overread.protocols.hl7 import oru
 from overread.protocols.hl7.data_types import Practitioner
 from overread.protocols.hl7.oru_content import Numeric, OruContent, ResultStatus
@@ -256,7 +256,7 @@ def test_gate_holds_a_revision_that_is_not_newer_than_what_it_released(released:
 
 def test_gate_holds_a_report_that_a_destination_is_ahead_of() -> None:
     """A lower (revision, status) never follows a higher; a clinician hears of it, nothing is dropped in silence."""
-    earlier = {"emr": (Position(report_revision=2, status=ResultStatus.STORED_NOT_VERIFIED),)}
+    earlier = {"emr": (Position(report_revision=2, status=Status.UNVERIFIED),)}
 
     verdict = gate.check(a_release_request(), some_circumstances(earlier=earlier))
 
@@ -265,7 +265,7 @@ def test_gate_holds_a_report_that_a_destination_is_ahead_of() -> None:
 
 def test_second_signed_revision_is_a_correction() -> None:
     """OBR-25: after F only C replaces it, with the reason in NTE (HL7 v2.5.1, OBX-11)."""
-    earlier = {"emr": (Position(report_revision=1, status=ResultStatus.FINAL),)}
+    earlier = {"emr": (Position(report_revision=1, status=Status.FINAL),)}
     known = some_circumstances(earlier=earlier, released_revision=1)
 
     verdict = gate.check(a_release_request(a_signed_document(report_revision=2)), known)
@@ -340,12 +340,8 @@ def test_gate_holds_a_rendering_that_says_something_else(fault: str, monkeypatch
 @pytest.mark.parametrize("fault", FALSE_RENDERINGS)
 def test_gate_holds_a_content_that_says_something_else(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rendering is compared with the document itself: a fault in what was meant to be written is found too."""
-    meant = rendering.contents_for
-    monkeypatch.setattr(
-        gate,
-        "contents_for",
-        lambda *given: ((FALSE_RENDERINGS[fault](content), order) for content, order in meant(*given)),
-    )
+    meant = oru_form.content_for
+    monkeypatch.setattr(oru_form, "content_for", lambda *given: FALSE_RENDERINGS[fault](meant(*given)))
 
     verdict = gate.check(a_release_request(), some_circumstances())
 

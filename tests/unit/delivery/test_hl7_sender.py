@@ -4,27 +4,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from overread.contracts.events.deliveries import DeliveryOutcome
-from overread.delivery.hl7_sender import Hl7Sender, MllpClient, Patience, refusal
+from overread.delivery import sending
+from overread.delivery.hl7_sender import MllpChannel, refusal
+from overread.delivery.sending import Patience, Sender
+from overread.delivery.sequence import Status
 from overread.delivery.store import OutboundRow, Why
 from overread.protocols import mllp
 from overread.protocols.hl7.acknowledgement import Acknowledgment, AcknowledgmentCode
-from overread.protocols.hl7.oru_content import ResultStatus
 from overread.runtime.telemetry import DELIVERIES_POSTPONED
-from tests.builders.delivery import a_destination, an_outbound_row
-
-HASTE = Patience(
-    connect_seconds=1.0,
-    acknowledgment_seconds=0.15,
-    first_retry_seconds=0.01,
-    longest_retry_seconds=0.02,
-    longest_refusal_seconds=0.02,
-    idle_seconds=0.01,
-)
+from tests.builders.delivery import HASTE, Rows, a_destination, an_outbound_row
 
 Answer = Callable[[bytes, int], bytes | None]
 
@@ -39,38 +31,6 @@ def an_ack(control_id: str, code: str = "AA", text: str = "", condition: str = "
 def control_id_of(message: bytes) -> str:
     """Read MSH-10."""
     return message.split(b"|")[9].decode()
-
-
-class Rows:
-    """The outbox in memory."""
-
-    def __init__(self, *rows: OutboundRow) -> None:
-        self.waiting = list(rows)
-        self.ended: list[tuple[str, DeliveryOutcome, str]] = []
-        self.postponed: list[str] = []
-        self.receivers_words: list[str] = []
-        self.done = asyncio.Event()
-
-    async def next_row(self) -> OutboundRow | None:
-        return self.waiting[0] if self.waiting else None
-
-    async def mark_sending(self, row: OutboundRow) -> None:
-        assert row is self.waiting[0]
-
-    async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
-        self.postponed.append(why.reason)
-        self.receivers_words.append(why.receiver_text)
-        self.waiting.sort(key=lambda waiting: waiting is row)
-
-    async def is_overtaken(self, row: OutboundRow) -> bool:
-        return any(other is not row and other.report_id == row.report_id for other in self.waiting)
-
-    async def end(self, row: OutboundRow, outcome: DeliveryOutcome, why: Why) -> None:
-        self.waiting.remove(row)
-        self.ended.append((row.message_control_id, outcome, why.reason))
-        self.receivers_words.append(why.receiver_text)
-        if not self.waiting:
-            self.done.set()
 
 
 class Peer:
@@ -111,7 +71,7 @@ async def a_listener(
 
 async def send_all(rows: Rows, port: int) -> None:
     """Run a sender until every row has ended."""
-    sender = Hl7Sender(a_destination(url=f"mllp://127.0.0.1:{port}"), rows, HASTE, jitter=lambda: 1.0)
+    sender = Sender(MllpChannel(a_destination(url=f"mllp://127.0.0.1:{port}"), HASTE), rows, HASTE, jitter=lambda: 1.0)
     running = asyncio.create_task(sender.run())
     try:
         await asyncio.wait_for(rows.done.wait(), timeout=5)
@@ -184,7 +144,7 @@ async def test_a_final_that_is_refused_without_a_fault_of_its_content_comes_agai
 async def test_an_unread_result_that_is_refused_never_holds_back_the_final() -> None:
     """FIFO per case would keep the final behind it for as long as the receiver refuses unread results."""
     peer = Peer(lambda message, _: an_ack(control_id_of(message), "AE" if control_id_of(message) == "TEST-1" else "AA"))
-    rows = Rows(an_outbound_row(1, status=ResultStatus.STORED_NOT_VERIFIED), an_outbound_row(2))
+    rows = Rows(an_outbound_row(1, status=Status.UNVERIFIED), an_outbound_row(2))
 
     async with a_listener(peer) as port:
         await send_all(rows, port)
@@ -197,16 +157,16 @@ async def test_an_unread_result_that_is_refused_never_holds_back_the_final() -> 
 
 async def test_a_defect_at_one_message_puts_off_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug of ours that one message meets does not stop the others of its destination."""
-    exchange = MllpClient.exchange
+    exchange = MllpChannel.exchange
     met: list[str] = []
 
-    async def failing(client: MllpClient, message: bytes, message_control_id: str) -> Acknowledgment:
-        if message_control_id == "TEST-1" and not met:
-            met.append(message_control_id)
+    async def failing(channel: MllpChannel, row: OutboundRow) -> sending.Answer:
+        if row.message_control_id == "TEST-1" and not met:
+            met.append(row.message_control_id)
             raise ValueError("nobody foresaw this")
-        return await exchange(client, message, message_control_id)
+        return await exchange(channel, row)
 
-    monkeypatch.setattr(MllpClient, "exchange", failing)
+    monkeypatch.setattr(MllpChannel, "exchange", failing)
     peer, rows = Peer(lambda message, _: an_ack(control_id_of(message))), Rows(an_outbound_row(1), an_outbound_row(2))
 
     async with a_listener(peer) as port:
@@ -313,7 +273,8 @@ async def test_a_new_row_wakes_an_idle_sender_at_once() -> None:
         idle_seconds=60,
     )
     async with a_listener(peer) as port:
-        sender = Hl7Sender(a_destination(url=f"mllp://127.0.0.1:{port}"), rows, patience, jitter=lambda: 0.0)
+        channel = MllpChannel(a_destination(url=f"mllp://127.0.0.1:{port}"), patience)
+        sender = Sender(channel, rows, patience, jitter=lambda: 0.0)
         running = asyncio.create_task(sender.run())
         await asyncio.sleep(0.01)
 
@@ -352,7 +313,7 @@ def test_a_refused_message_comes_again_ever_more_seldom_within_bounds() -> None:
 
     assert patience.delay_after_refusal(an_outbound_row(attempts=2), 1.0) == 0.8
     assert patience.delay_after_refusal(tired, 1.0) == 600
-    assert patience.delay_after_refusal(replace(tired, status=ResultStatus.STORED_NOT_VERIFIED), 1.0) == 30
+    assert patience.delay_after_refusal(replace(tired, status=Status.UNVERIFIED), 1.0) == 30
 
 
 def test_the_receivers_words_stay_apart_from_codes_and_place() -> None:

@@ -4,17 +4,27 @@ import itertools
 
 import pytest
 
-from overread.delivery.sequence import Position, may_follow, must_take_back, verified_status
-from overread.protocols.hl7.oru_content import ResultStatus
+from overread.delivery.sequence import Position, Status, may_follow, must_take_back, verified_status
 
 
 def at(place: str, *, was_refused: bool = False) -> Position:
     """Read `2F` as revision 2, status F."""
-    return Position(report_revision=int(place[0]), status=ResultStatus(place[1]), was_refused=was_refused)
+    return Position(report_revision=int(place[0]), status=Status(place[1]), was_refused=was_refused)
 
 
 @pytest.mark.parametrize(
-    ("earlier", "following"), [("1R", "1F"), ("1R", "2R"), ("1P", "1F"), ("1F", "2C"), ("1X", "2R"), ("1R", "1X")]
+    ("earlier", "following"),
+    [
+        ("1R", "1F"),
+        ("1R", "2R"),
+        ("1P", "1F"),
+        ("1F", "2C"),
+        ("1X", "2R"),
+        ("1R", "1X"),
+        ("1F", "1W"),
+        ("2C", "2W"),
+        ("1W", "2C"),
+    ],
 )
 def test_a_result_may_move_on(earlier: str, following: str) -> None:
     """Unread, final, corrected; a new revision; taken back and drafted anew."""
@@ -38,6 +48,10 @@ def test_a_result_may_move_on(earlier: str, following: str) -> None:
         ("1X", "1R"),
         ("1X", "1F"),
         ("1X", "1X"),
+        ("1W", "1F"),
+        ("1W", "1W"),
+        ("1W", "2R"),
+        ("2C", "1W"),
     ],
 )
 def test_a_result_never_moves_back(earlier: str, following: str) -> None:
@@ -47,7 +61,7 @@ def test_a_result_never_moves_back(earlier: str, following: str) -> None:
 
 def test_nothing_unread_ever_follows_a_final_in_any_history() -> None:
     """Whatever may follow, one after the other, never shows an unread result after a verified one."""
-    places = [at(f"{revision}{status.value}") for revision in (1, 2) for status in ResultStatus]
+    places = [at(f"{revision}{status.value}") for revision in (1, 2) for status in Status]
 
     for wished in itertools.permutations(places, 4):
         sent: list[Position] = []
@@ -62,9 +76,9 @@ def test_nothing_unread_ever_follows_a_final_in_any_history() -> None:
 
 def test_final_after_final_is_a_correction() -> None:
     """C replaces an earlier final; where the earlier one was refused there is nothing to replace."""
-    assert verified_status([at("1R")]) is ResultStatus.FINAL
-    assert verified_status([at("1R"), at("1F")]) is ResultStatus.CORRECTED
-    assert verified_status([at("1F", was_refused=True)]) is ResultStatus.FINAL
+    assert verified_status([at("1R")]) is Status.FINAL
+    assert verified_status([at("1R"), at("1F")]) is Status.CORRECTED
+    assert verified_status([at("1F", was_refused=True)]) is Status.FINAL
 
 
 def test_a_withdrawal_takes_back_only_what_is_shown_unread() -> None:

@@ -5,19 +5,21 @@ import pytest
 from overread.contracts import codec
 from overread.contracts.errors import Malformed
 from overread.contracts.events.reports import ReportDocument
-from overread.delivery.handlers import Earlier, decoded, unverified_messages
-from overread.delivery.rendering import OutboundMessage, UnreadableDocument, messages_for
-from overread.delivery.sequence import Position
+from overread.delivery.handlers import Earlier, decoded, unverified_tellings, withdrawal_of
+from overread.delivery.rendering import messages_for
+from overread.delivery.sequence import Position, Status
+from overread.delivery.telling import OutboundMessage, UnreadableDocument
 from overread.protocols.hl7.oru_content import UNCONFIRMED, Language, ResultStatus
 from overread.protocols.hl7.oru_reading import read_back
-from tests.builders.delivery import a_destination, an_occasion
+from tests.builders.delivery import a_destination, a_telling, an_occasion
 from tests.builders.events import a_report_document
 
 
 def drafts_to(document: ReportDocument, earlier: Earlier | None = None, **destination: object) -> list[OutboundMessage]:
     """Render `document` for one destination."""
     raw = codec.document_bytes(document)
-    return unverified_messages(raw, (a_destination(**destination),), earlier or {}, an_occasion())
+    tellings = unverified_tellings(raw, (a_destination(**destination),), earlier or {}, an_occasion())
+    return [message for telling in tellings for message in messages_for(telling)]
 
 
 @pytest.mark.parametrize("status", ["R", "P"])
@@ -63,7 +65,7 @@ def test_a_draft_without_an_order_goes_only_where_that_is_wanted() -> None:
 
 def test_a_draft_never_follows_a_final() -> None:
     """A late or replayed draft does not undo what a clinician signed."""
-    earlier = {"emr": (Position(report_revision=1, status=ResultStatus.FINAL),)}
+    earlier = {"emr": (Position(report_revision=1, status=Status.FINAL),)}
 
     assert drafts_to(a_report_document(), earlier) == []
     assert drafts_to(a_report_document(report_revision=2), earlier) == []
@@ -74,7 +76,7 @@ def test_a_withdrawal_carries_no_values() -> None:
     raw = codec.document_bytes(a_report_document())
     occasion = an_occasion(reason="order cancelled")
 
-    (message,) = messages_for(raw, a_destination(), ResultStatus.CANCELLED, occasion, report_revision=2)
+    (message,) = messages_for(withdrawal_of(raw, a_destination(), (), occasion, report_revision=2))
 
     said = read_back(message.message)
     assert said.status is ResultStatus.CANCELLED
@@ -85,13 +87,13 @@ def test_a_withdrawal_carries_no_values() -> None:
 
 def test_control_id_is_short_and_differs_by_status() -> None:
     """MSH-10 has at most 20 characters in 2.5.1, and no two messages share it."""
-    raw = codec.document_bytes(a_report_document())
-
-    messages = [
-        *messages_for(raw, a_destination(), ResultStatus.STORED_NOT_VERIFIED, an_occasion()),
-        *messages_for(raw, a_destination(), ResultStatus.PRELIMINARY, an_occasion()),
-        *messages_for(raw, a_destination(name="ris"), ResultStatus.PRELIMINARY, an_occasion()),
+    tellings = [
+        a_telling(status=Status.UNVERIFIED),
+        a_telling(status=Status.PRELIMINARY),
+        a_telling(destination=a_destination(name="ris"), status=Status.PRELIMINARY),
     ]
+
+    messages = [message for telling in tellings for message in messages_for(telling)]
 
     assert len({message.message_control_id for message in messages}) == 3
     assert all(len(message.message_control_id) == 20 for message in messages)
@@ -125,4 +127,4 @@ def test_what_is_no_document_is_malformed() -> None:
     with pytest.raises(Malformed):
         decoded("no base64!")
     with pytest.raises(UnreadableDocument):
-        messages_for(b'{"patient": "TEST^PATIENT"}', a_destination(), ResultStatus.PRELIMINARY, an_occasion())
+        unverified_tellings(b'{"patient": "TEST^PATIENT"}', (a_destination(),), {}, an_occasion())

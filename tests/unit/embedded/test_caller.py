@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 import os
 import stat
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from overread.cli import up
+from overread.delivery import destinations
 from overread.embedded.caller import CallerSettings
 from overread.embedded.places import DataFolder, StackError
 from overread.embedded.profile import Profile
@@ -13,7 +15,7 @@ from overread.embedded.profile import Profile
 
 def a_profile(folder: Path, **changed: str) -> Profile:
     """Return what `./run up --data folder` makes of these settings of the caller."""
-    told = argparse.Namespace(data=folder, emr=None)
+    told = argparse.Namespace(data=folder, emr=None, pacs=None, fhir=None, fhir_token_file=None)
     return up.profile_of(told, {f"OVERREAD_{name}": value for name, value in changed.items()})
 
 
@@ -150,3 +152,48 @@ def test_new_data_folder_is_at_most_walked_through(tmp_path: Path) -> None:
     data.make()
 
     assert stat.S_IMODE(data.root.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
+
+
+def test_each_receiver_named_at_start_gets_its_own_form(tmp_path: Path) -> None:
+    """`--emr`, `--pacs` and `--fhir` become one list of destinations, each told unverified results under its own word."""
+    profile = Profile(
+        data_dir=tmp_path,
+        emr="mllp://127.0.0.1:2580",
+        pacs="dicom://PACS@127.0.0.1:11113",
+        fhir="http://127.0.0.1:8090/fhir",
+        fhir_token_file=tmp_path / "token",
+    )
+
+    listed = destinations.parse(profile._destinations(), site_id="site")
+
+    assert [(d.name, d.kind, d.send_unverified) for d in listed] == [
+        ("emr", "hl7", "R"),
+        ("pacs", "dicom", "unverified"),
+        ("fhir", "fhir", "partial"),
+    ]
+    assert [line for line in up.addresses(profile) if line.startswith("delivery")] == [
+        "delivery      results go to mllp://127.0.0.1:2580, unverified ones too, as R",
+        "delivery      results go to dicom://PACS@127.0.0.1:11113, unverified ones too, as UNVERIFIED",
+        "delivery      results go to http://127.0.0.1:8090/fhir, unverified ones too, as partial",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "url", "said"),
+    [
+        ("emr", "http://127.0.0.1:2580", "mllp://HOST:PORT"),
+        ("pacs", "dicom://127.0.0.1:11113", "--pacs"),
+        ("fhir", "127.0.0.1:8090", "https://HOST/PATH"),
+    ],
+)
+def test_an_address_that_can_not_be_one_is_refused_by_its_option(
+    tmp_path: Path, option: str, url: str, said: str
+) -> None:
+    """The stack does not start with a receiver that is not what somebody meant."""
+    profile = Profile(data_dir=tmp_path, pacs="dicom://PACS@127.0.0.1:11113")
+
+    with pytest.raises(StackError) as refused:
+        dataclasses.replace(profile, **{option: url}).stack()
+
+    assert f"--{option}" in str(refused.value)
+    assert said in str(refused.value)

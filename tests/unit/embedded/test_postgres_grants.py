@@ -1,11 +1,11 @@
 import pytest
 
-from overread.embedded.postgres import STATE_OWNERS, grants, schema_of
+from overread.embedded.postgres import ARCHIVE_READER, ROLES, STATE_OWNERS, grants, schema_of
 
 
 @pytest.fixture
 def statements() -> list[str]:
-    return grants(dict.fromkeys(STATE_OWNERS, "secret"))
+    return grants(dict.fromkeys(ROLES, "secret"))
 
 
 def test_each_owner_gets_a_schema_of_its_own(statements: list[str]) -> None:
@@ -14,9 +14,15 @@ def test_each_owner_gets_a_schema_of_its_own(statements: list[str]) -> None:
         assert f"CREATE SCHEMA IF NOT EXISTS {schema_of(owner)} AUTHORIZATION {owner}" in statements
 
 
-def test_nobody_is_granted_anything_in_a_schema_of_another(statements: list[str]) -> None:
-    """No service reads another's: a schema has its owner and no grant."""
-    assert [line for line in statements if "SCHEMA" in line and "GRANT" in line and "REVOKE" not in line] == []
+def test_only_archive_is_read_by_another_and_only_read(statements: list[str]) -> None:
+    """No service reads another's: the one written exception is archive's tables, under a role that may do nothing else."""
+    granted = [line for line in statements if "SCHEMA" in line and "GRANT" in line and "REVOKE" not in line]
+
+    assert granted == [
+        f"GRANT USAGE ON SCHEMA archive TO {ARCHIVE_READER}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA archive TO {ARCHIVE_READER}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE archive IN SCHEMA archive GRANT SELECT ON TABLES TO {ARCHIVE_READER}",
+    ]
 
 
 def test_public_may_nothing(statements: list[str]) -> None:

@@ -20,7 +20,7 @@ ORIGINAL = {"MSH-15": "", "MSH-16": ""}
 
 
 async def answered(intake: Intake, raw: bytes) -> bytes | None:
-    return await asyncio.wait_for(await intake.begin(raw), 1)
+    return await asyncio.wait_for(intake.begin(raw), 1)
 
 
 async def judged(intake: Intake, raw: bytes) -> Acknowledgment:
@@ -48,7 +48,7 @@ async def test_nothing_is_answered_before_the_broker_has_it() -> None:
     broker = FakeBroker(holds=True)
     intake = an_intake(broker)
 
-    answer = await intake.begin(an_omi())
+    answer = intake.begin(an_omi())
     await asyncio.sleep(0)
     waited = not answer.done()
     broker.keep(0)
@@ -173,7 +173,7 @@ async def test_a_repeat_while_the_first_is_in_flight_waits_for_the_same_answer()
     broker = FakeBroker(holds=True)
     intake = an_intake(broker)
 
-    first, second = await intake.begin(an_omi()), await intake.begin(an_omi())
+    first, second = intake.begin(an_omi()), intake.begin(an_omi())
     broker.keep(0)
     answers = await asyncio.wait_for(asyncio.gather(first, second), 1)
 
@@ -186,7 +186,7 @@ async def test_a_reused_control_id_is_refused_before_and_after_the_first_is_kept
     broker = FakeBroker(holds=True)
     intake = an_intake(broker)
 
-    await intake.begin(an_omi())
+    intake.begin(an_omi())
     in_flight = await judged(intake, an_omi(placer="OTHER^HIS"))
     broker.keep(0)
     await asyncio.sleep(0.01)
@@ -206,7 +206,7 @@ async def test_a_link_may_take_reused_control_ids_with_a_warning() -> None:
     broker = FakeBroker(holds=True)
     intake = an_intake(broker, reused_control_id="accept_and_warn")
 
-    first, second = await intake.begin(an_omi()), await intake.begin(an_omi(placer="OTHER^HIS"))
+    first, second = intake.begin(an_omi()), intake.begin(an_omi(placer="OTHER^HIS"))
     broker.keep(0)
     broker.keep(1)
     answers = await asyncio.wait_for(asyncio.gather(first, second), 1)
@@ -248,10 +248,10 @@ async def test_a_message_that_the_broker_did_not_keep_is_refused_with_its_repeat
     broker = FakeBroker(holds=True)
     intake = an_intake(broker)
 
-    first, repeat = await intake.begin(an_omi()), await intake.begin(an_omi())
+    first, repeat = intake.begin(an_omi()), intake.begin(an_omi())
     broker.lose(0)
     answers = await asyncio.wait_for(asyncio.gather(first, repeat), 1)
-    again = await intake.begin(an_omi())
+    again = intake.begin(an_omi())
     broker.keep(1)
 
     assert all(answer and b"MSA|CE|" in answer for answer in answers)
@@ -274,7 +274,7 @@ async def test_a_sender_that_gives_up_takes_no_answer_from_its_own_repeat() -> N
 
 
 async def _begin_and_wait(intake: Intake, raw: bytes) -> None:
-    await asyncio.wait([await intake.begin(raw)])
+    await asyncio.wait([intake.begin(raw)])
 
 
 async def test_a_large_message_is_stored_and_named() -> None:
@@ -303,6 +303,23 @@ async def test_a_large_message_without_room_is_refused_and_forgotten() -> None:
 
     assert (refused.code, refused.error_condition) == ("CE", "207")
     assert taken.code == "CA"
+
+
+async def test_at_the_watermark_what_is_new_is_refused_and_what_was_kept_is_not() -> None:
+    """DESIGN, Failure: an intake that can't keep says so (207) before the broker's log fills the disk."""
+    broker = FakeBroker()
+    intake = an_intake(broker)
+    kept = await judged(intake, an_omi())
+
+    intake.refuse_all(Unavailable("the disk is at its watermark"))
+    repeat = await judged(intake, an_omi())
+    enhanced, original = await judged(intake, an_omi(control_id="M2")), await judged(intake, an_orm(control_id="M3"))
+    intake.refuse_all(None)
+    again = await judged(intake, an_omi(control_id="M2"))
+
+    assert [(ack.code, ack.error_condition) for ack in (enhanced, original)] == [("CE", "207"), ("AR", "207")]
+    assert "watermark" in enhanced.text
+    assert (kept.code, repeat.code, again.code) == ("CA", "CA", "CA")
 
 
 async def test_a_failure_of_ours_leaves_nothing_in_flight() -> None:

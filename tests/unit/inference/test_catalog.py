@@ -12,9 +12,10 @@ from tests.builders.imaging import INFERENCE, lung_density_model
 def _catalogue_with(tmp_path: Path, *, replace: tuple[str, str]) -> Path:
     text = (INFERENCE / "models.toml").read_text(encoding="utf-8")
     assert replace[0] in text
-    version = tmp_path / "model_repository" / "ct-lung-density" / "1"
-    version.mkdir(parents=True)
-    (version / "model.py").write_text("")
+    for name in ("ct-lung-density", "mr-brain-volume"):
+        version = tmp_path / "model_repository" / name / "1"
+        version.mkdir(parents=True)
+        (version / "model.py").write_text("")
     path = tmp_path / "models.toml"
     path.write_text(text.replace(*replace, 1), encoding="utf-8")
     return path
@@ -24,7 +25,7 @@ def test_shipped_catalogue_is_valid_and_its_cards_are_there() -> None:
     """What we ship loads, and each model's card lies where the catalogue says."""
     models = catalog.load(INFERENCE / "models.toml").models
 
-    assert [model.name for model in models] == ["ct-lung-density"]
+    assert [model.name for model in models] == ["ct-lung-density", "mr-brain-volume"]
     assert all((INFERENCE / model.card).is_file() for model in models)
 
 
@@ -52,6 +53,8 @@ def test_reference_carries_the_digest_of_the_files_that_run() -> None:
         ('title = "CT lung density"', 'title = "CT lung density"\nsurprise = 1'),
         ('card = "model_repository', 'card = "/etc/model_repository'),
         ('card = "model_repository', 'card = "../model_repository'),
+        ('voxels = "hounsfield"', 'voxels = "dicom"'),
+        ("number = 1", "number = 2"),
         ("[[model]]", "[[model"),
     ],
 )
@@ -68,6 +71,15 @@ def test_missing_model_files_are_refused(tmp_path: Path) -> None:
     path = _catalogue_with(tmp_path, replace=('name = "ct-lung-density"', 'name = "other"'))
 
     with pytest.raises(catalog.CatalogError, match="no files"):
+        catalog.load(path)
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    """A network is what the catalogue's digest says, or the start ends: its card speaks of no other."""
+    path = _catalogue_with(tmp_path, replace=("[[model]]", "[[model]]"))
+    (tmp_path / "model_repository" / "mr-brain-volume" / "1" / "box.onnx").write_bytes(b"other weights")
+
+    with pytest.raises(catalog.CatalogError, match=r"mr-brain-volume: box\.onnx is missing or not the file"):
         catalog.load(path)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from overread.inference.catalog import Attribute
 from overread.inference.deidentify import ModelRequest, NotAnonymous, build_request
-from overread.inference.preprocessing import Volume, read_volume
-from tests.builders.imaging import A_PATIENT, A_STUDY, a_phantom, file_bytes, lung_density_model
+from overread.inference.preprocessing import Volume
+from tests.builders.imaging import A_PATIENT, A_STUDY, a_phantom, file_bytes, lung_density_model, read_volume
 
 TOKEN = UUID("6d0d1d3c-6f0e-4b8f-9d5e-0d6b1f2a3c4d")
 VOLUME = Volume(np.zeros((4, 4, 4), dtype=np.int16), (1.0, 1.0, 1.0))
@@ -92,6 +92,7 @@ def test_token_that_could_be_traced_back_is_refused(token: UUID) -> None:
     [
         np.zeros((4, 4), dtype=np.int16),
         np.zeros((4, 4, 4), dtype=np.int32),
+        np.zeros((4, 4, 4), dtype=np.float32),
         np.ma.masked_array(np.zeros((4, 4, 4), dtype=np.int16)),
         np.array([[["TEST^PATIENT"]]]),
     ],

@@ -19,8 +19,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from overread.inference.preprocessing import PADDING_HU, UnreadableSeries, read_volume
-from tests.builders.imaging import a_phantom, file_bytes
+from overread.inference.preprocessing import PADDING_HU, UnreadableSeries
+from tests.builders.imaging import a_phantom, file_bytes, read_volume
 
 
 def _datasets(count: int = 4) -> list[FileDataset]:

@@ -14,7 +14,7 @@ from overread.inference.catalog import Attribute, Model
 from overread.inference.client import RequestRejected, TritonClient
 from overread.inference.deidentify import ModelRequest, build_request
 from overread.inference.preprocessing import Volume
-from tests.builders.imaging import lung_density_model
+from tests.builders.imaging import brain_volume_model, lung_density_model
 
 TOKEN = UUID("6d0d1d3c-6f0e-4b8f-9d5e-0d6b1f2a3c4d")
 
@@ -25,6 +25,7 @@ class FakeServer:
     def __init__(self, failure: str = "") -> None:
         self.failure = failure
         self.calls: list[dict[str, Any]] = []
+        self.values: dict[str, Any] = {"PERC15": np.array([-889.0]), "REFUSAL": np.array([b""], dtype=np.object_)}
 
     async def infer(self, model_name: str, inputs: list[Any], **options: Any) -> Any:
         self.calls.append(
@@ -32,9 +33,8 @@ class FakeServer:
         )
         if self.failure:
             raise InferenceServerException("secret payload", status=self.failure)
-        values = {"PERC15": np.array([-889.0]), "REFUSAL": np.array([b""], dtype=np.object_)}
-        outputs = [SimpleNamespace(name=name) for name in values]
-        return SimpleNamespace(as_numpy=values.get, get_response=lambda: SimpleNamespace(outputs=outputs))
+        outputs = [SimpleNamespace(name=name) for name in self.values]
+        return SimpleNamespace(as_numpy=self.values.get, get_response=lambda: SimpleNamespace(outputs=outputs))
 
     async def is_model_ready(self, _name: str, _version: str) -> bool:
         if self.failure:
@@ -72,6 +72,19 @@ async def test_request_names_model_version_and_random_token_only(monkeypatch: py
         }
     ]
     assert answer == {"PERC15": -889.0, "REFUSAL": ""}
+
+
+async def test_mask_comes_back_whole_and_a_number_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the contract calls a segmentation is an array; intensities go as they are."""
+    server, model = FakeServer(), brain_volume_model()
+    server.values = {"BRAIN_VOLUME": np.array([1500.0]), "BRAIN_MASK": np.ones((2, 3, 4), dtype=np.uint8)}
+    volume = Volume(np.zeros((2, 3, 4), dtype=np.float32), (1.0, 1.0, 1.0))
+
+    answer = await _client(monkeypatch, server).infer(model, build_request(model, volume, job_token=TOKEN))
+
+    assert server.calls[0]["inputs"] == {"VOLUME": "FP32", "SPACING": "FP32"}
+    assert answer["BRAIN_VOLUME"] == 1500.0
+    assert np.array_equal(answer["BRAIN_MASK"], np.ones((2, 3, 4)))
 
 
 async def test_declared_attributes_are_sent_as_tensors(monkeypatch: pytest.MonkeyPatch) -> None:

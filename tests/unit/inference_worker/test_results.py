@@ -9,6 +9,7 @@ from overread.contracts.events.inference import Outcome
 from overread.contracts.events.orders import OrderStatus
 from overread.inference_worker import jobs, results
 from overread.inference_worker.handlers import cancelled_by
+from overread.inference_worker.results import Answered
 from overread.inference_worker.store import Job
 from tests.builders.events import (
     NOON,
@@ -25,6 +26,7 @@ from tests.builders.events import (
     an_order_cancelled,
     an_order_linked,
 )
+from tests.builders.imaging import an_artefact
 
 LATER = NOON + timedelta(seconds=3)
 
@@ -45,17 +47,18 @@ def a_job(**changed: Any) -> Job:
 
 def test_answer_names_its_job_revision_and_model() -> None:
     """Provenance: what was read, by which version, from when to when."""
-    done = results.ended_with(a_job(), (a_finding(),), ended_at=LATER)
+    done = results.ended_with(a_job(), Answered((a_finding(),), (an_artefact(),)), ended_at=LATER)
 
     asked = an_inference_requested()
     assert (done.job_id, done.case_id, done.study_revision) == (asked.job_id, asked.case_id, asked.study_revision)
     assert (done.model, done.outcome, done.findings) == (asked.model, Outcome.COMPLETED, (a_finding(),))
     assert (done.started_at, done.ended_at, done.reasons) == (NOON, LATER, ())
+    assert (done.artefacts, done.artefact_keys) == ((an_artefact(),), (an_artefact().key,))
 
 
 def test_no_finding_is_an_answer_too() -> None:
     """Nothing found is completed, not failed."""
-    assert results.ended_with(a_job(), (), ended_at=LATER).outcome is Outcome.COMPLETED
+    assert results.ended_with(a_job(), Answered(), ended_at=LATER).outcome is Outcome.COMPLETED
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.CANCELLED])

@@ -13,7 +13,7 @@ from tests.unit.review.test_sign_off import a_claimed_revision, a_reader
         (ReportState.REJECTED, [Act.CLAIM, Act.WITHDRAW]),
         (ReportState.SIGNED, [Act.RESUBMIT]),
         (ReportState.HELD, [Act.RESUBMIT]),
-        (ReportState.FINAL, []),
+        (ReportState.FINAL, [Act.WITHDRAW_FINAL]),
         (ReportState.WITHDRAWN, []),
     ],
 )

@@ -33,8 +33,8 @@ def planned(
 
 
 def the_model(plan: InferencePlanned) -> PlannedModel:
-    """Return the one model of the shipped catalogue in a plan."""
-    (model,) = plan.planned
+    """Return what a plan says of the lung density model."""
+    (model,) = (model for model in plan.planned if model.model.name == "ct-lung-density")
     return model
 
 
@@ -52,6 +52,42 @@ def test_study_that_fits_becomes_a_job() -> None:
     assert (job.manifest_key, job.study_revision, job.lane) == (a_study().manifest_key, 1, Lane.ROUTINE)
     assert job.deadline == plan.deadline == NOON + timedelta(seconds=900)
     assert plan.rules_digest == RULES.digest
+
+
+def test_study_is_offered_to_its_own_model_and_the_plan_names_the_other() -> None:
+    """A chest CT makes one job; that nobody asks the brain model is in the plan, with the reason."""
+    plan, jobs = planned()
+
+    reasons = {model.model.name: model.reasons for model in plan.planned}
+    assert [job.model.name for job in jobs] == ["ct-lung-density"]
+    assert reasons == {"ct-lung-density": (), "mr-brain-volume": (planning.NO_RULE,)}
+
+
+def test_brain_mr_is_a_job_of_the_brain_model() -> None:
+    """The shipped rules send MR studies to it, and its own guards let the right series through."""
+    study = a_study(modalities=("MR",), body_part_examined="BRAIN", study_description="MR BRAIN")
+    header = {
+        "modality": "MR", "body_part_examined": "BRAIN", "study_description": "MR BRAIN", "convolution_kernel": (),
+        "series_description": "T1 3D", "mr_acquisition_type": "3D", "echo_time": 4.0, "image_type": ("ORIGINAL", "PRIMARY"),
+        "pixel_spacing": (1.0, 1.0),
+    }  # fmt: skip
+
+    plan, jobs = planned(a_case(study=study), _with_gaps_of_two_mm(a_manifest(**header)))
+
+    assert [(job.model.name, job.lane) for job in jobs] == [("mr-brain-volume", Lane.ROUTINE)], plan.planned
+
+
+def _with_gaps_of_two_mm(manifest: Manifest) -> Manifest:
+    (series,) = manifest.series
+    instances = tuple(
+        instance.model_copy(
+            update={
+                "attributes": instance.attributes.model_copy(update={"image_position_patient": (0.0, 0.0, 2.0 * n)})
+            }
+        )
+        for n, instance in enumerate((*series.instances, *series.instances)[:90])
+    )
+    return manifest.model_copy(update={"series": (series.model_copy(update={"instances": instances}),)})
 
 
 def test_same_study_gives_the_same_plan_and_the_same_ids() -> None:

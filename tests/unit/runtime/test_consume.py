@@ -12,6 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectio
 from overread.contracts.errors import Malformed, Unavailable
 from overread.contracts.topics import AUDIT_RECORDED
 from overread.runtime.consume import Consumption, Delivered
+from overread.runtime.dead_letter import SourceRecord
 from overread.runtime.inbox import Transaction
 from tests.builders.events import a_recorded, an_event
 from tests.fakes.units_of_work import FakeConsumer, FakeUnitsOfWork, a_record
@@ -235,35 +236,64 @@ async def test_a_dead_letter_that_can_not_be_written_passes_no_record_over() -> 
     subject._watch.cancel()  # type: ignore[union-attr]
 
 
-async def test_a_replay_for_another_service_is_passed_by() -> None:
-    """A replayed record comes back for the one reader that had set it aside."""
+def a_source(number: int, *, replay_attempt: int) -> SourceRecord:
+    """Return record `number` as a dead letter gives it back."""
+    [record] = numbered(number)
+    assert record.value is not None
+    return SourceRecord(
+        topic=AUDIT_RECORDED.name,
+        partition=0,
+        offset=number,
+        key=b"site",
+        value=record.value,
+        replay_attempt=replay_attempt,
+    )
+
+
+async def test_a_record_taken_again_has_its_effect_though_its_id_was_seen() -> None:
+    """Replay keeps the id; `replay_attempt` makes it new, once; no offset moves."""
     ledger = Ledger()
     subject, _, consumer = consumption(ledger)
-
-    await subject.on_records(numbered(3, replay_attempt="1", replay_for="review"))
-
-    assert (ledger.calls, consumer.committed_offsets) == ([], {0: 4})
-
-
-async def test_a_replay_for_us_has_its_effect_though_its_id_was_seen() -> None:
-    """Replay keeps the id; `replay_attempt` makes it new, once."""
-    ledger = Ledger()
-    subject, _, _ = consumption(ledger)
     await subject.on_records(numbered(3))
 
     for _ in range(2):
-        await subject.on_records(numbered(3, replay_attempt="1", replay_for="governance"))
+        await subject.take_again(a_source(3, replay_attempt=1), broker_milliseconds=7)
 
     assert ledger.effects == ["3", "3"]
+    assert consumer.committed_offsets == {0: 4}
 
 
-@pytest.mark.parametrize("attempt", ["", "-1", "١", "9" * 5000, "x"])
-async def test_a_strangers_header_does_no_harm(attempt: str) -> None:
-    """Headers come from anybody: a number that is none counts as the first delivery."""
+async def test_a_record_that_fails_again_is_set_aside_one_replay_further() -> None:
+    """The second fall is a dead letter of its own, which says how often it was given back."""
+    subject, units, _ = consumption(Ledger(failing_on(3, KeyError("a bug"))))
+
+    await subject.take_again(a_source(3, replay_attempt=2), broker_milliseconds=7)
+
+    [letter] = units.published
+    assert dict(letter.headers)["replay_attempt"] == b"2"
+    assert reasons(units)[0][0] == "Defect"
+
+
+async def test_a_record_taken_again_while_a_dependency_is_away_is_asked_for_again() -> None:
+    """`Unavailable` sets nothing aside: the request itself waits."""
+    units = FakeUnitsOfWork()
+    subject, _, _ = consumption(Ledger(), units)
+    units.is_away = True
+
+    with pytest.raises(Unavailable):
+        await subject.take_again(a_source(3, replay_attempt=1), broker_milliseconds=7)
+
+    assert units.published == []
+
+
+@pytest.mark.parametrize("name", ["replay_attempt", "replay_for"])
+async def test_a_strangers_header_makes_nothing_new(name: str) -> None:
+    """Headers come from anybody: only a service's own dead letter counts replays."""
     ledger = Ledger()
     subject, _, _ = consumption(ledger)
 
-    await subject.on_records(numbered(3, replay_attempt=attempt))
+    await subject.on_records(numbered(3))
+    await subject.on_records(numbered(3, **{name: "1"}))
 
     assert ledger.effects == ["3"]
 

@@ -5,12 +5,9 @@ import pytest
 from overread.contracts.topics import TOPICS, Topic
 from overread.runtime.dead_letter import (
     MAX_REASON,
-    REPLAY_ATTEMPT,
-    REPLAY_FOR,
     DeadLetterKind,
     SourceRecord,
     dead_letter,
-    replay,
 )
 from overread.runtime.inbox import headers_from_json, headers_to_json
 from overread.runtime.publisher import Outgoing
@@ -51,14 +48,6 @@ def test_dead_letter_says_why_and_where_from() -> None:
         "replay_attempt": "2",
         "set_aside_at": "2026-11-22T12:00:00+00:00",
     }
-
-
-def test_replay_keeps_bytes_and_id_and_counts_on() -> None:
-    """Replay keeps the id with `replay_attempt`, for the reader that had set it aside."""
-    again = replay(SOURCE, consumer="review", source_topic="cases.changed")
-
-    assert (again.topic, again.key, again.value) == ("cases.changed", SOURCE.key, SOURCE.value)
-    assert dict(again.headers) == {REPLAY_ATTEMPT: b"3", REPLAY_FOR: b"review"}
 
 
 @pytest.mark.parametrize("reason", ["a\x00b", "a\r\nb", "x" * 100_000])

@@ -17,8 +17,11 @@ class FakeBatch:
         self.values: list[bytes] = []
         self._room = room
 
-    def append(self, *, timestamp: None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> object | None:
+    def append(
+        self, offset: int, *, timestamp: None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> object | None:
         assert isinstance(headers, list)
+        assert offset == len(self.values)
         if len(self.values) >= self._room:
             return None
         self.values.append(value)
@@ -34,15 +37,12 @@ class FakeSender:
         self._room = room
         self._failures = failures or {}
 
-    async def partition_for(self, record: Outgoing) -> int:
-        return record.key[0]
-
     def new_batch(self) -> FakeBatch:
         return FakeBatch(self._room)
 
-    async def send_batch(self, batch: Any, topic: str, partition: int, records: int) -> None:
+    async def send_batch(self, batch: Any, line: tuple[str, bytes], records: int) -> None:
         number = len(self.sent)
-        self.sent.append((partition, list(batch.values)))
+        self.sent.append((line[1][0], list(batch.values)))
         assert records == len(batch.values)
         await self.go.acquire()
         if number in self._failures:
@@ -51,6 +51,13 @@ class FakeSender:
 
 def a_record(value: str, key: bytes = b"\x01") -> Outgoing:
     return Outgoing("hl7.received", key, value.encode())
+
+
+def placed(commit: GroupCommit, record: Outgoing) -> "asyncio.Future[OverreadError | None]":
+    """Enqueue, and return what the record is told in the end."""
+    told: asyncio.Future[OverreadError | None] = asyncio.get_running_loop().create_future()
+    commit.enqueue(record, told.set_result)
+    return told
 
 
 async def turns(count: int = 5) -> None:
@@ -63,14 +70,14 @@ async def test_what_arrives_while_one_batch_is_on_its_way_leaves_together_in_ord
     sender = FakeSender()
     commit = GroupCommit(sender)
 
-    first = await commit.enqueue(a_record("0"))
+    first = placed(commit, a_record("0"))
     await turns()
-    others = [await commit.enqueue(a_record(str(number))) for number in range(1, 5)]
+    others = [placed(commit, a_record(str(number))) for number in range(1, 5)]
     sent_before = len(sender.sent)
     sender.go.release()
     await asyncio.wait_for(first, 1)
     await turns()
-    are_waiting = not any(asyncio.ensure_future(other).done() for other in others)
+    are_waiting = not any(other.done() for other in others)
     sender.go.release()
     await asyncio.wait_for(asyncio.gather(*others), 1)
 
@@ -84,12 +91,12 @@ async def test_a_failed_batch_fails_its_own_records_only() -> None:
     sender = FakeSender(failures={0: Unavailable("the broker is away")})
     commit = GroupCommit(sender)
 
-    lost = await commit.enqueue(a_record("0"))
+    lost = placed(commit, a_record("0"))
     await turns()
-    kept = await commit.enqueue(a_record("1"))
+    kept = placed(commit, a_record("1"))
     sender.go.release()
     sender.go.release()
-    results = await asyncio.wait_for(asyncio.gather(lost, kept, return_exceptions=True), 1)
+    results = await asyncio.wait_for(asyncio.gather(lost, kept), 1)
 
     assert isinstance(results[0], Unavailable)
     assert results[1] is None
@@ -100,35 +107,60 @@ async def test_after_a_failure_the_line_goes_on() -> None:
     sender = FakeSender(failures={0: Unavailable("the broker is away")})
     commit = GroupCommit(sender)
     sender.go.release()
-    with pytest.raises(Unavailable):
-        await asyncio.wait_for(await commit.enqueue(a_record("0")), 1)
+    lost = await asyncio.wait_for(placed(commit, a_record("0")), 1)
 
     sender.go.release()
-    await asyncio.wait_for(await commit.enqueue(a_record("1")), 1)
+    kept = await asyncio.wait_for(placed(commit, a_record("1")), 1)
 
+    assert (type(lost), kept) == (Unavailable, None)
     assert len(sender.sent) == 2
 
 
-async def test_a_full_batch_makes_senders_wait_in_their_order() -> None:
-    """DESIGN, Failure: never buffers without bound; a record that finds no room waits for its turn."""
+async def test_records_that_find_no_room_in_a_batch_leave_in_the_next_in_their_order() -> None:
+    """A full batch takes nothing away from the order of arrival."""
     sender = FakeSender(room=2)
     commit = GroupCommit(sender)
-    await commit.enqueue(a_record("0"))
-    await turns()
 
-    waiting = [asyncio.create_task(_kept(commit, str(number))) for number in range(1, 8)]
-    await turns()
-    for _ in range(5):
+    waiting = [placed(commit, a_record(str(number))) for number in range(8)]
+    for _ in range(4):
         sender.go.release()
-        await turns(10)
-    await asyncio.wait_for(asyncio.gather(*waiting), 1)
+    told = await asyncio.wait_for(asyncio.gather(*waiting), 1)
 
-    assert b"".join(b"".join(values) for _, values in sender.sent) == b"01234567"
-    assert max(len(values) for _, values in sender.sent) == 2
+    assert [values for _, values in sender.sent] == [[b"0", b"1"], [b"2", b"3"], [b"4", b"5"], [b"6", b"7"]]
+    assert told == [None] * 8
 
 
-async def _kept(commit: GroupCommit, value: str) -> None:
-    await (await commit.enqueue(a_record(value)))
+async def test_what_waits_is_bounded_and_the_rest_is_refused() -> None:
+    """DESIGN, Failure: never buffers without bound; once the broker has answered there is room again."""
+    sender = FakeSender()
+    commit = GroupCommit(sender, most_waiting_bytes=12)
+    first, second = placed(commit, a_record("12345")), placed(commit, a_record("12345"))
+
+    with pytest.raises(Unavailable, match="waiting"):
+        commit.enqueue(a_record("1"), lambda _: None)
+    sender.go.release()
+    await asyncio.wait_for(asyncio.gather(first, second), 1)
+    sender.go.release()
+
+    assert await asyncio.wait_for(placed(commit, a_record("1")), 1) is None
+
+
+async def test_one_who_fails_when_told_harms_nobody_else() -> None:
+    """A bug met by one record must not leave the others without an answer, or the line without a task."""
+    sender, faults = FakeSender(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    commit = GroupCommit(sender)
+    commit.enqueue(a_record("0"), _fail)
+    other = placed(commit, a_record("1"))
+
+    sender.go.release()
+
+    assert await asyncio.wait_for(other, 1) is None
+    assert [type(fault) for fault in faults] == [RuntimeError]
+
+
+def _fail(_failure: OverreadError | None) -> None:
+    raise RuntimeError("a bug")
 
 
 async def test_partitions_do_not_wait_for_each_other() -> None:
@@ -136,8 +168,8 @@ async def test_partitions_do_not_wait_for_each_other() -> None:
     sender = FakeSender()
     commit = GroupCommit(sender)
 
-    await commit.enqueue(a_record("0", key=b"\x01"))
-    await commit.enqueue(a_record("1", key=b"\x02"))
+    placed(commit, a_record("0", key=b"\x01"))
+    placed(commit, a_record("1", key=b"\x02"))
     await turns()
 
     assert sender.sent == [(1, [b"0"]), (2, [b"1"])]
@@ -148,4 +180,4 @@ async def test_a_record_larger_than_the_broker_takes_is_refused_alone() -> None:
     commit = GroupCommit(FakeSender())
 
     with pytest.raises(Malformed):
-        await commit.enqueue(Outgoing("hl7.received", b"\x01", b"x" * (MAX_RECORD_BYTES + 1)))
+        commit.enqueue(Outgoing("hl7.received", b"\x01", b"x" * (MAX_RECORD_BYTES + 1)), lambda _: None)

@@ -73,6 +73,19 @@ async def test_not_ready_names_the_dependency_that_fails(
     assert answer.json()["failing"] == {"kafka": reason}
 
 
+async def test_dependency_that_registers_while_the_others_are_asked_waits_for_the_next_question() -> None:
+    """A service is asked while it starts, too."""
+    subject = started()
+
+    async def registers_another() -> None:
+        subject.register("late", is_away)
+
+    subject.register("first", registers_another)
+
+    assert (await ask(subject, "/readyz")).status_code == 200
+    assert (await ask(subject, "/readyz")).json()["failing"].keys() == {"late"}
+
+
 async def test_not_ready_while_starting_or_waiting() -> None:
     """A paused consumption makes the service red, with the reason."""
     subject = Health()

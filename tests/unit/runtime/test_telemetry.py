@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import ValidationError
 
 from overread.contracts.errors import Malformed
 from overread.contracts.events.orders import Patient
 from overread.runtime.telemetry import (
+    TRACER,
+    OwnSpans,
     _OneLine,
     child_traceparent,
     configure_logging,
@@ -105,3 +109,17 @@ def test_a_child_span_stays_in_its_trace() -> None:
     assert child != parent
     assert len(child) == 55
     assert parent_context(child)
+
+
+def test_only_our_own_spans_are_exported() -> None:
+    """A library's span of a request would carry the accession number that somebody looked for."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(OwnSpans(exporter))
+
+    for name in ("fastapi", TRACER):
+        with provider.get_tracer(name).start_as_current_span(f"of {name}", attributes={"url.query": "accession=1"}):
+            pass
+    provider.shutdown()
+
+    assert [span.name for span in exporter.get_finished_spans()] == ["of overread"]

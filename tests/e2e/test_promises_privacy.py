@@ -1,0 +1,274 @@
+"""Promise 5: everything that says who the patient is goes in, and none of it comes out where it does not belong.
+
+What is allowed: object names and the keys of `dicom.received` hold the UIDs of study and instance (DESIGN, Objects and
+the map of topics); a log may name an object. Nothing else in any of these places names patient, order or study.
+"""
+
+import base64
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+from overread.contracts.topics import DICOM_RECEIVED, TOPICS
+from overread.embedded import kafka_admin
+from overread.embedded.kafka import ADMIN
+from overread.embedded.profile import HTTP_PORT, SERVICES
+from tests.e2e.hospital import Hospital, Visit
+from tests.e2e.listeners import TraceCollector, TritonTap
+from tests.fakes.peers import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+FAMILY_NAME, MIDDLE_NAME, GIVEN_NAME = "TÔN THẤT", "QUỐC ĐẠT", "HUỆ PHƯỢNG"
+CITIZEN_ID, PHONE, BIRTH_DATE = "001099054321", "+84912345678", "19990512"
+STREET, CITY = "17 NGÕ HÀNG BÔNG", "HƯƠNG THUỶ"
+INSURANCE = "GD4797912345678"
+EXPORT_SECONDS = 20.0
+PIXEL_BYTES = 300_000
+"""At least so much of a small phantom goes to its model."""
+SHORTEST = 6
+"""A word shorter than this would be found in pixels by chance."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a visit's order and images said: of the patient and the order, and their UIDs."""
+
+    words: tuple[str, ...]
+    uids: tuple[str, ...]
+    trace_id: bytes
+
+
+@pytest.fixture(scope="module")
+def told(hospital: Hospital) -> Told:
+    """Return what was said of a visit that went the whole way and said everything that there is to say."""
+    visit = hospital.admit()
+    _say_everything(visit)
+    hospital.order(visit, _order_that_says_everything(visit))
+    hospital.scan(visit)
+    hospital.user().sign(visit)
+    hospital.final(visit)
+    [case] = hospital.user().cases(visit)
+    kept = "SELECT traceparent FROM report_heads WHERE case_id = $1::text::uuid"
+    traceparent = hospital.row("review", kept, str(case["case_id"]))["traceparent"]
+    return Told(_words(visit), _uids(visit), bytes.fromhex(traceparent.split("-")[1]))
+
+
+def test_model_requests_name_nobody(triton_tap: TritonTap, told: Told) -> None:
+    """The boundary is Triton's socket: pixels and declared attributes, under a random number."""
+    requests = triton_tap.record.read_bytes()
+
+    assert b"ModelInfer" in requests
+    assert len(requests) > PIXEL_BYTES
+    assert _found({"requests": requests}, (*told.words, *told.uids)) == []
+
+
+def test_no_log_names_anybody(hospital: Hospital, told: Told) -> None:
+    """Services' and servers' logs alike; a UID stands only in the name of an object."""
+    logs = {path.name: path.read_bytes() for path in (hospital.endpoints.data.root / "logs").iterdir()}
+
+    without_objects = {name: _without_object_names(text, hospital.endpoints.site_id) for name, text in logs.items()}
+
+    assert {"delivery.log", "kafka.log", "postgres.log", "triton.log"} <= set(logs)
+    assert _found(logs, told.words) == []
+    assert _found(without_objects, told.uids) == []
+
+
+def test_no_metric_names_anybody(hospital: Hospital, told: Told) -> None:
+    """The page on the HTTP port, each service's own on its socket, and Triton's."""
+    pages = dict(_metrics(hospital))
+
+    assert len(pages) == len(SERVICES) + 2
+    assert all(b"# HELP" in page for page in pages.values())
+    assert _found(pages, (*told.words, *told.uids)) == []
+
+
+@pytest.mark.parametrize("service", ["routing", "inference_worker", "review", "delivery"])
+def test_no_trace_names_anybody(traces: TraceCollector, told: Told, service: str) -> None:
+    """What the services export to a collector; those of this visit's trace are among it."""
+    wait_until(lambda: _exported(traces, service, told.trace_id), f"{service}'s spans of the visit", EXPORT_SECONDS)
+
+    found = _found({"traces": b"".join(traces.exports)}, (*told.words, *told.uids))
+
+    assert found == []
+
+
+def _exported(traces: TraceCollector, service: str, trace_id: bytes) -> bool:
+    name = f"overread.{service}".encode()
+    return any(name in export and trace_id in export for export in list(traces.exports))
+
+
+def test_no_header_and_no_key_of_a_record_names_anybody(hospital: Hospital, told: Told) -> None:
+    """Every record of every topic, dead letters too: a header holds no value, a key only what the map says."""
+    keys, headers = _keys_and_headers(hospital)
+    of_studies = (DICOM_RECEIVED.name, DICOM_RECEIVED.dead_name)
+
+    assert {DICOM_RECEIVED.name, "reports.signed", "deliveries.done"} <= keys.keys()
+    assert any(told.uids[0].encode() in key for key in keys[DICOM_RECEIVED.name])
+    assert _found({name: b"\n".join(found) for name, found in headers.items()}, (*told.words, *told.uids)) == []
+    assert _found({name: b"\n".join(found) for name, found in keys.items()}, told.words) == []
+    others = {name: b"\n".join(found) for name, found in keys.items() if name not in of_studies}
+    assert _found(others, told.uids) == []
+
+
+def test_no_name_of_an_object_names_anybody(hospital: Hospital, told: Told) -> None:
+    """Objects are named by site, study, instance and receipt; hospitals' numbers are in none of them."""
+    root = hospital.endpoints.objects
+    names = "\n".join(path.relative_to(root).as_posix() for path in root.rglob("*")).encode()
+
+    assert told.uids[0].encode() in names
+    assert _found({"objects": names}, told.words) == []
+
+
+def test_scan_finds_what_it_looks_for(told: Told) -> None:
+    """A scan that finds nothing anywhere proves nothing: each word is found in each of its spellings."""
+    for word in (*told.words, *told.uids):
+        for spelling in _spellings(word):
+            assert _found({"planted": b"\x00..." + spelling + b"...\x00"}, [word]) == [f"planted: {word}"]
+
+
+def _say_everything(visit: Visit) -> None:
+    for dataset in visit.datasets:
+        dataset.PatientName = f"{FAMILY_NAME}^{GIVEN_NAME}^{MIDDLE_NAME}"
+        dataset.OtherPatientIDs = CITIZEN_ID
+        dataset.PatientTelephoneNumbers = PHONE
+        dataset.PatientAddress = f"{STREET}, {CITY}"
+        dataset.PatientComments = f"{INSURANCE} {FAMILY_NAME} {GIVEN_NAME}"
+        dataset.AdmissionID = INSURANCE
+        block = dataset.private_block(0x0011, "A VENDOR", create=True)
+        block.add_new(0x01, "LO", f"{FAMILY_NAME} {GIVEN_NAME} {CITIZEN_ID}")
+
+
+def _order_that_says_everything(visit: Visit) -> bytes:
+    """Return the visit's order with identifiers, telephone and address; its images' numbers agree with it."""
+    known = visit.order.decode()
+    identifiers = f"{visit.patient_id}^^^BVX^MR~{CITIZEN_ID}^^^VNBCA^NI~{INSURANCE}^^^VSS^SS"
+    name = f"{FAMILY_NAME}^{GIVEN_NAME}^{MIDDLE_NAME}^^^^L"
+    pid = f"PID|1||{identifiers}||{name}||{BIRTH_DATE}|M|||{STREET}^^{CITY}^^^VN||{PHONE}"
+    return "".join(f"{pid if line.startswith('PID') else line}\r" for line in known.split("\r") if line).encode()
+
+
+def _words(visit: Visit) -> tuple[str, ...]:
+    date_forms = (BIRTH_DATE, "1999-05-12", "12/05/1999", "12-05-1999")
+    names = (FAMILY_NAME, MIDDLE_NAME, GIVEN_NAME, f"{GIVEN_NAME} {FAMILY_NAME}", "PHƯỢNG")
+    places = (STREET, CITY, PHONE, PHONE.removeprefix("+84"))
+    numbers = (CITIZEN_ID, INSURANCE, visit.patient_id, visit.accession_number, visit.placer_order_number)
+    return (*names, *date_forms, *places, *numbers, visit.known["control_id"])
+
+
+def _uids(visit: Visit) -> tuple[str, ...]:
+    """Return the study's UID first: those of series and instances begin with it, so it finds them all."""
+    return (visit.study_instance_uid,)
+
+
+def _found(places: Mapping[str, bytes], words: Iterable[str]) -> list[str]:
+    """Return each word that stands in a place, in whatever spelling."""
+    folded = {name: _folded_bytes(content) for name, content in places.items()}
+    return [
+        f"{name}: {word}"
+        for word in words
+        for name in places
+        if any(spelling in places[name] or spelling in folded[name] for spelling in _spellings(word))
+    ]
+
+
+def _spellings(word: str) -> list[bytes]:
+    """Return how a word may be written: composed, decomposed, without marks, small, escaped, UTF-16, base64."""
+    composed, decomposed = (unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
+    bare = _bare(word)
+    texts = {composed, decomposed, bare, composed.lower(), bare.lower()}
+    spelt = {text.encode() for text in texts} | {composed.encode("utf-16-le")}
+    spelt |= {composed.encode("ascii", "backslashreplace"), composed.encode("unicode_escape")}
+    spelt |= {coded for text in texts for coded in _in_base64(text.encode())}
+    return sorted(spelling for spelling in spelt if len(spelling) >= SHORTEST)
+
+
+def _bare(word: str) -> str:
+    decomposed = unicodedata.normalize("NFD", word).replace("Đ", "D").replace("đ", "d")
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def _in_base64(raw: bytes) -> Iterator[bytes]:
+    """Return the middle of a word's base64 for each place where it may begin."""
+    for shift in range(3):
+        coded = base64.b64encode(b"\x00" * shift + raw)
+        yield coded[(0, 2, 3)[shift] : -4]
+
+
+def _folded_bytes(content: bytes) -> bytes:
+    """Return text in small letters, so that a word in any case is found."""
+    return content.lower()
+
+
+def _without_object_names(text: bytes, site_id: str) -> bytes:
+    """Return a log without the names of objects: `site/studies/study/instance/receipt`."""
+    begin = f"{site_id}/studies/".encode()
+    pieces = text.split(begin)
+    return pieces[0] + b"".join(b" ".join(piece.split(b'"', 1)[1:]) for piece in pieces[1:])
+
+
+def _metrics(hospital: Hospital) -> Iterator[tuple[str, bytes]]:
+    page = httpx.get(
+        f"http://127.0.0.1:{HTTP_PORT + hospital.endpoints.ports.offset}/metrics",
+        headers={"Authorization": f"Bearer {hospital.user('ops').token()}"},
+        trust_env=False,
+    )
+    yield "HTTP port", page.raise_for_status().content
+    yield "triton", httpx.get(f"http://{hospital.endpoints.triton_metrics}/metrics", trust_env=False).content
+    for service in SERVICES:
+        transport = httpx.HTTPTransport(uds=str(hospital.endpoints.health_socket(service)))
+        with httpx.Client(transport=transport, trust_env=False) as client:
+            yield service, client.get("http://socket/metrics").raise_for_status().content
+
+
+Found = dict[str, list[bytes]]
+
+
+def _keys_and_headers(hospital: Hospital) -> tuple[Found, Found]:
+    """Return the keys and the headers of every record that the broker keeps, by topic."""
+    keys: Found = {}
+    headers: Found = {}
+    with _everything(hospital) as records:
+        for record in records:
+            keys.setdefault(record.topic(), []).append(record.key() or b"")
+            pairs = (f"{name}=".encode() + (value or b"") for name, value in record.headers() or ())
+            headers.setdefault(record.topic(), []).extend(pairs)
+    return keys, headers
+
+
+@contextmanager
+def _everything(hospital: Hospital) -> Iterator[Iterator[Any]]:
+    endpoints = hospital.endpoints
+    reader = Consumer(
+        {
+            **kafka_admin.connection(endpoints.ports.kafka, ADMIN, endpoints.kafka_password(ADMIN)),
+            "group.id": "a reader of everything",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    known = reader.list_topics(timeout=10).topics
+    names = [name for topic in TOPICS for name in (topic.name, topic.dead_name)]
+    places = [TopicPartition(name, number, OFFSET_BEGINNING) for name in names for number in known[name].partitions]
+    reader.assign(places)
+    try:
+        yield _until_the_ends(reader, len(places))
+    finally:
+        reader.close()
+
+
+def _until_the_ends(reader: Any, places: int) -> Iterator[Any]:
+    while places:
+        record = reader.poll(10.0)
+        assert record is not None, "the broker said nothing for 10 s"
+        if record.error() is None:
+            yield record
+        else:
+            assert record.error().code() == KafkaError._PARTITION_EOF, record.error()  # its documented name
+            places -= 1

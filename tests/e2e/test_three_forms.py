@@ -1,0 +1,126 @@
+"""One report in three forms at three receivers of other people's making: drafted, signed, and taken back."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+
+from overread.cli.demo_peers import FhirReceiver, Pacs
+from overread.embedded import fhir_emr
+from overread.embedded.fhir_emr import FhirEmr
+from overread.embedded.profile import Profile
+from overread.embedded.stack_thread import StackThread
+from tests.e2e.conftest import FAST
+from tests.e2e.hospital import FIRST_OFFSET, Hospital, Visit, free_offset
+from tests.fakes.peers import Emr, wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+SECONDS = 60.0
+Receivers = tuple[Hospital, Pacs, FhirReceiver]
+
+
+@pytest.fixture(scope="module")
+def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receivers]:
+    """Yield a stack of its own whose results go to an EMR, a PACS and a FHIR server."""
+    if not fhir_emr.is_here():
+        pytest.skip("the FHIR receiver is not set up: python -m overread.embedded.setup does it")
+    folder = tmp_path_factory.mktemp("three-forms")
+    pacs, server = Pacs(folder), FhirEmr(folder / "fhir-emr")
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(server.start())
+    pacs.start()
+    try:
+        with (
+            Emr() as emr,
+            StackThread(_profile(folder, emr, pacs, server).stack()) as stack,
+            closing(Hospital(stack.endpoints, emr)) as hospital,
+        ):
+            yield hospital, pacs, FhirReceiver(folder, server)
+    finally:
+        pacs.stop()
+        loop.run_until_complete(server.stop())
+        loop.close()
+
+
+def _profile(folder: Path, emr: Emr, pacs: Pacs, server: FhirEmr) -> Profile:
+    return Profile(
+        data_dir=folder / "data",
+        port_offset=free_offset(FIRST_OFFSET + 3_600 + os.getpid() % 20 * 20),
+        emr=emr.url,
+        pacs=f"dicom://DEMO_PACS@127.0.0.1:{pacs.port}",
+        fhir=server.url,
+        fhir_token_file=server.token_file,
+        settings=FAST,
+    )
+
+
+def _stored(pacs: Pacs, visit: Visit, modality: str, count: int = 1) -> list[Dataset]:
+    """Return the visit's objects of one modality, once there are so many."""
+
+    def there() -> list[Dataset]:
+        about = [stored for stored, *_ in pacs.received if stored.StudyInstanceUID == visit.study_instance_uid]
+        found = [stored for stored in about if modality == stored.Modality]
+        return found if len(found) >= count else []
+
+    return wait_until(there, f"{count} {modality} of {visit.accession_number} at the PACS", SECONDS)
+
+
+def _reports(receiver: FhirReceiver, report_id: str, status: str) -> list[dict[str, Any]]:
+    """Return what the FHIR server holds under the report's identifier, once it has that status."""
+    identifier = f"urn:ietf:rfc:3986|urn:uuid:{report_id}"
+
+    def there() -> list[dict[str, Any]]:
+        found = asyncio.run(receiver.server.received("DiagnosticReport", identifier=identifier))
+        return found if [report["status"] for report in found] == [status] else []
+
+    return wait_until(there, f"one DiagnosticReport that is {status}", SECONDS)
+
+
+def _withdraw(hospital: Hospital, report_id: str) -> None:
+    clinician = hospital.user()
+    report = clinician.ask("GET", f"/reports/{report_id}").raise_for_status().json()
+    body = {"digest": report["digest"], "reason": "nhầm bệnh nhân", "is_wrong_patient": True}
+    clinician.ask("POST", f"/reports/{report_id}/withdraw-final", json=body).raise_for_status()
+
+
+def test_one_report_is_drafted_signed_and_taken_back_at_three_receivers(receivers: Receivers) -> None:
+    """REQ-REV-01 in every form: R, F, W; partial, final, entered-in-error; UNVERIFIED, VERIFIED, rejected (IHE IOCM)."""
+    hospital, pacs, receiver = receivers
+    visit = hospital.admit()
+    hospital.order(visit)
+    hospital.scan(visit)
+    report_id = str(hospital.user().draft(visit)["report_id"])
+
+    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=SECONDS)
+    assert "resultsInterpreter" not in _reports(receiver, report_id, "partial")[0]
+    [draft] = _stored(pacs, visit, "SR")
+    assert draft.VerificationFlag == "UNVERIFIED"
+    [segmentation] = _stored(pacs, visit, "SEG")
+    [picture] = _stored(pacs, visit, "OT")
+    assert "AI, not verified" in picture.ImageComments
+
+    hospital.user().sign(visit)
+    hospital.final(visit)
+    assert _reports(receiver, report_id, "final")[0]["resultsInterpreter"]
+    final = next(stored for stored in _stored(pacs, visit, "SR", 2) if stored.VerificationFlag == "VERIFIED")
+    predecessor = final.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == draft.SOPInstanceUID
+
+    _withdraw(hospital, report_id)
+    taken_back = hospital.emr.wait_for(visit.study_instance_uid, "C", seconds=SECONDS)
+    assert {fields[11] for fields in taken_back.segments if fields[0] == "OBX"} == {"O", "W"}
+    assert taken_back.findings == {}
+    _reports(receiver, report_id, "entered-in-error")
+    [note] = _stored(pacs, visit, "KO")
+    rejected = {
+        item.ReferencedSOPInstanceUID
+        for series in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert {draft.SOPInstanceUID, final.SOPInstanceUID, segmentation.SOPInstanceUID} < rejected

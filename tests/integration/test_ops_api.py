@@ -1,0 +1,170 @@
+"""The operator's routes on the real broker: flow, health, dead letters and giving them back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from overread.archive.queries import ArchiveQueries
+from overread.contracts.topics import AUDIT_RECORDED, DELIVERIES_DONE, REPLAYS_REQUESTED, TOPICS
+from overread.embedded.postgres import ARCHIVE_READER
+from overread.ops.settings import OpsSettings
+from overread.ops.web import build
+from overread.runtime.database import migrate, migrations_of, open_pool
+from overread.runtime.dead_letter import DeadLetterKind, SourceRecord, dead_letter
+from overread.runtime.flow import FlowReader
+from overread.runtime.health import Health, operations_app, serve_on_socket
+from overread.runtime.publisher import KafkaPublisher
+from overread.runtime.service import Service
+from overread.runtime.settings import ServiceSettings
+from tests.builders.events import NOON
+from tests.fakes.review import OPERATOR, ReviewBench, SilentPublisher, a_review_bench
+
+pytestmark = pytest.mark.stack
+
+SECRET = "a secret of front and ops"
+
+
+@dataclass
+class Operated:
+    """A review with ops behind it, and the place of one dead letter."""
+
+    bench: ReviewBench
+    place: str
+
+
+@pytest.fixture
+async def operated(stack: Any, tmp_path: Path) -> AsyncIterator[Operated]:
+    """Return an installation with a ready service, a silent one, and one dead letter of governance."""
+    socket, ready = tmp_path / "ops.sock", tmp_path / "ready.sock"
+    health = Health()
+    health.is_started = True
+    async with a_review_bench(
+        stack.endpoints.dsn("review"), tmp_path, ops_socket=socket, front_secret=SecretStr(SECRET)
+    ) as bench:
+        watched = {"ready-one": ready, "silent-one": tmp_path / "nobody.sock"}
+        settings = some_settings(stack, "ops", watched=watched, socket=socket, site_id=bench.site_id)
+        service = Service("ops", settings, publisher=SilentPublisher(), clock=bench.clock)
+        flow = FlowReader(settings)
+        archive = ArchiveQueries(settings.archive_dsn.get_secret_value(), bench.site_id)
+        await archives_tables(stack)
+        place = await a_dead_letter(stack)
+        async with serving(build(service, settings, flow, archive), socket), serving(operations_app(health), ready):
+            yield Operated(bench, place)
+        await flow.close()
+        await archive.close()
+
+
+def some_settings(stack: Any, user: str, *, watched: dict[str, Path], socket: Path, site_id: str) -> OpsSettings:
+    """Return the settings of ops on the test's stack."""
+    return OpsSettings.model_validate(
+        {
+            "site_id": site_id,
+            "kafka_bootstrap": stack.endpoints.kafka_bootstrap,
+            "kafka_username": user,
+            "kafka_password": stack.endpoints.kafka_password(user),
+            "archive_dsn": stack.endpoints.dsn(ARCHIVE_READER),
+            "front_secret": SECRET,
+            "http_socket": socket,
+            "OVERREAD_OPS_WATCHED": watched,
+        }
+    )
+
+
+async def archives_tables(stack: Any) -> None:
+    """Make archive's tables, as its start does."""
+    pool = await open_pool(stack.endpoints.dsn("archive"))
+    await migrate(pool, migrations_of("overread.archive"))
+    await pool.close()
+
+
+async def a_dead_letter(stack: Any) -> str:
+    """Let governance set a record aside that names a patient, and return where it lies."""
+    settings = ServiceSettings(
+        kafka_bootstrap=stack.endpoints.kafka_bootstrap,
+        kafka_username="governance",
+        kafka_password=SecretStr(stack.endpoints.kafka_password("governance")),
+    )
+    source = SourceRecord(
+        topic=DELIVERIES_DONE.name, partition=3, offset=7, key=b"k", value=f"NGUYEN {uuid4()}".encode()
+    )
+    letter = dead_letter(
+        DELIVERIES_DONE,
+        source,
+        kind=DeadLetterKind.MALFORMED,
+        reason="not JSON",
+        attempts=1,
+        consumer="governance",
+        now=NOON,
+    )
+    publisher = KafkaPublisher(settings)
+    await publisher.start()
+    await publisher.publish([letter])
+    await publisher.stop()
+    return f"{DELIVERIES_DONE.dead_name}/0/"
+
+
+@asynccontextmanager
+async def serving(application: FastAPI, socket: Path) -> AsyncIterator[None]:
+    """Serve behind the front for the time of the block."""
+    task = asyncio.create_task(serve_on_socket(application, socket))
+    while not socket.exists():  # noqa: ASYNC110, ASYNC240 - uvicorn tells nobody else that it listens
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def asked(operated: Operated, path: str) -> Any:
+    """Ask as an operator."""
+    async with operated.bench.client(OPERATOR) as client:
+        answer = await client.get(path, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+async def test_flow_names_each_topic_with_its_readers_and_what_lies_dead(operated: Operated) -> None:
+    """In pipeline order; a reader that never read is as far behind as the topic is long."""
+    await asked(operated, "/ops/flow")
+    operated.bench.clock.pass_by(seconds=2)
+    shown = {topic["name"]: topic for topic in (await asked(operated, "/ops/flow"))["topics"]}
+
+    assert list(shown) == [topic.name for topic in TOPICS]
+    assert shown[DELIVERIES_DONE.name]["dead"] >= 1
+    assert [group["service"] for group in shown[DELIVERIES_DONE.name]["groups"]] == ["review", "governance"]
+    assert all(group["lag"] >= 0 for topic in shown.values() for group in topic["groups"])
+
+
+async def test_service_that_does_not_answer_is_told_from_one_that_is_ready(operated: Operated) -> None:
+    """Each service is asked at its own socket."""
+    services = {one["name"]: one for one in (await asked(operated, "/ops/services"))["services"]}
+
+    assert (services["ready-one"]["ready"], services["ready-one"]["answered"]) == (True, True)
+    assert (services["silent-one"]["ready"], services["silent-one"]["answered"]) == (False, False)
+
+
+async def test_dead_letter_is_listed_and_given_back_on_request(operated: Operated) -> None:
+    """Listed with its reason and without its content; the request names the place alone, and is recorded."""
+    listed = await asked(operated, "/ops/dead?limit=1000")
+    letter = next(one for one in reversed(listed["items"]) if one["place"].startswith(operated.place))
+    body = {"places": [letter["place"], letter["place"]]}
+    async with operated.bench.client(OPERATOR) as client:
+        answer = await client.post("/ops/dead/replay", json=body)
+        nowhere = await client.post("/ops/dead/replay", json={"places": [f"{operated.place}999999"]})
+
+    [event] = await operated.bench.published(REPLAYS_REQUESTED)
+    recorded = [one.data.action for one in await operated.bench.published(AUDIT_RECORDED)]
+    assert (letter["kind"], letter["reason"], letter["consumer"]) == ("Malformed", "not JSON", "governance")
+    assert "NGUYEN" not in str(listed)
+    assert answer.json()["given_back"] == [{"place": letter["place"], "consumer": "governance"}]
+    assert (event.data.consumer, event.data.requested_by, event.subject) == ("governance", OPERATOR, letter["place"])
+    assert (recorded, nowhere.status_code) == (["replay"], 404)

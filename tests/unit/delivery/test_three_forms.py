@@ -1,0 +1,406 @@
+"""Every form says what was signed, is read back before it leaves, and a fault of ours in writing it holds the report."""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+import orjson
+import pytest
+from pydicom import Dataset, dcmread
+
+from overread.contracts.errors import OverreadError
+from overread.contracts.events.reports import ReportDocument, Withdrawal
+from overread.delivery import dicom_forms, fhir_form, gate
+from overread.delivery.gate import Held, Released
+from overread.delivery.imaging import load
+from overread.delivery.rendering import messages_for
+from overread.delivery.sequence import Position, Status
+from overread.delivery.telling import OutboundMessage
+from overread.protocols.fhir.content import ReportStatus
+from overread.protocols.hl7.oru_content import TakenBack
+from overread.protocols.hl7.oru_reading import read_back
+from tests.builders.delivery import (
+    a_destination,
+    a_dicom_destination,
+    a_fhir_destination,
+    a_release_request,
+    a_telling,
+    some_circumstances,
+)
+from tests.builders.events import NOON, a_finding, a_signer
+from tests.builders.reported_study import an_imaged_case, an_imaged_document, some_imaging, the_objects
+
+EVERYWHERE = (a_destination(), a_fhir_destination(), a_dicom_destination())
+
+
+def a_signed_imaged_document(**changed: Any) -> ReportDocument:
+    """Return the report about the phantom as a clinician signed it."""
+    return an_imaged_document(
+        **{"signed_by": a_signer(), "signed_at": NOON + timedelta(minutes=5), "verdict": "accepted"} | changed
+    )
+
+
+def judged(document: ReportDocument | None = None, **changed: Any) -> gate.Released | gate.Held | gate.Wait:
+    """Put a signed report for an EMR, a FHIR server and an archive before the gate."""
+    known = {"case": an_imaged_case(), "destinations": EVERYWHERE, "imaging": some_imaging()}
+    return gate.check(a_release_request(document or a_signed_imaged_document()), some_circumstances(**known | changed))
+
+
+def released(document: ReportDocument | None = None, **changed: Any) -> list[OutboundMessage]:
+    """Return what the gate lets out."""
+    verdict = judged(document, **changed)
+    assert isinstance(verdict, Released), verdict
+    return list(verdict.messages)
+
+
+def told(messages: list[OutboundMessage]) -> dict[str, tuple[Position, ...]]:
+    """Return the messages as each destination then has them."""
+    return {
+        destination.name: tuple(
+            Position(
+                report_revision=m.report_revision,
+                status=m.status,
+                form=m.form,
+                message_control_id=m.message_control_id,
+            )
+            for m in messages
+            if m.destination == destination.name
+        )
+        for destination in EVERYWHERE
+    }
+
+
+def as_dicom(messages: list[OutboundMessage], form: str) -> Dataset:
+    """Return the one object of that form."""
+    (message,) = (m for m in messages if m.form == form)
+    return dcmread(BytesIO(message.message))
+
+
+def report_in(messages: list[OutboundMessage]) -> dict[str, Any]:
+    """Return the DiagnosticReport of the one bundle."""
+    (message,) = (m for m in messages if m.form == "fhir")
+    entries = orjson.loads(message.message)["entry"]
+    (found,) = (e["resource"] for e in entries if e["resource"]["resourceType"] == "DiagnosticReport")
+    return dict(found)
+
+
+def test_one_signature_lets_the_report_out_in_every_form() -> None:
+    """F, final and VERIFIED (STANDARDS: one report document, three renderings); what an SR names comes before it."""
+    messages = released()
+
+    assert [m.form for m in messages] == ["oru", "fhir", "seg", "sc", "sr"]
+    assert read_back(messages[0].message).status.value == "F"
+    assert report_in(messages)["status"] == "final"
+    report = as_dicom(messages, "sr")
+    assert (report.VerificationFlag, report.CompletionFlag) == ("VERIFIED", "COMPLETE")
+    assert str(report.VerifyingObserverSequence[0].VerifyingObserverName) == "BÁC SĨ^THỬ"
+    assert {m.message_control_id for m in messages[2:]} == {
+        str(dcmread(BytesIO(m.message)).SOPInstanceUID) for m in messages[2:]
+    }
+
+
+def test_a_draft_says_in_every_form_that_nobody_has_confirmed_it() -> None:
+    """R, partial, UNVERIFIED: `preliminary` would say that somebody had verified it (FHIR R4, diagnostic-report-status)."""
+    messages = [
+        m
+        for destination in EVERYWHERE
+        for m in messages_for(
+            a_telling(an_imaged_document(), destination, status=Status.UNVERIFIED, imaging=some_imaging())
+        )
+    ]
+
+    assert read_back(messages[0].message).status.value == "R"
+    assert report_in(messages)["status"] == "partial"
+    assert "resultsInterpreter" not in report_in(messages)
+    assert as_dicom(messages, "sr").VerificationFlag == "UNVERIFIED"
+    assert "AI, not verified" in str(as_dicom(messages, "sc").ImageComments)
+
+
+def test_equal_occasions_give_equal_bytes_in_every_form() -> None:
+    """A resend is byte-identical, and so is what another process would have rendered."""
+    first, second = released(), released()
+
+    assert [m.message for m in first] == [m.message for m in second]
+
+
+def test_the_next_signed_revision_is_a_correction_in_every_form() -> None:
+    """C, corrected, and a new SR that names its predecessor; the segmentation is the same object and not sent again."""
+    before = released()
+
+    after = released(
+        a_signed_imaged_document(report_revision=2, conclusion="Khác."), earlier=told(before), released_revision=1
+    )
+
+    assert [m.form for m in after] == ["oru", "fhir", "sc", "sr"]
+    assert report_in(after)["status"] == "corrected"
+    predecessor = as_dicom(after, "sr").PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0]
+    assert predecessor.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == as_dicom(before, "sr").SOPInstanceUID
+    assert as_dicom(after, "sr").SeriesInstanceUID == as_dicom(before, "sr").SeriesInstanceUID
+
+
+def test_a_signed_report_names_the_draft_that_an_archive_has() -> None:
+    """A signature never changes an object that exists: the verified SR is a new one after the unverified (PS3.3, C.17.2)."""
+    drafts = list(
+        messages_for(
+            a_telling(an_imaged_document(), a_dicom_destination(), status=Status.UNVERIFIED, imaging=some_imaging())
+        )
+    )
+
+    after = released(earlier=told(drafts))
+
+    report = as_dicom(after, "sr")
+    predecessor = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == as_dicom(drafts, "sr").SOPInstanceUID != report.SOPInstanceUID
+
+
+WITHDRAWALS = {
+    False: (TakenBack.DELETED, "113037"),
+    True: (TakenBack.WRONG_PATIENT, "113038"),
+}
+
+
+@pytest.mark.parametrize("is_wrong_patient", [False, True])
+def test_a_signed_withdrawal_takes_the_final_back_in_every_form(is_wrong_patient: bool) -> None:  # noqa: FBT001
+    """C or W, entered-in-error, and a note that rejects each object (HL7 v2.5.1, OBX-11; IHE IOCM); no value is left."""
+    before = released()
+    withdrawal = Withdrawal(reason="nhầm bệnh nhân", is_wrong_patient=is_wrong_patient)
+
+    after = released(
+        a_signed_imaged_document(withdrawal=withdrawal, findings=(), conclusion="Đã thu hồi."),
+        earlier=told(before),
+        previous={destination.name: a_signed_imaged_document() for destination in EVERYWHERE},
+        released_revision=1,
+        case=an_imaged_case(identity_version=7, is_withdrawn=True),
+    )
+
+    assert [(m.form, m.status) for m in after] == [(form, Status.WITHDRAWN) for form in ("oru", "fhir", "kos")]
+    oru = read_back(after[0].message)
+    taken_back, title = WITHDRAWALS[is_wrong_patient]
+    assert (oru.taken_back, oru.reason, oru.observations) == (taken_back, "nhầm bệnh nhân", ())
+    assert [(o.identifier.identifier, o.value) for o in oru.retracted] == [("OR-LUNG-VOLUME", None)]
+    assert report_in(after)["status"] == "entered-in-error"
+    note = as_dicom(after, "kos")
+    assert note.ConceptNameCodeSequence[0].CodeValue == title
+    rejected = {
+        item.ReferencedSOPInstanceUID
+        for series in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert rejected == {m.message_control_id for m in before if m.destination == "pacs"}
+
+
+def test_what_was_taken_back_is_a_new_object_when_it_is_signed_anew() -> None:
+    """A rejected object stays rejected: the next report refers to none of them, and its segmentation is another one."""
+    before = told(released())
+    withdrawn = told(
+        released(a_signed_imaged_document(withdrawal=Withdrawal(reason="x")), earlier=before, released_revision=1)
+    )
+    history = {name: before[name] + withdrawn[name] for name in before}
+
+    after = released(a_signed_imaged_document(report_revision=2), earlier=history, released_revision=1)
+
+    assert {m.message_control_id for m in after}.isdisjoint({p.message_control_id for p in history["pacs"]})
+    assert "PredecessorDocumentsSequence" not in as_dicom(after, "sr")
+
+
+def test_what_a_correction_no_longer_states_is_deleted_at_the_receiver() -> None:
+    """A receiver keeps what it was told until it is told otherwise: OBX-11 D, and an Observation in error."""
+    before = released()
+    previous = {destination.name: a_signed_imaged_document() for destination in EVERYWHERE}
+    document = a_signed_imaged_document(report_revision=2, findings=(), conclusion="Bình thường.")
+    imaging = dataclasses.replace(some_imaging(), segmentations=())
+
+    after = released(document, earlier=told(before), previous=previous, released_revision=1, imaging=imaging)
+
+    oru = read_back(after[0].message)
+    assert (oru.observations, [o.identifier.identifier for o in oru.retracted]) == ((), ["OR-LUNG-VOLUME"])
+    bundle = orjson.loads(after[1].message)["entry"]
+    observations = [e["resource"] for e in bundle if e["resource"]["resourceType"] == "Observation"]
+    assert [(o["status"], "valueQuantity" in o) for o in observations] == [("entered-in-error", False)]
+
+
+@pytest.mark.parametrize("revision", [None, 2])
+def test_gate_holds_a_withdrawal_of_what_is_not_out(revision: int | None) -> None:
+    """Only the revision that was released last can be taken back."""
+    verdict = judged(a_signed_imaged_document(withdrawal=Withdrawal(reason="x")), released_revision=revision)
+
+    assert isinstance(verdict, Held)
+    assert "nothing to withdraw" in verdict.reason
+
+
+def test_a_draft_is_cancelled_in_every_form() -> None:
+    """X, cancelled, and a note that rejects what nobody had signed for its quality (113001)."""
+    document = an_imaged_document()
+    messages: list[OutboundMessage] = []
+    for destination in EVERYWHERE:
+        draft = a_telling(document, destination, status=Status.UNVERIFIED, imaging=some_imaging())
+        earlier = told(list(messages_for(draft)))[destination.name]
+        messages += messages_for(dataclasses.replace(draft, status=Status.CANCELLED, earlier=earlier))
+
+    assert read_back(messages[0].message).status.value == "X"
+    assert report_in(messages)["status"] == "cancelled"
+    assert as_dicom(messages, "kos").ConceptNameCodeSequence[0].CodeValue == "113001"
+
+
+def test_an_archive_that_was_given_nothing_gets_no_rejection_note() -> None:
+    """There is nothing to take back there."""
+    telling = a_telling(an_imaged_document(), a_dicom_destination(), status=Status.CANCELLED, imaging=some_imaging())
+
+    assert messages_for(telling) == ()
+
+
+def test_a_destination_gets_the_forms_it_asks_for() -> None:
+    """Some archives keep no SEG, some viewers show no SR; an SR then names no segmentation that is not there."""
+    messages = released(destinations=(a_dicom_destination(forms=["sr"]),))
+
+    assert [m.form for m in messages] == ["sr"]
+    evidence = as_dicom(messages, "sr").CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    assert len(evidence) == 1
+
+
+def test_two_archives_in_one_language_get_one_object() -> None:
+    """The same UID is the same bytes, wherever it lies."""
+    there = (a_dicom_destination(), a_dicom_destination(name="second"), a_dicom_destination(name="fr", language="fr"))
+
+    messages = [m for m in released(destinations=there) if m.form == "sr"]
+
+    assert messages[0].message == messages[1].message
+    assert messages[0].delivery_id != messages[1].delivery_id
+    assert messages[2].message_control_id != messages[0].message_control_id
+
+
+def test_gate_holds_a_report_whose_images_it_can_not_read() -> None:
+    """No form is left out in silence."""
+    verdict = judged(imaging=None)
+
+    assert isinstance(verdict, Held)
+    assert verdict.is_defect
+    assert "pacs" in verdict.reason
+
+
+def test_what_a_clinician_took_out_is_not_shown_as_marked() -> None:
+    """A model whose findings the report no longer states has no segmentation and no picture in it."""
+    document = a_signed_imaged_document(findings=(a_finding(value="1.0"),))
+    imaging = dataclasses.replace(some_imaging(), segmentations=())
+
+    assert [m.form for m in released(document, imaging=imaging) if m.destination == "pacs"] == ["sr"]
+
+
+FINDING = {"findings": (a_finding(value="9.9"),)}
+
+FALSE_IN_FHIR: dict[str, Callable[[Any], Any]] = {
+    "patient": lambda c: dataclasses.replace(c, patient=c.patient.model_copy(update={"given_name": "X"})),
+    "identifier": lambda c: dataclasses.replace(
+        c,
+        patient=c.patient.model_copy(
+            update={"identifiers": (c.patient.identifiers[0].model_copy(update={"id_number": "X"}),)}
+        ),
+    ),
+    "accession": lambda c: dataclasses.replace(c, orders=(c.orders[0].model_copy(update={"accession_number": "X"}),)),
+    "study": lambda c: dataclasses.replace(c, study_instance_uid="1.2.3"),
+    "status": lambda c: dataclasses.replace(c, status=ReportStatus.CORRECTED, reason="x"),
+    "signer": lambda c: dataclasses.replace(c, signer=a_signer(subject="dr.other")),
+    "signer's name": lambda c: dataclasses.replace(c, signer=a_signer(family_name="X")),
+    "conclusion": lambda c: dataclasses.replace(c, conclusion="X"),
+    "synthetic": lambda c: dataclasses.replace(c, is_synthetic=False),
+    "finding left out": lambda c: dataclasses.replace(c, findings=()),
+    "value": lambda c: dataclasses.replace(
+        c,
+        findings=(
+            dataclasses.replace(c.findings[0], finding=c.findings[0].finding.model_copy(update={"value": "1.0"})),
+        ),
+    ),
+    "unit": lambda c: dataclasses.replace(
+        c,
+        findings=(dataclasses.replace(c.findings[0], finding=c.findings[0].finding.model_copy(update={"unit": "L"})),),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FALSE_IN_FHIR)
+def test_gate_holds_a_bundle_that_says_something_else(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle is compared with the document itself, not with what was made of it."""
+    meant = fhir_form.content_for
+    monkeypatch.setattr(fhir_form, "content_for", lambda telling: FALSE_IN_FHIR[fault](meant(telling)))
+
+    verdict = judged(destinations=(a_fhir_destination(),))
+
+    assert isinstance(verdict, Held)
+    assert verdict.is_defect
+
+
+def _patient(content: Any, **changed: Any) -> Any:
+    return dataclasses.replace(content, patient=dataclasses.replace(content.patient, **changed))
+
+
+FALSE_IN_DICOM: dict[str, Callable[[Any], Any]] = {
+    "patient's name": lambda c: _patient(c, patient_name="X"),
+    "patient's number": lambda c: _patient(c, patient_id="X"),
+    "patient's sex": lambda c: _patient(c, patient_sex="F"),
+    "study": lambda c: dataclasses.replace(c, study=dataclasses.replace(c.study, study_instance_uid="1.2.3")),
+    "accession": lambda c: dataclasses.replace(c, study=dataclasses.replace(c.study, accession_number="X")),
+}
+
+FALSE_IN_SR: dict[str, Callable[[Any], Any]] = {
+    **FALSE_IN_DICOM,
+    "status": lambda c: dataclasses.replace(c, signature=None),
+    "signer": lambda c: dataclasses.replace(c, signature=dataclasses.replace(c.signature, identifier="dr.other")),
+    "conclusion": lambda c: dataclasses.replace(c, conclusion="X"),
+    "finding left out": lambda c: dataclasses.replace(c, findings=()),
+    "value": lambda c: dataclasses.replace(
+        c, findings=(dataclasses.replace(c.findings[0], value=dataclasses.replace(c.findings[0].value, value="1.0")),)
+    ),
+    "probability": lambda c: dataclasses.replace(c, findings=(dataclasses.replace(c.findings[0], probability="0.5"),)),
+}
+
+
+@pytest.mark.parametrize("fault", FALSE_IN_SR)
+def test_gate_holds_a_structured_report_that_says_something_else(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status, patient, signer and every finding of the SR are the document's own."""
+    meant = dicom_forms._report
+    monkeypatch.setattr(dicom_forms, "_report", lambda *given: FALSE_IN_SR[fault](meant(*given)))
+
+    verdict = judged(destinations=(a_dicom_destination(forms=["sr"]),))
+
+    assert isinstance(verdict, Held)
+    assert verdict.is_defect
+
+
+@pytest.mark.parametrize("form", ["seg", "sc"])
+@pytest.mark.parametrize("fault", FALSE_IN_DICOM)
+def test_gate_holds_an_image_object_of_somebody_else(form: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segmentation or a picture under a wrong name is as wrong as a report."""
+    maker = {"seg": "_segmentation", "sc": "_capture"}[form]
+    meant = getattr(dicom_forms, maker)
+    monkeypatch.setattr(dicom_forms, maker, lambda *given: FALSE_IN_DICOM[fault](meant(*given)))
+
+    verdict = judged(destinations=(a_dicom_destination(forms=[form]),))
+
+    assert isinstance(verdict, Held)
+    assert verdict.is_defect
+
+
+@pytest.mark.parametrize("destination", EVERYWHERE[:2], ids=["hl7", "fhir"])
+def test_without_an_archive_no_image_is_needed(destination: Any) -> None:
+    """A site that sends no DICOM results needs no images at hand to sign."""
+    assert released(destinations=(destination,), imaging=None)
+
+
+def test_a_report_without_findings_leaves_in_every_form() -> None:
+    """A clinician may state that nothing was found."""
+    document = a_signed_imaged_document(findings=(), conclusion="Không thấy bất thường.")
+    imaging = dataclasses.replace(some_imaging(), segmentations=())
+
+    assert [m.form for m in released(document, imaging=imaging)] == ["oru", "fhir", "sr"]
+
+
+def test_images_of_another_study_are_none() -> None:
+    """A manifest key that leads out of the site, or to other bytes than the digest says, is refused."""
+    elsewhere = an_imaged_document(manifest_key="other/studies/x")
+    changed = an_imaged_document(manifest_digest="0" * 64)
+
+    for document in (elsewhere, changed):
+        with pytest.raises(OverreadError):
+            load(the_objects(), document)

@@ -79,7 +79,7 @@ async def test_the_tail_is_of_one_link_bounded_and_newest_first(stack: StackThre
 async def test_warming_gives_up_in_time_and_the_intake_opens(stack: StackThread) -> None:
     """A broker that does not answer must not keep a link closed: assembly's unique keys bind anyway."""
     settings = settings_of(stack, warm_seconds=0.5).model_copy(update={"kafka_bootstrap": "127.0.0.1:9"})
-    intake = Intake(settings, settings.mllp_link, KafkaPublisher(settings).enqueue, FakeObjects(), utc_now)
+    intake = Intake(settings, settings.mllp_link, GroupCommit(KafkaPublisher(settings)).enqueue, FakeObjects(), utc_now)
     began = utc_now()
 
     await warm(intake, settings, utc_now)

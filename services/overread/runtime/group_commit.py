@@ -73,9 +73,11 @@ class _Line:
             self._sending = self._loop.create_task(self._send())
 
     async def _send(self) -> None:
-        while self._waiting:
-            await self._send_batch()
-        self._sending = None
+        try:
+            while self._waiting:
+                await self._send_batch()
+        finally:
+            self._sending = None  # whatever ended it: the next record starts it again
 
     async def _send_batch(self) -> None:
         batch, told = self._sender.new_batch(), list[OnKept]()

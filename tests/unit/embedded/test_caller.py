@@ -1,8 +1,8 @@
 import argparse
-import dataclasses
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -190,10 +190,11 @@ def test_an_address_that_can_not_be_one_is_refused_by_its_option(
     tmp_path: Path, option: str, url: str, said: str
 ) -> None:
     """The stack does not start with a receiver that is not what somebody meant."""
-    profile = Profile(data_dir=tmp_path, pacs="dicom://PACS@127.0.0.1:11113")
+    told: dict[str, Any] = {"pacs": "dicom://PACS@127.0.0.1:11113", option: url}
+    profile = Profile(data_dir=tmp_path, **told)
 
     with pytest.raises(StackError) as refused:
-        dataclasses.replace(profile, **{option: url}).stack()
+        profile.stack()
 
     assert f"--{option}" in str(refused.value)
     assert said in str(refused.value)

@@ -1,6 +1,7 @@
 """The operator's routes; every one asks for the front's pass. Nothing here is about a patient, and nothing changes."""
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
@@ -195,16 +196,16 @@ class _Operations:
 
     async def dead(self, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> DeadView:
         """Return what was set aside: the newest dead letters of each topic, and objects that could not be told of."""
-        found: list[LetterView] = []
+        newest: dict[str, deque[LetterView]] = defaultdict(lambda: deque(maxlen=limit))
         total = 0
         async for letter in letters(self._settings, sorted(DEAD_TOPICS)):
             total += 1
-            found.append(_letter_view(letter))
+            newest[letter.record.topic].append(_letter_view(letter))
         objects = [
             ObjectView(object_key=aside.object_key, reason=aside.reason, at=aside.at)
             for aside in await self._archive.set_aside()
         ]
-        return DeadView(items=found[-limit:], objects=objects, total=total)
+        return DeadView(items=[view for views in newest.values() for view in views], objects=objects, total=total)
 
     async def dead_letter(
         self,

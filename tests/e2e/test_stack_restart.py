@@ -63,8 +63,12 @@ class Up:
             )
         threading.Thread(target=self._listen, daemon=True).start()
         wait_until(lambda: self.said or self.has_ended(), "the first word", READY_SECONDS)
-        assert self.said, self.log.read_text()[-2_000:]
+        assert self.said, self.log.read_text()[-2_000:] + self._word_of_kafka()
         return self
+
+    def _word_of_kafka(self) -> str:
+        kept = self.data / "logs" / "kafka.log"
+        return kept.read_text(errors="replace")[-6_000:] if kept.exists() else ""
 
     @property
     def log(self) -> Path:

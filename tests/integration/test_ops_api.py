@@ -155,7 +155,9 @@ async def test_service_that_does_not_answer_is_told_from_one_that_is_ready(opera
 async def test_dead_letter_is_listed_and_given_back_on_request(operated: Operated) -> None:
     """Listed with its reason and without its content; the request names the place alone, and is recorded."""
     listed = await asked(operated, "/ops/dead?limit=1000")
-    letter = next(one for one in reversed(listed["items"]) if one["place"].startswith(operated.place))
+    letters = [one for one in listed["items"] if one["place"].startswith(operated.place)]
+    assert letters, [one["place"] for one in listed["items"]]
+    letter = letters[-1]
     body = {"places": [letter["place"], letter["place"]]}
     async with operated.bench.client(OPERATOR) as client:
         answer = await client.post("/ops/dead/replay", json=body)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -20,12 +20,14 @@ LET_GO_TURNS = 20
 class TopicReader:
     """Reads what is there, from one offset to another; nothing is committed."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str]) -> None:
         self._consumer = consumer
+        # Asked now: once a partition is assigned, the client forgets the topics that it does not read.
+        self._partitions = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
 
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Return the partitions of one of the topics that the reader was made for."""
-        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        return [TopicPartition(topic, number) for number in self._partitions[topic]]
 
     async def span(self, partition: TopicPartition) -> tuple[int, int]:
         """Return the first offset that is kept, and the one after the last."""
@@ -71,9 +73,10 @@ async def reading(settings: ServiceSettings, *topics: str) -> AsyncIterator[Topi
     )
     try:
         await consumer.start()
+        reader = TopicReader(consumer, topics)
         consumer.unsubscribe()  # the subscription was for the partitions' names only
         await let_go()
-        yield TopicReader(consumer)
+        yield reader
     except (KafkaError, OSError) as error:
         raise Unavailable("the event broker does not answer: is the stack up?") from error
     finally:

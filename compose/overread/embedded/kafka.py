@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overread.embedded import health, java, kafka_admin
-from overread.embedded.credentials import Credentials, write_private
+from overread.embedded.credentials import Credentials, rename_synced, write_private
 from overread.embedded.places import DataFolder, Ports
 from overread.embedded.processes import Command, finish
 
@@ -166,7 +166,8 @@ class Kafka:
         settings = self.data.kafka / "format.properties"
         write_private(settings, self._broker_settings(half))
         await finish(self._format_command(settings), self.data.log_of("kafka-format"), timeout_seconds=_FORMAT_SECONDS)
-        half.rename(self._log)
+        # The storage tool syncs nothing: without this a power cut leaves a broker that never starts again.
+        await asyncio.to_thread(rename_synced, half, self._log)
         (self.data.kafka / "format.words").unlink()
         settings.unlink()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from overread.embedded.credentials import Credentials, write_private
+from overread.embedded.credentials import Credentials, sync, write_private
 from overread.embedded.places import DataFolder, StackError
 from overread.embedded.processes import Command, finish
 
@@ -140,6 +140,7 @@ class Postgres:
         await finish(self._unprivileged(words), self.data.log_of("postgres-initdb"), timeout_seconds=_INITDB_SECONDS)
         secret.unlink()
         half.rename(self._cluster)
+        sync(self.data.postgres)
 
     def _unprivileged(self, words: list[str], orphan_signal: str = "KILL") -> Command:
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(self.data.postgres), "TZ": "UTC"}

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from overread.contracts.identifiers import checked_site_id
-from overread.embedded.credentials import Credentials, write_private
+from overread.embedded.credentials import Credentials
 from overread.embedded.places import DataFolder, Ports, StackError
 from overread.embedded.postgres import ROLES, STATE_OWNERS, Postgres
+from overread.runtime.synced_files import write_private
 
 DEFAULT_SITE = "demo-hospital"
 

@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 
 from overread.embedded import java
-from overread.embedded.credentials import write_private
 from overread.embedded.fhir_emr_jars import JARS
 from overread.embedded.places import StackError
 from overread.embedded.processes import Command, start, stop
+from overread.runtime.synced_files import write_private
 
 SOURCES = Path(__file__).with_name("fhir_emr_src")
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overread.embedded import health, java, kafka_admin
-from overread.embedded.credentials import Credentials, rename_synced, write_private
+from overread.embedded.credentials import Credentials
 from overread.embedded.places import DataFolder, Ports
 from overread.embedded.processes import Command, finish
+from overread.runtime.synced_files import rename_synced, write_private
 
 ADMIN = "admin"
 _FORMAT_SECONDS = 60

@@ -28,8 +28,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its types e
 )
 
 from overread.contracts.topics import REPLAYS_REQUESTED, SERVICES, TOPICS, Topic, read_by, tail_read_by, written_by
-from overread.embedded.credentials import Credentials, write_private
+from overread.embedded.credentials import Credentials
 from overread.embedded.places import StackError
+from overread.runtime.synced_files import write_private
 
 OPS = "ops"
 """Who reads dead letters and asks for their replay (`overread dead list`, `replay`); it writes no service's topic."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overread.contracts.errors import OverreadError
+from overread.runtime.synced_files import make_folder, sync
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 """The folder that holds `run`: everything that set-up makes lies in its `.cache` and `.venv`."""
@@ -80,13 +81,19 @@ class DataFolder:
         self.mark = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
 
     def make(self) -> None:
-        """Make the folders that every part of the stack needs; patients' data is its owner's alone to read."""
-        self.root.mkdir(mode=_ROOT_MODE if os.geteuid() == 0 else _PRIVATE, parents=True, exist_ok=True)
+        """Make the folders that every part of the stack needs; patients' data is its owner's alone to read.
+
+        They are there for good, and so is every name in `secrets` and `config`: who made it may have died before its
+        sync, and from now on database and broker are used, and made, with what stands there.
+        """
+        make_folder(self.root, mode=_ROOT_MODE if os.geteuid() == 0 else _PRIVATE)
         for folder in (self.logs, self.kafka, self.objects, self.config, self.secrets):
             folder.mkdir(mode=_PRIVATE, exist_ok=True)
             folder.chmod(_PRIVATE)  # also one that an earlier version left open
         self.postgres.mkdir(mode=_PRIVATE, exist_ok=True)
         self._make_run()
+        for folder in (self.root, self.config, self.secrets):
+            sync(folder)
 
     @property
     def logs(self) -> Path:

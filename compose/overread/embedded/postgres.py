@@ -10,9 +10,10 @@ from pathlib import Path
 
 import asyncpg
 
-from overread.embedded.credentials import Credentials, sync, write_private
+from overread.embedded.credentials import Credentials
 from overread.embedded.places import DataFolder, StackError
 from overread.embedded.processes import Command, finish
+from overread.runtime.synced_files import sync, write_private
 
 DATABASE = "overread"
 SUPERUSER = "postgres"

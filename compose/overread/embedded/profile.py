@@ -8,12 +8,12 @@ from pathlib import Path
 
 from overread.delivery import destinations
 from overread.embedded import front
-from overread.embedded.credentials import write_private
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.keeper import Progress
 from overread.embedded.places import CHECKOUT, DataFolder, Ports, StackError
 from overread.embedded.supervisor import ServiceSpec, Stack, on_screen
 from overread.review import users
+from overread.runtime.synced_files import make_folder, sync, write_private
 
 MODELS_FILE = CHECKOUT / "inference" / "models.toml"
 MLLP_PORT, DICOM_PORT, HTTP_PORT = 2575, 11112, 8080
@@ -149,7 +149,7 @@ class Profile:
 
     def _write_configuration(self, endpoints: Endpoints, listed: str) -> None:
         configuration = endpoints.data.config
-        (configuration / "delivery").mkdir(mode=0o700, exist_ok=True)
+        make_folder(configuration / "delivery", mode=0o700)
         write_private(configuration / "delivery" / "destinations.toml", listed)
         users_file = configuration / "users.json"
         if not users_file.exists():
@@ -216,3 +216,4 @@ def _make_first_users(users_file: Path, passwords_file: Path, *, is_demo: bool) 
         lines.append(f"{user.username} {password}\n")
     write_private(passwords_file, "".join(lines))
     half.replace(users_file)
+    sync(users_file.parent)  # else a power cut makes them anew, with other passwords than somebody has read

@@ -4,7 +4,6 @@ The page signs in by the authorization code flow with PKCE; a command sends a pa
 """
 
 import asyncio
-import os
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from overread.review.authorization_codes import AuthorizationCodes, Authorizatio
 from overread.review.identity import AUDIENCE
 from overread.review.users import PasswordHash, User, Users, is_password, read_users
 from overread.runtime.clock import Clock
+from overread.runtime.synced_files import write_once
 
 PAGE_CLIENT = "overread-page"
 """The only client of the code flow: our own page, a public client (RFC 6749, 2.1)."""
@@ -218,7 +218,7 @@ def issuer_key(secrets_dir: Path) -> ECKey:
     path = secrets_dir / KEY_FILE
     if not path.exists():
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, private=True, auto_kid=True)
-        _write_once(path, key.as_pem(private=True))
+        write_once(path, key.as_pem(private=True))
     return _with_name(ECKey.import_key(path.read_bytes(), {"use": "sig", "alg": "ES256"}))
 
 
@@ -234,19 +234,3 @@ def request_token(base_url: str, username: str, password: str) -> str:
 def _with_name(key: ECKey) -> ECKey:
     key.ensure_kid()
     return key
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Put `content` at `path` unless somebody was faster."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(half, path)
-    except FileExistsError:
-        return
-    finally:
-        half.unlink()

@@ -1,6 +1,5 @@
 """Clinicians' keys and the site CA that certifies them: made when first needed, encrypted at rest."""
 
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from cryptography import x509
 from overread.contracts.errors import OverreadError
 from overread.review import key_store
 from overread.runtime.signatures import Certified, certify_clinician, make_site_ca
+from overread.runtime.synced_files import READABLE, make_folder, write_once
 from overread.runtime.telemetry import log
 
 if TYPE_CHECKING:
@@ -57,16 +57,7 @@ class KeyChain:
 
 def publish_root(ca: Certified, path: Path) -> None:
     """Write the site CA's certificate for delivery, once: what stands at `path` already is never overwritten."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with half.open("wb") as file:
-        file.write(ca.certificate_pem)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(half, path)
-    except FileExistsError:
-        if path.read_bytes() != ca.certificate_pem:
-            log.error("site_ca_root_differs", path=str(path), advice="delivery will hold every report")
-    finally:
-        half.unlink()
+    make_folder(path.parent)
+    is_ours = write_once(path, ca.certificate_pem, mode=READABLE)
+    if not is_ours and path.read_bytes() != ca.certificate_pem:
+        log.error("site_ca_root_differs", path=str(path), advice="delivery will hold every report")

@@ -4,13 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from overread.contracts.errors import OverreadError
+from overread.runtime.synced_files import write_private
 
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 5
 """Cost of one guess: 16 MiB, five times (OWASP's smallest recommended setting of that memory)."""
@@ -91,14 +91,8 @@ def read_users(path: Path) -> Users:
 
 
 def write_users(path: Path, users: Users) -> None:
-    """Put `users` at `path` whole or not at all, readable by its owner alone."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(users.model_dump(), file, ensure_ascii=False, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
+    """Put `users` at `path` whole or not at all, for good: who lost a right does not get it back by a power cut."""
+    write_private(path, json.dumps(users.model_dump(), ensure_ascii=False, indent=2))
 
 
 def add_user(

@@ -15,6 +15,7 @@ from overread.review.embedded_issuer import (
 from overread.review.identity import Identity, TokenVerifier
 from overread.review.users import UserRefused
 from tests.builders.events import NOON, SITE
+from tests.fakes.power_cuts import SyncedNames
 from tests.fakes.review import PASSWORD, READER, MovedClock, some_users
 
 URL = "http://127.0.0.1:8080/issuer"
@@ -123,3 +124,14 @@ def test_user_that_could_not_sign_in_safely_is_refused(tmp_path: Path, username:
     """Short passwords and names with spaces are refused when the user is added."""
     with pytest.raises(UserRefused):
         users.add_user(tmp_path / "users.json", username, password=password, family_name="MỚI")
+
+
+def test_right_that_was_taken_does_not_come_back_by_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQ-ACK-10: the file that says who may sign is the new one, on disk, before the command ends."""
+    path, disk = some_users(tmp_path), SyncedNames(monkeypatch)
+
+    users.add_user(path, READER, password=PASSWORD, family_name="BÁC SĨ", roles=(), entitlements=())
+
+    assert disk.keep(path)

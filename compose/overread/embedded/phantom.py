@@ -118,6 +118,18 @@ def make_phantom(
     return Phantom(tuple(_datasets(stored, patient, study)), truth)
 
 
+def make_water(
+    *, patient: SyntheticPatient, study: PhantomStudy, seed: int = 1, slices: int = 60, size: int = 128
+) -> tuple[FileDataset, ...]:
+    """Build the cylinder of water that a CT is checked with: a series like a chest's, and no lung in it."""
+    grid = _grid(slices, size)
+    hu = np.full((slices, size, size), AIR_HU, dtype=np.float32)
+    hu[grid.ellipsoid((0, 0, 0), (100, 100, 1e6))] = 0.0
+    hu += np.random.default_rng(seed).standard_normal(hu.shape, dtype=np.float32) * 8
+    stored = np.rint(hu).clip(-1024, 3071).astype(np.int16) - np.int16(RESCALE_INTERCEPT)
+    return tuple(_datasets(stored, patient, study))
+
+
 def _grid(slices: int, size: int) -> _Grid:
     pixel_mm, gap_mm = FIELD_OF_VIEW_MM / size, LENGTH_MM / slices
     plane = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * np.float32(pixel_mm)

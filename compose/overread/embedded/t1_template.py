@@ -8,6 +8,7 @@ import gzip
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,11 @@ class T1Truth:
     grey_matter_ml: float
     white_matter_ml: float
 
+    @property
+    def tissue_ml(self) -> float:
+        """Return grey and white matter together: the least that a brain with its fluid spaces can hold."""
+        return self.grey_matter_ml + self.white_matter_ml
+
 
 @dataclass(frozen=True)
 class T1Study:
@@ -61,6 +67,16 @@ def tissue() -> NDArray[np.bool_]:
     return np.asarray(_map("gm").astype(np.int16) + _map("wm") > 127)
 
 
+def tissue_planes() -> NDArray[np.bool_]:
+    """Return the same as the images show it: plane, row, column."""
+    return np.asarray(_planes(tissue()))
+
+
+def plane_at(position_mm: float) -> int:
+    """Return which plane lies at that third number of Image Position (Patient)."""
+    return round(position_mm) + _ORIGIN_MM[2]
+
+
 def _map(name: str) -> Map:
     """Read one map, which is known to the voxel; any other file is refused."""
     path = _DATA / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
@@ -76,8 +92,7 @@ def _map(name: str) -> Map:
 
 
 def _datasets(template: Map, patient: SyntheticPatient, study: PhantomStudy) -> Iterator[FileDataset]:
-    """Cut the template into axial planes: rows go to the back, columns to the left (PS3.3, C.7.6.2.1.1)."""
-    planes = np.ascontiguousarray(template[::-1, ::-1].transpose(2, 1, 0)).astype("<u2")
+    planes = np.ascontiguousarray(_planes(template)).astype("<u2")
     for number, pixels in enumerate(planes, start=1):
         dataset = _header(f"{study.series_instance_uid}.{number}")
         _add_patient(dataset, patient)
@@ -85,6 +100,11 @@ def _datasets(template: Map, patient: SyntheticPatient, study: PhantomStudy) -> 
         _add_acquisition(dataset)
         _add_image(dataset, number, pixels)
         yield dataset
+
+
+def _planes(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Cut a map into axial planes: rows go to the back, columns to the left (PS3.3, C.7.6.2.1.1)."""
+    return voxels[::-1, ::-1].transpose(2, 1, 0)
 
 
 def _header(sop_instance_uid: str) -> FileDataset:

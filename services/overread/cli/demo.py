@@ -4,14 +4,13 @@ import argparse
 import asyncio
 import json
 import shutil
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overread.cli import api_client, demo_study, options, up
+from overread.cli import api_client, demo_keep, demo_study, options
 from overread.cli.demo_peers import Emr, FhirReceiver, Pacs
 from overread.cli.demo_story import Story
 from overread.cli.demo_way import NAMED, SIGNER, Hospital, Way
@@ -36,7 +35,11 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--json", action="store_true", help="standard output is one JSON object; progress goes to stderr"
     )
-    parser.add_argument("--keep", action="store_true", help="leave the stack running until Ctrl-C, with its addresses")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the stack running until Ctrl-C, with its addresses and a worklist of cases that nobody has signed",
+    )
     parser.add_argument("--study", type=Path, metavar="DIR", help="send your own images instead of the phantom")
     parser.add_argument(
         "--out",
@@ -92,24 +95,8 @@ async def _with_stack(told: argparse.Namespace, profile: Profile, hospital: Hosp
         story.done("stack_ready")
         result = await _Demo(told, profile, hospital, story, out).go()
         _tell(result, story, as_json=told.json)
-        await _keep(profile, story, is_kept=told.keep)
-
-
-async def _keep(profile: Profile, story: Story, *, is_kept: bool) -> None:
-    if is_kept:
-        for line in up.addresses(profile):
-            story.note(line)
-        story.note(f"the page: http://127.0.0.1:{profile.port('HTTP')}/  sign in as radiologist, no password is asked")
-        story.note("for the command line: ./run overread token --user radiologist")
-        story.note("running; Ctrl-C ends it")
-        await _signal()
-
-
-async def _signal() -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
+        if told.keep:
+            await demo_keep.keep(profile, story)
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""The demo's hospital: EMR and HIS of python-hl7, scanner and PACS of pynetdicom, a FHIR server of HAPI's.
+"""The demo's hospital: EMR and HIS of python-hl7, scanner and PACS of pynetdicom, a FHIR server on HAPI's frame.
 
-None of it is Overread's.
+What speaks HL7, DICOM and FHIR here is other people's code. Ours is what stands behind it: what the EMR and the PACS do
+with what they were sent, and the FHIR server's store and transactions (`overread.embedded.fhir_emr`).
 """
 
 import asyncio
@@ -25,6 +26,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 SENDING_TRIES = 5
 LOOK_SECONDS = 0.05
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
 class PeerFailed(OverreadError):
@@ -108,6 +110,13 @@ class Pacs:
         self.received.append((stored, kept, monotonic()))
         return 0
 
+    def segmentation_of(self, study_instance_uid: str) -> Dataset | None:
+        """Return the first segmentation of the study, whole; it comes before the report that names it."""
+        for stored, path, _ in tuple(self.received):
+            if (stored.SOPClassUID, stored.StudyInstanceUID) == (SEG, study_instance_uid):
+                return dcmread(path)
+        return None
+
     async def wait_for_report(
         self, study_instance_uid: str, verification_flag: str, timeout_seconds: float
     ) -> tuple[Path, float]:
@@ -123,7 +132,7 @@ class Pacs:
 
 @dataclass
 class FhirReceiver:
-    """An EMR that speaks FHIR: HAPI's server; what it holds about a report is kept as a file."""
+    """An EMR that speaks FHIR, on HAPI's server and parser; what it holds about a report is kept as a file."""
 
     folder: Path
     server: FhirEmr

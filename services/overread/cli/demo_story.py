@@ -1,11 +1,14 @@
 """How the demo tells its story: a line a step with its seconds, findings beside the truth, and the table at the end."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
+from overread.cli.demo_mask import MaskOnTemplate
 from overread.embedded.phantom import Truth
 from overread.embedded.t1_template import T1Truth
 
@@ -16,6 +19,19 @@ TRUTH_OF = {
     "lung-perc15": "perc15_hu",
     "intracranial-volume-mr": "intracranial_ml",
 }
+
+
+AI_WORDS = {
+    "found": "AI found",
+    "nothing": "AI found nothing",
+    "did_not_run": "AI did not run",
+    "not_for_this_patient": "Not meant for this patient",
+    "waiting": "AI is reading",
+    "none": "No AI for this study",
+}
+"""What the worklist calls each kind of answer."""
+
+WITH_A_REASON = frozenset({"did_not_run", "not_for_this_patient"})
 
 
 class Story:
@@ -62,8 +78,17 @@ class Story:
             for reason in result["reasons"]:
                 self.note(f"{result['model']['name']}: {reason}")
 
+    def waiting(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show what waits in the worklist, as the page orders and names it."""
+        for row in rows:
+            urgency = "STAT" if row["is_stat"] else "routine"
+            numbers = ", ".join(row["accession_numbers"]) or "no order"
+            patient = f"{row['patient']['family_name']} {row['patient']['given_name']}"
+            self.note(f"{urgency:8} {AI_WORDS[row['ai']['kind']]:27} {patient}, {row['study_description']}, {numbers}")
+            self.note(f"{'':8} {'because: ' if row['ai']['kind'] in WITH_A_REASON else ''}{row['ai']['line']}")
+
     def table(self, result: dict[str, Any]) -> None:
-        """Show what arrived, what was found, who signed, what was sent, and where the seconds went."""
+        """Show what arrived, what was found, what was sent as which file, who signed, and where the seconds went."""
         table = Table("what", "result", title="The whole way")
         for study in result["studies"]:
             table.add_row("arrived", f"order and images of accession {study['accession_number']}")
@@ -72,7 +97,19 @@ class Story:
                 for f in study["findings"]
             ]
             table.add_row("found", "\n".join(said) or "nothing")
-            table.add_row("sent", "\n".join(f"{name}: {path}" for name, path in study["messages"].items()))
+            if "mask" in study:
+                table.add_row("compared", "\n".join(mask_lines(MaskOnTemplate(**study["mask"]))))
+            files = {name: Path(path) for name, path in study["messages"].items()}
+            table.add_row("files", "\n".join(f"{name}: {path.name}" for name, path in files.items()))
         table.add_row("signed by", result["signed_by"])
         table.add_row("seconds", "\n".join(f"{name}: {seconds}" for name, seconds in self.seconds.items()))
         self._console.print(table)
+        self.note(f"the files are in {Path(next(iter(result['messages'].values()))).parent}")
+
+
+def mask_lines(mask: MaskOnTemplate) -> tuple[str, str]:
+    """Return what the template's own maps of grey and white matter say of the model's outline."""
+    return (
+        f"grey + white matter of the template: {mask.grey_and_white_matter_ml:.1f} ml, a lower bound",
+        f"of it inside the outline at the PACS: {mask.inside_mask_percent:.2f} %",
+    )

@@ -28,7 +28,7 @@ PATIENT = SyntheticPatient(
 
 @dataclass(frozen=True, kw_only=True)
 class DemoStudy:
-    """Images to send and the order that they answer; `truth` is not known of a user's own images."""
+    """Images to send and the order that they answer, empty where nobody ordered; `truth` is None where it is not known."""
 
     name: str
     datasets: Sequence[Dataset]
@@ -40,46 +40,49 @@ class DemoStudy:
 
 def ct_study(now: datetime) -> DemoStudy:
     """Return a chest CT phantom and its order; the order says that it is a test (MSH-11 T)."""
-    study = _new_study("CT", now, "CT CHEST PHANTOM")
+    study = new_study(f"DEMOCT{now:%y%m%d%H%M}", now, "CT CHEST PHANTOM")
     phantom = make_phantom(patient=PATIENT, study=study)
-    return _ordered("CT", study, phantom.datasets, phantom.truth, now)
+    return _ordered("CT", study, phantom.datasets, phantom.truth)
 
 
 def mr_study(now: datetime) -> DemoStudy:
     """Return the ICBM152 T1 template, the average of many adult heads, as an MR study, and its order."""
-    study = _new_study("MR", now, "MR BRAIN TEMPLATE")
+    study = new_study(f"DEMOMR{now:%y%m%d%H%M}", now, "MR BRAIN TEMPLATE")
     template = make_t1_study(patient=PATIENT, study=study)
-    return _ordered("MR", study, template.datasets, template.truth, now)
+    return _ordered("MR", study, template.datasets, template.truth)
 
 
-def _new_study(modality: str, now: datetime, description: str) -> PhantomStudy:
-    study_instance_uid = f"2.25.{uuid4().int}"
+def new_study(accession_number: str, now: datetime, description: str) -> PhantomStudy:
+    """Return a study that nobody else has."""
     return PhantomStudy(
-        study_instance_uid=study_instance_uid,
+        study_instance_uid=f"2.25.{uuid4().int}",
         series_instance_uid=f"2.25.{uuid4().int}",
-        accession_number=f"DEMO{modality}{now:%y%m%d%H%M}",
+        accession_number=accession_number,
         acquired_at=now,
         study_description=description,
     )
 
 
-def _ordered(
-    modality: str, study: PhantomStudy, datasets: Sequence[Dataset], truth: Truth | T1Truth, now: datetime
-) -> DemoStudy:
-    birth_date = PATIENT.birth_date.strftime("%Y%m%d")
-    order = omi_o23(
-        number=f"{modality}{now:%y%m%d%H%M%S}",
-        now=now,
+def order_of(study: PhantomStudy, patient: SyntheticPatient, *, number: str, modality: str, priority: str = "R") -> str:
+    """Return the order that a study answers; it says that it is a test. `priority` is TQ1-9 (S: STAT)."""
+    birth_date = patient.birth_date.strftime("%Y%m%d")
+    return omi_o23(
+        number=number,
+        now=study.acquired_at,
         accession_number=study.accession_number,
         study_instance_uid=study.study_instance_uid,
-        pid=_pid(PATIENT.patient_id, "DEMO", PATIENT.patient_name, birth_date, PATIENT.sex),
+        pid=_pid(patient.patient_id, patient.issuer_of_patient_id, patient.patient_name, birth_date, patient.sex),
         modality=modality,
         processing_id="T",
+        priority=priority,
     )
+
+
+def _ordered(modality: str, study: PhantomStudy, datasets: Sequence[Dataset], truth: Truth | T1Truth) -> DemoStudy:
     return DemoStudy(
         name=modality,
         datasets=datasets,
-        order=order,
+        order=order_of(study, PATIENT, number=f"{modality}{study.acquired_at:%y%m%d%H%M%S}", modality=modality),
         accession_number=study.accession_number,
         study_instance_uid=study.study_instance_uid,
         truth=truth,
@@ -130,8 +133,12 @@ def omi_o23(
     pid: str,
     modality: str,
     processing_id: str,
+    priority: str = "R",
 ) -> str:
-    """Return an imaging order (HL7 v2.5.1, OMI^O23^OMI_O23) as a HIS would send it; `processing_id` is MSH-11."""
+    """Return an imaging order (HL7 v2.5.1, OMI^O23^OMI_O23) as a HIS would send it.
+
+    `processing_id` is MSH-11, `priority` TQ1-9.
+    """
     sent = write_timestamp(now)
     services = {"CT": "24627-2^CT Chest^LN", "MR": "24590-2^MR Brain^LN"}
     service = services.get(modality, "18748-4^Diagnostic imaging study^LN")
@@ -140,7 +147,7 @@ def omi_o23(
         pid,
         "PV1|1|O|KHOA CDHA^^^DEMO||||||||||||||||V0001^^^DEMO^VN",
         f"ORC|NW|ORD{number}^HIS|{accession_number}^RIS||||||{sent}|||BS001^TRẦN^THỊ MẪU",
-        "TQ1|1||||||||R",
+        f"TQ1|1||||||||{priority}",
         f"OBR|1|ORD{number}^HIS|{accession_number}^RIS|{service}|||||||||||||||||||||{modality}",
         f"IPC|{accession_number}|RP{number}|{study_instance_uid}|SPS{number}|{modality}",
     ]

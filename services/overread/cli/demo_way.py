@@ -2,16 +2,18 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from overread.cli import api_client
+from overread.cli import api_client, demo_mask
+from overread.cli.demo_mask import MaskOnTemplate
 from overread.cli.demo_peers import Emr, FhirReceiver, Pacs, send_images, send_order
-from overread.cli.demo_story import Story
+from overread.cli.demo_story import Story, mask_lines
 from overread.cli.demo_study import DemoStudy
 from overread.contracts.errors import OverreadError
+from overread.embedded.t1_template import T1Truth
 
 SIGNER = "radiologist"
 DRAFT_SECONDS = 180.0
@@ -54,6 +56,7 @@ class Way:
     messages: dict[str, str] = field(default_factory=dict)
     _report: dict[str, Any] = field(default_factory=dict)
     _last_image: float = 0.0
+    _mask: MaskOnTemplate | None = None
 
     async def arrive(self, mllp_port: int, dicom_port: int) -> None:
         """Send the order and the images."""
@@ -93,6 +96,7 @@ class Way:
             f"{self.study.name}: unverified results arrive as R, partial and UNVERIFIED: nobody has confirmed"
         )
         await self._results(unverified=True)
+        await self._lay_mask_on_template()
         self._done("unverified_delivered")
         self.story.step(f"{self.study.name}: a clinician claims the draft and signs exactly what was on screen")
         path = f"/reports/{self._report['report_id']}"
@@ -109,6 +113,15 @@ class Way:
         self._done("final_delivered")
         state = await asyncio.to_thread(api.get, path)
         self._leave("report", f"{self.study.name}-report.json", json.dumps(state, ensure_ascii=False, indent=2))
+
+    async def _lay_mask_on_template(self) -> None:
+        """Show, where the study is the template, what its own maps of grey and white matter say of the mask."""
+        truth = self.study.truth
+        segmentation = self.hospital.pacs.segmentation_of(self.study.study_instance_uid)
+        if isinstance(truth, T1Truth) and segmentation is not None:
+            self._mask = await asyncio.to_thread(demo_mask.compare, segmentation, truth)
+            for line in mask_lines(self._mask):
+                self.story.note(line)
 
     async def _results(self, *, unverified: bool) -> dict[str, float]:
         """Wait for the result in three forms; return when each came, by its receiver."""
@@ -136,6 +149,7 @@ class Way:
             "accession_number": self.study.accession_number,
             "findings": [_plain(finding) for finding in self._report["document"]["findings"]],
             "messages": self.messages,
+            **({"mask": asdict(self._mask)} if self._mask else {}),
         }
 
     def _done(self, name: str, sentence: str = "") -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -83,8 +83,27 @@ async def open_pool(dsn: str) -> "Pool":
     """Connect to the service's schema (its role's search path begins with it)."""
     async with away_as_unavailable():
         return await asyncpg.create_pool(
-            dsn, min_size=1, max_size=6, command_timeout=COMMAND_TIMEOUT_SECONDS, timeout=COMMAND_TIMEOUT_SECONDS
+            dsn,
+            min_size=1,
+            max_size=6,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            connect=_connected,
         )
+
+
+async def _connected(*args: Any, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    """Return a new connection; whatever `OSError` keeps it from being made, the server is away.
+
+    A socket that an ended server removed, a queue that a hung one does not take up (EAGAIN), a name or a network that
+    is gone: few of these are a `ConnectionError`, and any other error would be taken for a bug of ours.
+    """
+    try:
+        return await asyncpg.connect(*args, **options)
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        raise ConnectionError(f"{type(error).__name__} on the way to the database") from error
 
 
 def migrations_of(package: str) -> list[tuple[str, str]]:

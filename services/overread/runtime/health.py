@@ -26,6 +26,7 @@ class Health:
     def __init__(self) -> None:
         self._pings: dict[str, Ping] = {}
         self._waits: dict[str, Callable[[], str | None]] = {}
+        self._asking: asyncio.Task[Mapping[str, str]] | None = None
         self.is_started = False
 
     def register(self, dependency: str, ping: Ping) -> None:
@@ -37,7 +38,15 @@ class Health:
         self._waits[name] = reason
 
     async def dependencies_failing(self) -> Mapping[str, str]:
-        """Return each dependency that does not answer within its time, with the reason."""
+        """Return each dependency that does not answer within its time, with the reason.
+
+        All who want to know at the same time share one round of pings: many consumptions may wait for one server.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._asked_all())
+        return await asyncio.shield(self._asking)
+
+    async def _asked_all(self) -> Mapping[str, str]:
         asked = dict(self._pings)  # a service that starts registers more of them meanwhile
         answers = await asyncio.gather(*(self._ask(ping) for ping in asked.values()))
         return {name: answer for name, answer in zip(asked, answers, strict=True) if answer}

@@ -135,3 +135,19 @@ async def test_open_requests_are_ended_when_the_service_stops(tmp_path: Path) ->
     with pytest.raises(asyncio.CancelledError):
         await serving
     assert answer.status_code == 200
+
+
+async def test_all_who_ask_at_the_same_time_share_one_round_of_pings() -> None:
+    """Ten consumptions that wait for one server ask it once; who asks later asks anew."""
+    asked: list[str] = []
+
+    async def counts() -> None:
+        asked.append("kafka")
+        await asyncio.sleep(0)
+
+    subject = started(kafka=counts)
+
+    await asyncio.gather(*(subject.dependencies_failing() for _ in range(10)))
+    await subject.dependencies_failing()
+
+    assert asked == ["kafka", "kafka"]

@@ -129,6 +129,16 @@ async def test_job_given_back_costs_no_attempt_and_waits(bench: WorkerBench) -> 
     assert (await bench.state(job_id), await bench.attempts(job_id), await bench.told(job_id)) == ("waiting", 0, [])
 
 
+async def test_study_is_not_read_while_its_model_is_not_served(bench: WorkerBench) -> None:
+    """Reading costs, and a server may be away for hours; these images are not there, and reading would show it."""
+    job_id = await bench.has_job()
+    bench.triton.is_ready = False
+
+    await bench.runs_a_job()
+
+    assert (await bench.state(job_id), await bench.attempts(job_id)) == ("waiting", 0)
+
+
 async def test_model_that_is_served_and_silent_fails_after_its_attempts(bench: WorkerBench) -> None:
     """A volume that always times out must not go round for ever."""
     job_id = await bench.has_readable_job()

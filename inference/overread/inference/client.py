@@ -17,9 +17,13 @@ from overread.inference.deidentify import ModelRequest
 from overread.inference.postprocessing import Answer
 
 MAXIMUM_MESSAGE_BYTES = 2**31 - 1
+LONGEST_BACKOFF_MILLISECONDS = 5_000
+"""Left alone gRPC waits up to two minutes between two tries, and so long a server that is back would go unnoticed."""
+
 CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", MAXIMUM_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAXIMUM_MESSAGE_BYTES),
+    ("grpc.max_reconnect_backoff_ms", LONGEST_BACKOFF_MILLISECONDS),
 ]
 _IS_AWAY = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "UNKNOWN"})
 

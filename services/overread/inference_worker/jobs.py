@@ -152,6 +152,7 @@ class JobRunner:
     async def _ask(self, job: store.Job) -> Answered:
         requested = job.requested
         model = self._catalog.find(requested.model.name, requested.model.version)
+        await self._must_be_served(model)
         manifest = Manifest.from_bytes(await self._objects.get(requested.manifest_key))
         images = manifest.series_named(requested.series_instance_uid)
         series = await asyncio.to_thread(self._read_series, images, model)
@@ -162,6 +163,11 @@ class JobRunner:
         answer = await self._infer(model, request)
         findings = postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
         return Answered(findings, await outlines.kept(self._objects, job, model, answer, series.grid))
+
+    async def _must_be_served(self, model: Model) -> None:
+        """Raise `Unavailable` before the study is read: a server may be away for hours, and each try costs a reading."""
+        if self._triton is None or not await self._triton.ready(model):
+            raise Unavailable(f"Triton does not serve {model.name}")
 
     async def _infer(self, model: Model, request: deidentify.ModelRequest) -> postprocessing.Answer:
         """Return the model's answer. A server that is away costs no attempt; a model that it serves and that is silent does."""

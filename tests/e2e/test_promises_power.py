@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from overread.contracts.errors import OverreadError
-from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.object_store import LocalObjectStore, make_root
 from tests.e2e.disk import Disk
 
 CONTENT = b"a slice of a series" * 1_000
@@ -18,6 +18,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     made = Disk.made_in(tmp_path)
     if made is None:
         pytest.skip("a disk that can lose its power needs root, a loop device and mkfs.ext4")
+    make_root(made.folder)
     yield made
     made.leave()
 

@@ -34,6 +34,7 @@ from tests.builders.events import (
     an_instance_stored,
     some_attributes,
 )
+from tests.fakes.objects import an_object_store
 from tests.fakes.units_of_work import FakeConsumer
 
 
@@ -182,7 +183,7 @@ async def an_assembly_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIter
     service._pool = await open_pool(dsn)
     await migrate(service.pool, service._migrations)
     try:
-        yield AssemblyBench(service, LocalObjectStore(folder, low_watermark_bytes=0))
+        yield AssemblyBench(service, an_object_store(folder))
     finally:
         await service.pool.close()
 

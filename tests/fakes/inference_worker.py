@@ -31,6 +31,7 @@ from overread.runtime.service import Service
 from tests.builders.events import NOON, STUDY, an_event, an_inference_requested
 from tests.builders.imaging import INFERENCE
 from tests.builders.manifests import a_phantom_manifest
+from tests.fakes.objects import an_object_store
 
 AN_ANSWER: Answer = {
     "LUNG_VOLUME": 5500.0,
@@ -167,6 +168,6 @@ async def a_worker_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIterato
     await migrate(service.pool, service._migrations)
     await service.pool.execute("DELETE FROM jobs")
     try:
-        yield WorkerBench(service, settings, LocalObjectStore(folder, low_watermark_bytes=0))
+        yield WorkerBench(service, settings, an_object_store(folder))
     finally:
         await service.pool.close()

@@ -25,11 +25,11 @@ from overread.contracts.topics import DICOM_RECEIVED
 from overread.dicom_intake.ports import SyncedInstances
 from overread.embedded.endpoints import Endpoints
 from overread.protocols.dicom.attributes import part10_header, read_header
-from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.publisher import kafka_client_options
 from overread.runtime.settings import ServiceSettings
 from tests.builders import dicom
 from tests.builders.events import TRACEPARENT, an_event, an_instance_stored, an_intake_restarted, some_attributes
+from tests.fakes.objects import an_object_store
 
 pytestmark = pytest.mark.stack
 
@@ -49,7 +49,7 @@ class ArchiveBench:
             **_broker(endpoints, "archive"),
         )
         self.service = make_service(settings)
-        self.objects = LocalObjectStore(folder, low_watermark_bytes=0)
+        self.objects = an_object_store(folder)
         self.sweeper = Sweeper(self.service, self.objects, fallback_charset="ISO_IR 192")
         self._as_intake = ServiceSettings(**_broker(endpoints, "dicom_intake"))
         self._as_listener = ServiceSettings(**_broker(endpoints, "assembly"))

@@ -42,10 +42,10 @@ from overread.protocols.hl7.oru_content import TakenBack
 from overread.protocols.hl7.oru_reading import read_back
 from overread.runtime import signatures
 from overread.runtime.consume import Delivered
-from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
 from tests.builders.delivery import PASSWORD, a_destination, a_dicom_destination, a_telling, an_outbound_row
 from tests.builders.events import NOON, STUDY, TRACEPARENT, a_case, a_report_document, a_signed_document, an_event
+from tests.fakes.objects import an_object_store
 
 pytestmark = pytest.mark.stack
 
@@ -418,7 +418,7 @@ async def test_a_destination_that_can_not_be_told_keeps_nothing_from_the_others(
 
 async def test_a_large_message_is_a_stored_object_and_leaves_as_it_was_rendered(desk: Desk, tmp_path: Path) -> None:
     """The row names it by its digest; bytes that are others are not sent."""
-    objects = LocalObjectStore(tmp_path / "objects")
+    objects = an_object_store(tmp_path / "objects")
     content = b"x" * (LARGEST_IN_A_ROW + 1)
     [message] = messages_for(a_telling(a_report_document(**desk.names), desk.destinations[0], status=Status.UNVERIFIED))
     large = replace(message, message=content, message_digest=codec.sha256(content))

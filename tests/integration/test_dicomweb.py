@@ -25,11 +25,11 @@ from overread.embedded.postgres import ARCHIVE_READER
 from overread.review import web
 from overread.runtime.database import migrate, migrations_of, open_pool
 from overread.runtime.health import serve_on_socket
-from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.passes import PASS_HEADER, Visitor, issue
 from overread.runtime.publisher import Outgoing
 from tests.builders.events import NOON, STUDY
 from tests.builders.manifests import a_phantom_manifest
+from tests.fakes.objects import an_object_store
 from tests.fakes.review import OPERATOR, ReviewBench, SilentPublisher, a_review_bench
 
 pytestmark = pytest.mark.stack
@@ -110,7 +110,7 @@ async def stored(stack: Any, site_id: str, folder: Path) -> tuple[str, list[str]
     """Store four images of the phantom, one of them twice with other content, and note them as archive does."""
     manifest, contents = a_phantom_manifest()
     [series] = manifest.series
-    objects = LocalObjectStore(folder / "objects", low_watermark_bytes=0)
+    objects = an_object_store(folder / "objects")
     rows, files = [], {}
     for image in series.instances[:4]:
         files[image.sop_instance_uid] = contents[image.object_key]

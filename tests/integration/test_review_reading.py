@@ -12,7 +12,6 @@ import pytest
 from overread.contracts import codec
 from overread.contracts.events.inference import Artefact, ArtefactKind, Segment
 from overread.embedded.profile import MODELS_FILE
-from overread.runtime.object_store import LocalObjectStore
 from tests.builders.events import (
     CASE_ID,
     SERIES,
@@ -22,6 +21,7 @@ from tests.builders.events import (
     an_inference_planned,
 )
 from tests.builders.manifests import a_manifest
+from tests.fakes.objects import an_object_store
 from tests.fakes.review import OPERATOR, OTHER_READER, READER, RESIDENT, ReviewBench, a_review_bench
 
 pytestmark = pytest.mark.stack
@@ -58,7 +58,7 @@ def a_stored_segmentation() -> tuple[Artefact, bytes]:
 @pytest.fixture
 async def bench(stack: Any, tmp_path: Path) -> AsyncIterator[ReviewBench]:
     """Return a review with one draft whose images and segmentation are stored."""
-    objects = LocalObjectStore(tmp_path / "objects", low_watermark_bytes=0)
+    objects = an_object_store(tmp_path / "objects")
     manifest = a_manifest().to_bytes()
     artefact, content = a_stored_segmentation()
     await objects.put("site/manifest", [manifest])

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from overread.contracts.errors import Unavailable
 from overread.contracts.identifiers import checked_site_id
 from overread.embedded.credentials import Credentials
 from overread.embedded.places import DataFolder, Ports, StackError
 from overread.embedded.postgres import ROLES, STATE_OWNERS, Postgres
+from overread.runtime.object_store import make_root, must_be_root
 from overread.runtime.synced_files import write_private
 
 DEFAULT_SITE = "demo-hospital"
@@ -49,8 +51,19 @@ class Endpoints:
             raise StackError(
                 f"{self.data.root} belongs to the site {known['site_id']}: start {self.site_id} on another --data folder"
             )
-        told = {"port_offset": self.ports.offset, "site_id": self.site_id}
+        self._have_objects(known)
+        told = {"port_offset": self.ports.offset, "site_id": self.site_id, "has_objects": True}
         write_private(self.data.root / "stack.json", json.dumps(told))
+
+    def _have_objects(self, known: Mapping[str, Any] | None) -> None:
+        """Make the object store at the folder's first start; later on a root without its mark is not mounted."""
+        if not (known and known.get("has_objects")):
+            make_root(self.objects)
+            return
+        try:
+            must_be_root(self.objects)
+        except Unavailable as away:
+            raise StackError(f"{self.objects}: {away}; mount it, and start again") from None
 
     @property
     def credentials(self) -> Credentials:

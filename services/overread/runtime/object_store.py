@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
+from overread.runtime.synced_files import make_folder, sync, write_once
 
 T = TypeVar("T")
 
@@ -21,13 +22,37 @@ KNOWN_FOLDERS = 50_000
 """How many folders' names are remembered as synced."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
+MARK = ".overread-objects"
+"""The file that set-up leaves in the root of a store. Where it is missing the volume is not mounted."""
+_SAID_BY_MARK = b"Objects of Overread. A folder without this file is taken for a volume that is not mounted.\n"
+
 
 class ObjectMissing(OverreadError):
     """The object store holds nothing under this key."""
 
 
+def make_root(root: Path) -> None:
+    """Make `root` the root of a store, for good. Set-up calls this, once: nobody else makes or marks a root."""
+    make_folder(root, mode=0o700)
+    write_once(root / MARK, _SAID_BY_MARK)
+
+
+def must_be_root(root: Path) -> None:
+    """Raise `Unavailable` unless `root` is the root of a store.
+
+    A volume that is not mounted leaves an empty folder, or none, in its place: what would be stored there is hidden
+    once the volume is back, and what is missing there is not lost.
+    """
+    try:
+        is_marked = (root / MARK).is_file()
+    except OSError as error:
+        raise Unavailable("the object store does not answer") from error
+    if not is_marked:
+        raise Unavailable(f"the object store is not there: its root has no {MARK}, so its volume is not mounted")
+
+
 class LocalObjectStore:
-    """A folder of objects. Keys are POSIX paths that begin with the site; a key's content never changes."""
+    """A folder of objects, which set-up made. Keys are POSIX paths that begin with the site; content never changes."""
 
     def __init__(self, root: Path, *, low_watermark_bytes: int = LOW_WATERMARK_BYTES) -> None:
         self._root = root
@@ -55,7 +80,7 @@ class LocalObjectStore:
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError as error:
-            raise ObjectMissing(f"no object under {key}") from error
+            raise self._missing(key) from error
         except OSError as error:
             raise Unavailable("the object store does not answer") from error
 
@@ -64,7 +89,7 @@ class LocalObjectStore:
         try:
             return self._path(key).open("rb")
         except FileNotFoundError as error:
-            raise ObjectMissing(f"no object under {key}") from error
+            raise self._missing(key) from error
         except OSError as error:
             raise Unavailable("the object store does not answer") from error
 
@@ -77,6 +102,7 @@ class LocalObjectStore:
 
         A folder changes when a file gets its name there: a file's own time is earlier, that of its first byte.
         """
+        must_be_root(self._root)
         base = self._path(prefix)
         for folder, _, names in os.walk(base):
             if Path(folder).stat().st_mtime < seconds_since_1970:
@@ -84,10 +110,12 @@ class LocalObjectStore:
             for name in sorted(names):
                 if not name.startswith("."):
                     yield Path(folder, name).relative_to(self._root).as_posix()
+        must_be_root(self._root)  # a volume that went away meanwhile looks like the end
 
     def write(self, key: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Do what `put` does, blocking."""
         path = self._path(key)
+        must_be_root(self._root)
         if path.exists():
             # Its writer may have died, or be busy, between the rename and the sync of the folder.
             self._sync_existing(path)
@@ -98,10 +126,12 @@ class LocalObjectStore:
             self._make_folder(path.parent)
             _write_synced(temporary, parts)
             temporary.rename(path)
-            _sync_folder(path.parent)
+            sync(path.parent)
+            must_be_root(self._root)  # it may have been unmounted meanwhile, and this be the folder below it
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            must_be_root(self._root)
             if error.errno in _NO_ROOM:
                 raise Unavailable("the object store has no room or can't be written") from error
             raise
@@ -112,9 +142,13 @@ class LocalObjectStore:
             raise Malformed("an object key is relative and stays below the store's root")
         return self._root / relative
 
+    def _missing(self, key: str) -> ObjectMissing:
+        must_be_root(self._root)
+        return ObjectMissing(f"no object under {key}")
+
     def _check_room(self) -> None:
+        must_be_root(self._root)
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self._root).free
         except OSError as error:
             raise Unavailable("the object store does not answer") from error
@@ -123,12 +157,11 @@ class LocalObjectStore:
 
     def _make_folder(self, folder: Path) -> None:
         """Make `folder` so that it survives a power cut: its name, whoever made it, is synced in its parent."""
-        if folder in self._synced_folders:
+        if folder == self._root or folder in self._synced_folders:
             return
-        if folder != self._root:
-            self._make_folder(folder.parent)
+        self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        sync(folder.parent)
         if len(self._synced_folders) >= KNOWN_FOLDERS:
             self._synced_folders.clear()
         self._synced_folders.add(folder)
@@ -138,7 +171,7 @@ class LocalObjectStore:
             self._make_folder(path.parent)
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            _sync_folder(path.parent)
+            sync(path.parent)
         except OSError as error:
             raise Unavailable("the object store does not answer") from error
 
@@ -150,11 +183,3 @@ def _write_synced(path: Path, parts: Sequence[bytes | bytearray | memoryview]) -
             while view:
                 view = view[file.write(view) :]
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

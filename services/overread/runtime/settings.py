@@ -28,7 +28,10 @@ class ServiceSettings(BaseSettings):
     kafka_password: SecretStr = SecretStr("")
     kafka_ca_file: Path | None = None
     database_dsn: SecretStr | None = None
-    object_root: Path | None = None
+    object_root: Path | None = Field(
+        default=None,
+        description="Root of the object store. Without the file .overread-objects in it, its volume is not mounted.",
+    )
     least_free_bytes: int = Field(
         default=LOW_WATERMARK_BYTES, ge=0, description="With less free beside the objects an intake takes nothing."
     )

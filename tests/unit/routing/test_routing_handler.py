@@ -8,10 +8,10 @@ from overread.routing import rules
 from overread.routing.handlers import Handlers
 from overread.routing.settings import DEFAULT_RULES
 from overread.runtime.consume import Consumption
-from overread.runtime.object_store import LocalObjectStore
 from tests.builders.events import SITE, STUDY, a_study, a_study_ready, an_event, an_order_linked
 from tests.builders.imaging import INFERENCE
 from tests.builders.manifests import a_manifest
+from tests.fakes.objects import an_object_store
 from tests.fakes.units_of_work import FakeUnitsOfWork, a_record
 
 KEY = f"{SITE}/studies/{STUDY}/manifests/1"
@@ -19,7 +19,7 @@ KEY = f"{SITE}/studies/{STUDY}/manifests/1"
 
 async def told_after(folder: Path, *bodies: CaseBody) -> list[tuple[str, bytes]]:
     """Let routing hear the events; return topics and bytes of what it published."""
-    objects = LocalObjectStore(folder, low_watermark_bytes=0)
+    objects = an_object_store(folder)
     await objects.put(KEY, [a_manifest().to_bytes()])
     units = FakeUnitsOfWork(has_database=False, name="routing")
     handlers = Handlers(catalog.load(INFERENCE / "models.toml"), rules.load(DEFAULT_RULES), objects)

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from overread.contracts.errors import Malformed, Unavailable
-from overread.runtime.object_store import LocalObjectStore, ObjectMissing
+from overread.runtime.object_store import MARK, LocalObjectStore, ObjectMissing
+from tests.fakes.objects import an_object_store
 
 KEY = "site/studies/1.2.3/1.2.3.4/receipt"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalObjectStore:
-    """Return a store that is not there yet, on a disk with room."""
-    return LocalObjectStore(tmp_path / "objects", low_watermark_bytes=0)
+    """Return a new store, on a disk with room."""
+    return an_object_store(tmp_path / "objects")
 
 
 @pytest.fixture
@@ -131,12 +132,12 @@ async def test_full_disk_is_unavailable_and_leaves_no_half_file(
     with pytest.raises(Unavailable, match="no room"):
         await store.put(KEY, [b"x"])
 
-    assert files_below(tmp_path) == []
+    assert files_below(tmp_path) == [tmp_path / "objects" / MARK]
 
 
 async def test_low_watermark_refuses_before_the_disk_is_full(tmp_path: Path) -> None:
     """Intake that can't keep says so, and never fills the disk under the database."""
-    store = LocalObjectStore(tmp_path, low_watermark_bytes=1 << 62)
+    store = an_object_store(tmp_path, low_watermark_bytes=1 << 62)
 
     with pytest.raises(Unavailable, match="watermark"):
         await store.put(KEY, [b"x"])
@@ -169,6 +170,64 @@ async def test_objects_since_a_moment_are_found_by_when_they_got_their_name(
     os.utime(tmp_path / "objects" / "site" / "studies" / "new" / "b", (1_000, 1_000))
 
     assert list(store.objects_stored_since("site/studies", 2_000)) == ["site/studies/new/b"]
+
+
+@pytest.fixture(params=["empty folder", "no folder"])
+def unmounted(request: pytest.FixtureRequest, tmp_path: Path) -> LocalObjectStore:
+    """Return a store whose volume is not mounted: an empty folder, or none, stands in its place."""
+    root = tmp_path / "objects"
+    if request.param == "empty folder":
+        root.mkdir()
+    return LocalObjectStore(root, low_watermark_bytes=0)
+
+
+async def test_store_whose_volume_is_not_mounted_takes_nothing(unmounted: LocalObjectStore, tmp_path: Path) -> None:
+    """REQ-ACK-11: what would be kept on the disk below is hidden once the volume is back."""
+    with pytest.raises(Unavailable, match="not mounted"):
+        await unmounted.put(KEY, [b"x"])
+    with pytest.raises(Unavailable, match="not mounted"):
+        await unmounted.ping()
+
+    assert files_below(tmp_path) == []
+
+
+async def test_store_whose_volume_is_not_mounted_has_lost_nothing(unmounted: LocalObjectStore) -> None:
+    """REQ-ACK-11: readers wait for it; 'missing' would set a record aside, and end a sweep that saw nothing."""
+    with pytest.raises(Unavailable, match="not mounted"):
+        await unmounted.get(KEY)
+    with pytest.raises(Unavailable, match="not mounted"):
+        unmounted.open(KEY)
+    with pytest.raises(Unavailable, match="not mounted"):
+        list(unmounted.objects_stored_since("site/studies", 0))
+
+
+async def test_object_whose_volume_went_away_while_it_was_written_is_not_kept(
+    store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """REQ-ACK-11: the file may lie in the folder below the mount."""
+    rename = Path.rename
+
+    def rename_as_the_volume_goes(path: Path, target: Path) -> None:
+        rename(path, target)
+        (tmp_path / "objects" / MARK).unlink()
+
+    monkeypatch.setattr(Path, "rename", rename_as_the_volume_goes)
+
+    with pytest.raises(Unavailable, match="not mounted"):
+        await store.put(KEY, [b"x"])
+
+
+async def test_sweep_whose_volume_goes_away_does_not_look_like_the_end(store: LocalObjectStore, tmp_path: Path) -> None:
+    """REQ-ACK-11: what was not looked at must not count as told."""
+    await store.put("site/studies/1/a", [b"x"])
+    found = store.objects_stored_since("site/studies", 0)
+    first = next(found)
+
+    (tmp_path / "objects" / MARK).unlink()
+
+    assert first == "site/studies/1/a"
+    with pytest.raises(Unavailable, match="not mounted"):
+        next(found)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ import pytest
 from overread.embedded.profile import Profile
 from overread.embedded.stack_thread import StackThread
 from overread.embedded.supervisor import ServiceSpec, Stack
+from tests.e2e.demo_run import DemoRun
 from tests.e2e.hospital import FIRST_OFFSET, Hospital, assert_told_once, free_offset, unsigned_finals
 from tests.e2e.listeners import TraceCollector, TritonTap
 from tests.fakes.peers import Emr
@@ -68,6 +69,16 @@ def _tapped(stack: Stack, tap: TritonTap) -> Stack:
     any_stack: Any = stack
     any_stack.environment_of = environment_of
     return stack
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
+    """Yield the one demo of the session, started with --keep; a story may end it (mark its users `stack`)."""
+    first = FIRST_OFFSET + 3_100 + os.getpid() % 20 * 20
+    run = DemoRun(tmp_path_factory.mktemp("demo"), free_offset(first))
+    run.start()
+    yield run
+    run.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
-"""`./run demo --json` as somebody who just cloned the project runs it, and its messages before strangers' parsers."""
+"""`./run demo --json` as somebody who just cloned the project runs it, and its messages before strangers' parsers.
+
+It is started with --keep, so that `test_demo_keep.py` finds it still running: the story is the same.
+"""
 
 import json
-import os
-import subprocess
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +14,30 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from pydicom import dcmread
 
-from tests.e2e.hospital import FIRST_OFFSET, OVERREAD, free_offset
+from tests.e2e.demo_run import DemoRun
 from tests.referees import dicom, hapi
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(420)]
 
-ORUS = ("oru_unverified", "oru_final")
+CT, MR = 0, 1
+ORUS = [(study, name) for study in (CT, MR) for name in ("oru_unverified", "oru_final")]
+LONGEST_SECONDS = 120
+"""What somebody waits at most for the whole story, after set-up."""
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the one object that the demo printed."""
-    out = tmp_path_factory.mktemp("demo")
-    offset = free_offset(FIRST_OFFSET + 3_100 + os.getpid() % 20 * 20)
-    environment = {**os.environ, "OVERREAD_PORT_OFFSET": str(offset)}
-    words = [*OVERREAD, "demo", "--json", "--out", str(out)]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = done.stdout.splitlines()
-    assert len(lines) == 1
-    result: dict[str, Any] = json.loads(lines[0])
-    return result
+def told(demo_run: DemoRun) -> dict[str, Any]:
+    """Return the one object that the demo printed when its story was told; `test_demo_keep.py` ends the same run."""
+    return demo_run.result()
+
+
+@pytest.fixture(scope="module")
+def at_the_pacs(demo_run: DemoRun, told: dict[str, Any]) -> Mapping[str, list[Path]]:
+    """Return the files that the PACS received, by the study that they are about."""
+    of_study: dict[str, list[Path]] = {study["study_instance_uid"]: [] for study in told["studies"]}
+    for path in sorted(demo_run.out.rglob("pacs-received-*-*.dcm")):
+        of_study.get(dcmread(path, stop_before_pixels=True).StudyInstanceUID, []).append(path)
+    return of_study
 
 
 def test_demo_goes_the_whole_way(told: dict[str, Any]) -> None:
@@ -60,9 +66,24 @@ def test_model_agrees_with_the_phantoms_truth(told: dict[str, Any]) -> None:
 
 def test_model_agrees_with_the_templates_truth(told: dict[str, Any]) -> None:
     """The brain with its fluid spaces, within 5 % of what the template's own mask fills."""
-    [finding] = told["studies"][1]["findings"]
+    [finding] = told["studies"][MR]["findings"]
 
     assert float(finding["value"]) == pytest.approx(told["truth"]["intracranial-volume-mr"], rel=0.05)
+
+
+def test_mask_at_the_pacs_leaves_no_grey_or_white_matter_out(told: dict[str, Any]) -> None:
+    """The template's own maps are a lower bound of the volume, and lie within the outline, plane by plane."""
+    study = told["studies"][MR]
+    [finding] = study["findings"]
+
+    assert 1_000 < study["mask"]["grey_and_white_matter_ml"] < float(finding["value"])
+    assert 99.9 <= study["mask"]["inside_mask_percent"] <= 100
+    assert "mask" not in told["studies"][CT]
+
+
+def test_story_is_told_in_two_minutes(told: dict[str, Any]) -> None:
+    """From the first server to the last final result, beside whatever else this machine does."""
+    assert told["seconds"]["total"] <= LONGEST_SECONDS
 
 
 def test_final_results_arrive_in_three_forms(told: dict[str, Any]) -> None:
@@ -76,12 +97,39 @@ def test_final_results_arrive_in_three_forms(told: dict[str, Any]) -> None:
     assert str(structured.VerifyingObserverSequence[0].VerifyingObserverName) == "BÁC SĨ^MẪU"
 
 
-@pytest.mark.parametrize("study", [0, 1])
-def test_dciodvfy_takes_what_the_pacs_received(told: dict[str, Any], study: int) -> None:
-    """No error line."""
-    said = dicom.dciodvfy(Path(told["studies"][study]["messages"]["sr_final"]))
+@pytest.mark.parametrize("study", [CT, MR])
+def test_pacs_has_report_segmentation_and_picture_of_each_study(
+    told: dict[str, Any], at_the_pacs: Mapping[str, list[Path]], study: int
+) -> None:
+    """The outline once; report and picture before the signature and after it."""
+    paths = at_the_pacs[told["studies"][study]["study_instance_uid"]]
 
-    assert [line for line in said if line.startswith("Error")] == []
+    kinds = Counter(dcmread(path, stop_before_pixels=True).SOPClassUID.name for path in paths)
+
+    assert kinds == {"Segmentation Storage": 1, "Secondary Capture Image Storage": 2, "Comprehensive 3D SR Storage": 2}
+
+
+@pytest.mark.parametrize("study", [CT, MR])
+def test_dciodvfy_takes_what_the_pacs_received(
+    told: dict[str, Any], at_the_pacs: Mapping[str, list[Path]], study: int
+) -> None:
+    """Reports, segmentation and pictures: no error line."""
+    paths = at_the_pacs[told["studies"][study]["study_instance_uid"]]
+
+    said = {path.name: dicom.dciodvfy(path) for path in paths}
+
+    assert len(said) == 5
+    assert [(name, line) for name, lines in said.items() for line in lines if line.startswith("Error")] == []
+
+
+def test_pixelmed_takes_the_signed_reports_of_both_studies(told: dict[str, Any]) -> None:
+    """TID 1500 as PixelMed knows it: IOD and templates, no error line."""
+    said = dicom.pixelmed([Path(study["messages"]["sr_final"]) for study in told["studies"]])
+
+    assert len(said) == 2
+    for name, lines in said.items():
+        assert {"IOD validation complete", "Root Template Validation Complete"} <= set(lines), name
+        assert [line for line in lines if line.startswith("Error")] == [], name
 
 
 @pytest.mark.jdk
@@ -94,19 +142,19 @@ def test_hapi_takes_what_the_fhir_server_holds(told: dict[str, Any]) -> None:
     assert [verdict.split()[0] for verdict in verdicts] == ["OK", "OK"], "\n".join(verdicts)
 
 
-@pytest.mark.parametrize("name", ORUS)
-def test_phantom_is_said_to_be_one(told: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(("study", "name"), ORUS)
+def test_phantom_is_said_to_be_one(told: dict[str, Any], study: int, name: str) -> None:
     """MSH-11 is T, and the words say synthetic."""
-    text = Path(told["messages"][name]).read_text(encoding="utf-8")
+    text = Path(told["studies"][study]["messages"][name]).read_text(encoding="utf-8")
 
     assert text.split("|")[10] == "T"
     assert "synthetic" in text
 
 
-@pytest.mark.parametrize("name", ORUS)
-def test_hl7apy_takes_what_the_emr_received(told: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(("study", "name"), ORUS)
+def test_hl7apy_takes_what_the_emr_received(told: dict[str, Any], study: int, name: str) -> None:
     """Parsed and validated against the v2.5.1 profile, strictly."""
-    text = Path(told["messages"][name]).read_bytes().decode("utf-8")
+    text = Path(told["studies"][study]["messages"][name]).read_bytes().decode("utf-8")
 
     assert parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
 
@@ -114,6 +162,8 @@ def test_hl7apy_takes_what_the_emr_received(told: dict[str, Any], name: str) -> 
 @pytest.mark.jdk
 def test_hapi_takes_what_the_emr_received(told: dict[str, Any]) -> None:
     """HAPI's default validation."""
-    verdicts = hapi.judge(hapi.classpath(), [Path(told["messages"][name]) for name in ORUS])
+    paths = [Path(told["studies"][study]["messages"][name]) for study, name in ORUS]
 
-    assert [verdict.split()[0] for verdict in verdicts] == ["OK", "OK"], "\n".join(verdicts)
+    verdicts = hapi.judge(hapi.classpath(), paths)
+
+    assert [verdict.split()[0] for verdict in verdicts] == ["OK"] * len(ORUS), "\n".join(verdicts)

@@ -28,9 +28,7 @@ async def take(
     hints = [d for d in batch if isinstance(d.event.data, StudyHint)]
     case_id = case_id_for(site_id, study_instance_uid)
     fresh = await _take_images(tx, images) if images else []
-    closed = {d.event.data.association_id for d in hints}
-    await image_store.close_associations(tx, site_id, case_id, closed)
-    is_waiting = bool(hints) and await image_store.has_timer(tx, site_id, case_id)
+    is_waiting = bool(hints) and await _take_hints(tx, site_id, case_id, hints)
     if signals := fresh + (hints if is_waiting else []):
         await _restart_wait(tx, site_id, case_id, signals, settings)
 
@@ -53,6 +51,17 @@ async def _take_images(tx: Transaction, batch: Sequence[Delivered]) -> list[Deli
         await _note_images(tx, case, images)
     ids = {event.id for event in images}
     return [d for d in batch if d.event.id in ids]
+
+
+async def _take_hints(tx: Transaction, site_id: str, case_id: UUID, hints: Sequence[Delivered]) -> bool:
+    """Note the associations that ended; say whether the case waits for more images.
+
+    Only who holds the case's row knows that: it may be completed at this moment, and an end never opens it again.
+    """
+    case = await store.lock_case(tx, site_id, case_id)
+    closed = {d.event.data.association_id for d in hints}
+    await image_store.close_associations(tx, site_id, case_id, closed)
+    return case is not None and await image_store.has_timer(tx, site_id, case_id)
 
 
 async def _conflicts_to_the_desk(tx: Transaction, case: store.CaseRow, added: Sequence[image_store.Added]) -> None:
@@ -89,6 +98,8 @@ async def close_with_intake(tx: Transaction, delivered: Delivered, settings: Ass
     event: Event[IntakeRestarted] = delivered.event
     for case_id, partition in await image_store.note_restart(tx, event):
         await _locked(tx, event.site_id, case_id)
+        if not await image_store.has_timer(tx, event.site_id, case_id):
+            continue  # completed while its row was waited for
         await image_store.close_opened_before(tx, event.site_id, case_id, event.data.restarted_at)
         await _restart_wait(tx, event.site_id, case_id, [replace(delivered, partition=partition)], settings)
 

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from overread.cli.demo_mask import MaskOnTemplate
@@ -20,6 +21,8 @@ TRUTH_OF = {
     "intracranial-volume-mr": "intracranial_ml",
 }
 
+UNIT_WORDS = {"[hnsf'U]": "HU"}
+"""UCUM's codes that nobody reads."""
 
 AI_WORDS = {
     "found": "AI found",
@@ -69,10 +72,7 @@ class Story:
             known = getattr(truth, TRUTH_OF.get(finding["code"], ""), None) if truth else None
             if known is not None:
                 self.truth[finding["code"]] = round(known, 2)
-            said = finding.get("value") or finding.get("coded_value_display") or ""
-            table.add_row(
-                finding["display"], f"{said} {finding.get('unit', '')}", "" if known is None else f"{known:.2f}"
-            )
+            table.add_row(finding["display"], _said(finding), "" if known is None else f"{known:.2f}")
         self._console.print(table)
         for result in document["ai_results"]:
             for reason in result["reasons"]:
@@ -92,11 +92,8 @@ class Story:
         table = Table("what", "result", title="The whole way")
         for study in result["studies"]:
             table.add_row("arrived", f"order and images of accession {study['accession_number']}")
-            said = [
-                f"{f['display']} {f.get('value', f.get('coded_value_display', ''))} {f.get('unit', '')}"
-                for f in study["findings"]
-            ]
-            table.add_row("found", "\n".join(said) or "nothing")
+            said = "\n".join(f"{finding['display']} {_said(finding)}" for finding in study["findings"])
+            table.add_row("found", said or "nothing")
             if "mask" in study:
                 table.add_row("compared", "\n".join(mask_lines(MaskOnTemplate(**study["mask"]))))
             files = {name: Path(path) for name, path in study["messages"].items()}
@@ -105,6 +102,13 @@ class Story:
         table.add_row("seconds", "\n".join(f"{name}: {seconds}" for name, seconds in self.seconds.items()))
         self._console.print(table)
         self.note(f"the files are in {Path(next(iter(result['messages'].values()))).parent}")
+
+
+def _said(finding: Mapping[str, Any]) -> str:
+    """Return value and unit as a person writes them; brackets, as UCUM has them, would be taken for markup."""
+    said = finding.get("value") or finding.get("coded_value_display") or ""
+    unit = finding.get("unit", "")
+    return escape(f"{said} {UNIT_WORDS.get(unit, unit)}".strip())
 
 
 def mask_lines(mask: MaskOnTemplate) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from overread.contracts.topics import (
 from overread.review import app, users, web
 from overread.review.desk import Desk
 from overread.review.embedded_issuer import EmbeddedIssuer
-from overread.review.identity import TokenVerifier
+from overread.review.identity import IssuersKeys, TokenVerifier
 from overread.review.keys import KeyChain
 from overread.review.revision import report_id_for
 from overread.review.settings import ReviewSettings
@@ -159,9 +159,11 @@ class MovedClock:
 
 
 @asynccontextmanager
-async def a_review_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIterator[ReviewBench]:
+async def a_review_bench(
+    dsn: str, folder: Path, *, clock: MovedClock | None = None, **changed: Any
+) -> AsyncIterator[ReviewBench]:
     """Open `review` on the database at `dsn`, for a site of its own."""
-    clock = MovedClock()
+    clock = clock or MovedClock()
     settings = ReviewSettings(
         site_id=f"site-{uuid4().hex[:12]}",
         database_dsn=SecretStr(dsn),
@@ -174,19 +176,25 @@ async def a_review_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIterato
     await migrate(service.pool, service._migrations)
     desk = Desk(service, settings, KeyChain(settings.site_id, settings.review_key_password.get_secret_value().encode()))
     await app.make_site_ca(desk)
-    issuer = EmbeddedIssuer(
+    issuer = _issuer(settings, clock) if settings.issuer == "embedded" else None
+    source = issuer or IssuersKeys(settings.issuer_url, clock)
+    verifier = TokenVerifier(issuer=settings.issuer_url, site_id=settings.site_id, source=source, clock=clock)
+    try:
+        yield ReviewBench(service, settings, clock, web.build(desk, verifier, issuer, source), desk)
+    finally:
+        await service.pool.close()
+
+
+def _issuer(settings: ReviewSettings, clock: MovedClock) -> EmbeddedIssuer:
+    assert settings.users_file is not None
+    return EmbeddedIssuer(
         url=settings.issuer_url,
         site_id=settings.site_id,
-        users_file=folder / "users.json",
+        users_file=settings.users_file,
         key=ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True),
         clock=clock,
         is_demo_profile=settings.demo_profile,
     )
-    verifier = TokenVerifier(issuer=settings.issuer_url, site_id=settings.site_id, source=issuer, clock=clock)
-    try:
-        yield ReviewBench(service, settings, clock, web.build(desk, verifier, issuer), desk)
-    finally:
-        await service.pool.close()
 
 
 @cache

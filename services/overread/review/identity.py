@@ -23,7 +23,9 @@ LONGEST_SUBJECT = 64
 
 READERS = frozenset({"radiologist", "clinician"})
 OPERATORS = frozenset({"ops"})
-REQUIRED = ("sub", "site_id", "roles", "entitlements", "auth_time", "exp", "iss", "aud")
+REQUIRED = ("sub", "site_id", "auth_time", "exp", "iss", "aud")
+LISTS = ("roles", "entitlements")
+"""Who has none has no right; some providers (Keycloak) then leave the claim out."""
 
 KEYS_LAST = timedelta(hours=1)
 KEYS_ASKED_AT_MOST_EVERY = timedelta(seconds=30)
@@ -166,16 +168,17 @@ class TokenVerifier:
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
-    for name, kind in (("sub", str), ("site_id", str), ("roles", list), ("entitlements", list)):
-        if not isinstance(claims[name], kind):
+    said = dict.fromkeys(LISTS, ()) | dict(claims)
+    for name, kind in (("sub", str), ("site_id", str), *((name, list | tuple) for name in LISTS)):
+        if not isinstance(said[name], kind):
             raise NotSignedIn(f"the access token's claim {name} has the wrong form")
     if not isinstance(claims["auth_time"], int | float) or not 1 <= len(claims["sub"]) <= LONGEST_SUBJECT:
         raise NotSignedIn("the access token does not say who signed in and when")
     return Identity(
         subject=claims["sub"],
         site_id=claims["site_id"],
-        roles=frozenset(str(role) for role in claims["roles"]),
-        entitlements=frozenset(str(entitlement) for entitlement in claims["entitlements"]),
+        roles=frozenset(str(role) for role in said["roles"]),
+        entitlements=frozenset(str(entitlement) for entitlement in said["entitlements"]),
         auth_time=datetime.fromtimestamp(claims["auth_time"], tz=UTC),
         family_name=str(claims.get("family_name") or claims.get("name") or claims["sub"]),
         given_name=str(claims.get("given_name") or ""),

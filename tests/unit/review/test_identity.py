@@ -74,9 +74,8 @@ async def test_token_of_the_issuer_says_who_is_asking() -> None:
         {"sub": ""},
         {"sub": "x" * 65},
         {"site_id": None},
-        {"roles": None},
         {"roles": "radiologist"},
-        {"entitlements": None},
+        {"entitlements": "sign"},
         {"auth_time": None},
         {"auth_time": "now"},
     ],
@@ -85,6 +84,14 @@ async def test_token_with_a_wrong_or_missing_claim_is_refused(changed: dict[str,
     """Every required claim is there, and right."""
     with pytest.raises(NotSignedIn):
         await a_verifier().verify(a_token(**changed))
+
+
+@pytest.mark.parametrize("absent", ["roles", "entitlements"])
+async def test_list_that_the_token_leaves_out_gives_no_right(absent: str) -> None:
+    """Some providers leave out what would be empty."""
+    identity = await a_verifier().verify(a_token(**dict[str, Any]({absent: None})))
+
+    assert (identity.may_sign, identity.operates) == (False, False)
 
 
 async def test_token_of_another_site_is_refused() -> None:

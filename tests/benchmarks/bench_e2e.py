@@ -1,7 +1,8 @@
 """The whole way, study by study, against the clock: last image to draft, and a clinician's signature to the EMR's answer.
 
 What the model took (its job from claim to result) and the quiet time that says that no more images come are taken off:
-what is left is ours. Every study goes alone, so that nothing queues.
+what is left is ours. The signature's time runs from the clinician's request until the EMR, which answers at once, has the
+final: the API's own answer is inside it. Every study goes alone, so that nothing queues.
 """
 
 import asyncio
@@ -88,7 +89,7 @@ def _one(hospital: Hospital) -> Taken:
         draft=drafted - last_image - QUIET_SECONDS - model,
         model=model,
         sign=answered - asked,
-        sign_to_ack=final.at - answered,
+        sign_to_ack=final.at - asked,
     )
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.topics import HL7_RECEIVED
+from overread.hl7_intake.answer import Answer
 from overread.hl7_intake.duplicates import DuplicateGuard, Key, Repeat, ReusedControlId, Taken
 from overread.hl7_intake.incoming import Incoming, LinkRules
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
@@ -22,9 +24,6 @@ from overread.runtime.telemetry import HL7_ACKNOWLEDGED, log
 
 CLAIM_CHECK_BYTES = 128 * 1024
 """A larger message is stored as an object that its event names."""
-
-Answer = asyncio.Future[bytes | None]
-"""What goes back on the line, None when the sender wants nothing."""
 
 
 class Enqueue(Protocol):
@@ -41,11 +40,14 @@ class Objects(Protocol):
         """Return when the object is on synced disk; `Unavailable` when there is no room."""
 
 
-class _InFlight(NamedTuple):
+@dataclass(slots=True)
+class _InFlight:
     """A message on its way to the broker, and the answer that it and its repeats will get."""
 
     message: Incoming
-    answer: Answer
+    taken: Taken
+    answer: Answer = field(default_factory=Answer)
+    positive: bytes | None = None
 
 
 class Intake:
@@ -103,7 +105,8 @@ class Intake:
         judgement = ReusedControlId() if earlier else self.guard.judge(message.key, message.digest, message.received_at)
         if isinstance(judgement, Repeat):
             log.info("repeat_answered", link=self.link.link_id, event_id=message.event_id)
-            return _ready(self._positive_answer(message, judgement.first))
+            self._count(judgement.first)
+            return Answer.ready(self._positive_answer(message, judgement.first))
         if isinstance(judgement, ReusedControlId):
             log.warning("control_id_reused", link=self.link.link_id, event_id=message.event_id)
             return (
@@ -114,20 +117,21 @@ class Intake:
     def _no_room(self, message: Incoming) -> Answer | None:
         if self._refuses_for is None:
             return None
-        return _ready(self._answer(read_header(message.raw), _not_kept(self._refuses_for)))
+        return Answer.ready(self._answer(read_header(message.raw), _not_kept(self._refuses_for)))
 
     def _take(self, message: Incoming) -> Answer:
-        loop = asyncio.get_running_loop()
-        flight = _InFlight(message, loop.create_future())
+        flight = _InFlight(message, Taken(message.digest, message.sender.code.value, message.received_at))
         if len(message.raw) > CLAIM_CHECK_BYTES:
-            storing = loop.create_task(self._store(flight))
+            storing = asyncio.get_running_loop().create_task(self._store(flight))
             storing.add_done_callback(partial(self._on_stored, flight))
         else:
             try:
                 self._publish(flight, None)
             except (Unavailable, Malformed) as failure:
-                return _ready(self._answer(read_header(message.raw), _not_kept(failure)))
-        self._in_flight[message.key] = flight
+                return Answer.ready(self._answer(read_header(message.raw), _not_kept(failure)))
+        if not flight.answer.done():
+            self._in_flight[message.key] = flight
+            flight.positive = self._positive_answer(message, flight.taken)  # now, while the broker is busy
         return flight.answer
 
     def _publish(self, flight: _InFlight, object_key: str | None) -> None:
@@ -146,7 +150,7 @@ class Intake:
             self._land(flight, self._answer(read_header(flight.message.raw), _not_kept(failure)))
         elif failure is not None:
             self._forget(flight)
-            flight.answer.set_exception(failure)
+            flight.answer.fail(failure)
 
     def _on_kept(self, flight: _InFlight, failure: OverreadError | None) -> None:
         """Answer when the broker has the message on disk, or has said that it has not."""
@@ -155,13 +159,13 @@ class Intake:
             log.warning("message_not_kept", event_id=message.event_id, failure=type(failure).__name__)
             self._land(flight, self._answer(read_header(message.raw), _not_kept(failure)))
             return
-        taken = Taken(message.digest, message.sender.code.value, message.received_at)
-        self.guard.remember(message.key, taken)
-        self._land(flight, self._positive_answer(message, taken))
+        self.guard.remember(message.key, flight.taken)
+        self._land(flight, flight.positive or self._positive_answer(message, flight.taken))
+        self._count(flight.taken)
 
     def _land(self, flight: _InFlight, written: bytes | None) -> None:
         self._forget(flight)
-        flight.answer.set_result(written)
+        flight.answer.set(written)
 
     def _forget(self, flight: _InFlight) -> None:
         if self._in_flight.get(flight.message.key) is flight:
@@ -170,7 +174,6 @@ class Intake:
     def _positive_answer(self, message: Incoming, taken: Taken) -> bytes | None:
         """Write the answer from what is known of the message alone, so that a repeat gets the same bytes."""
         code, sender = AcknowledgmentCode(taken.acknowledgment_code), message.sender
-        self._acknowledged[code].inc()
         if not sender.wants_positive:
             return None
         return sender.answers.write(
@@ -180,9 +183,12 @@ class Intake:
             echoed_control_id=message.echoed_control_id,
         )
 
+    def _count(self, taken: Taken) -> None:
+        self._acknowledged[AcknowledgmentCode(taken.acknowledgment_code)].inc()
+
     def _refused(self, header: Header, error: HL7Error) -> Answer:
         log.info("message_refused", link=self.link.link_id, condition=error.condition.value, reason=error.sentence)
-        return _ready(self._answer(header, error))
+        return Answer.ready(self._answer(header, error))
 
     def _answer(self, header: Header, error: HL7Error) -> bytes | None:
         code = self._rules.code(header, error)
@@ -204,9 +210,3 @@ def _not_kept(failure: BaseException | None) -> HL7Error:
 
 def _internal(sentence: str) -> HL7Error:
     return HL7Error(MessageErrorCondition.APPLICATION_INTERNAL_ERROR, None, sentence)
-
-
-def _ready(answer: bytes | None) -> Answer:
-    ready: Answer = asyncio.get_running_loop().create_future()
-    ready.set_result(answer)
-    return ready

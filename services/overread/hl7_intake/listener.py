@@ -6,7 +6,8 @@ import ssl
 from collections import deque
 from typing import cast
 
-from overread.hl7_intake.intake import CLAIM_CHECK_BYTES, Answer, Intake
+from overread.hl7_intake.answer import Answer
+from overread.hl7_intake.intake import CLAIM_CHECK_BYTES, Intake
 from overread.hl7_intake.patience import Patience
 from overread.protocols import mllp
 from overread.runtime.telemetry import log
@@ -65,6 +66,7 @@ class _Connection(asyncio.Protocol):
         self._may_write = True
         self._is_reading = True
         self._is_ending = False
+        self._is_taking = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless the link has all the connections that it takes."""
@@ -125,8 +127,12 @@ class _Connection(asyncio.Protocol):
 
     def _take(self) -> None:
         """Begin what there is room for; then read on, stop reading, or close."""
-        while self._events and self._has_room():
-            self._on_event(self._events.popleft())
+        self._is_taking = True
+        try:
+            while self._events and self._has_room():
+                self._on_event(self._events.popleft())
+        finally:
+            self._is_taking = False
         self._set_reading()
         if self._is_ending and not self._events and not self._answers:
             self._transport.close()
@@ -180,18 +186,21 @@ class _Connection(asyncio.Protocol):
 
     def _answer_later(self, answer: Answer) -> None:
         self._answers.append(answer)
-        answer.add_done_callback(self._answer_in_order)
+        answer.when_done(self._answer_in_order)
 
-    def _answer_in_order(self, _done: Answer) -> None:
+    def _answer_in_order(self) -> None:
         while self._answers and self._answers[0].done():
             self._write(self._answers.popleft())
-        if self._events or self._is_ending:
+        if (self._events or self._is_ending) and not self._is_taking:
             self._take()
 
     def _write(self, answer: Answer) -> None:
-        if (failure := answer.exception()) is not None:
+        try:
+            written = answer.result()
+        except Exception as failure:  # noqa: BLE001
             # A bug of ours ends this connection, and no other: its sender sees it close, and sends again.
             self._loop.call_exception_handler({"message": "a message failed", "exception": failure})
             self._transport.abort()
-        elif (written := answer.result()) is not None and not self._transport.is_closing():
+            return
+        if written is not None and not self._transport.is_closing():
             self._transport.write(mllp.encode(written))

@@ -1,25 +1,27 @@
-"""Group commit: what arrives while the broker flushes leaves together afterwards, one flush and one task for many records.
+"""Group commit: what arrives while the broker flushes leaves together afterwards, one flush for many records.
 
-A key has one batch on its way and one that fills, so the order of arrival is kept. The batch that waits is sent as soon
-as the one before it is acknowledged. What waits is bounded: a record beyond that is refused.
+A key has one batch on its way and one that fills, so the order of arrival is kept. Senders that wait for their answer
+send again as soon as they have it: after a batch of several, the next one waits for them for a moment, so that they
+share one flush instead of taking turns. What waits is bounded: a record beyond that is refused.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
-from overread.runtime.publisher import MAX_RECORD_BYTES, Outgoing
+from overread.runtime.publisher import MAX_RECORD_BYTES, Line, OnSent, Outgoing
 
 MOST_WAITING_BYTES = 64 * 1024 * 1024
 """What one key may hold that the broker has not acknowledged yet."""
 
+GATHER_SECONDS = 0.001
+"""How long a batch may wait for those who were just answered: the shortest time that a loop's timer knows."""
+
 OnKept = Callable[[OverreadError | None], None]
 """Told, once, that a record is kept, or why it is not."""
-
-Line = tuple[str, bytes]
-"""A topic and a key, whose records keep their order."""
 
 
 class BatchSender(Protocol):
@@ -28,8 +30,8 @@ class BatchSender(Protocol):
     def new_batch(self) -> Any:
         """Return an empty batch, which has `append` and says None when it is full."""
 
-    async def send_batch(self, batch: Any, line: Line, records: int) -> None:
-        """Return when all of `batch` is acknowledged, or raise `Unavailable` or `Malformed`."""
+    def send_batch(self, batch: Any, line: Line, records: int, on_sent: OnSent) -> None:
+        """Send `batch`, and tell `on_sent`, once, that all of it is acknowledged, or why not."""
 
 
 class GroupCommit:
@@ -55,53 +57,86 @@ class GroupCommit:
 
 
 class _Line:
-    """One key: the records that wait, and the task that sends one batch after the other while there are any."""
+    """One key: the records that wait, and the batch that is on its way."""
 
     def __init__(self, sender: BatchSender, line: Line) -> None:
         self.waiting_bytes = 0
         self._sender = sender
         self._line = line
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Outgoing, int, OnKept]] = deque()
-        self._sending: asyncio.Task[None] | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._is_sending = False
+        self._expected = 1
+        self._gathering: asyncio.TimerHandle | None = None
 
     def add(self, record: Outgoing, size: int, on_kept: OnKept) -> None:
-        """Put `record` behind those that wait."""
-        self._waiting.append((record, size, on_kept))
+        """Put `record` behind those that wait, and send them unless more are expected at once."""
+        self._waiting.append(_Waiting(record, size, on_kept))
         self.waiting_bytes += size
-        if self._sending is None:
-            self._sending = self._loop.create_task(self._send())
+        if not self._is_sending and (self._gathering is None or len(self._waiting) >= self._expected):
+            self._send()
 
-    async def _send(self) -> None:
+    def _send(self) -> None:
+        """Send what waits, as far as one batch holds it."""
+        self._end_gathering()
+        if not self._waiting:
+            return
+        batch, taken = self._sender.new_batch(), list[_Waiting]()
+        self._is_sending = True
         try:
-            while self._waiting:
-                await self._send_batch()
-        finally:
-            self._sending = None  # whatever ended it: the next record starts it again
+            self._fill(batch, taken)
+            self._sender.send_batch(batch, self._line, len(taken), partial(self._on_sent, taken))
+        except Exception as fault:  # noqa: BLE001 - a bug of ours: whoever waits hears that nothing was kept
+            self._report(fault)
+            self._on_sent(taken, Unavailable("the record could not be given to the event broker"))
 
-    async def _send_batch(self) -> None:
-        batch, told = self._sender.new_batch(), list[OnKept]()
-        size = self._fill(batch, told)
-        failure: OverreadError | None = Unavailable("the event broker was not asked: the service stops")
+    def _fill(self, batch: Any, taken: list["_Waiting"]) -> None:
+        """Move what fits from those that wait into `batch`."""
+        while self._waiting:
+            one = self._waiting.popleft()
+            taken.append(one)  # first: whatever becomes of the next line, it is told
+            record, headers = one.record, list(one.record.headers)
+            offset = len(taken) - 1
+            if batch.append(offset, timestamp=None, key=record.key, value=record.value, headers=headers) is None:
+                self._waiting.appendleft(taken.pop())
+                return
+
+    def _on_sent(self, taken: Sequence["_Waiting"], failure: OverreadError | None) -> None:
+        """Tell the records of a batch what became of it; then send what waits, once who is expected is there."""
+        self._is_sending = False
+        self.waiting_bytes -= sum(one.size for one in taken)
+        if failure is None:
+            self._gather(len(taken) + len(self._waiting))
+        for one in taken:
+            self._tell(one, failure)
+        if not self._is_sending and (self._gathering is None or len(self._waiting) >= self._expected):
+            self._send()
+
+    def _gather(self, at_once: int) -> None:
+        """Expect those who were just answered, and those who wait, to be there together in a moment."""
+        self._end_gathering()
+        self._expected = at_once
+        if at_once > 1:
+            self._gathering = self._loop.call_later(GATHER_SECONDS, self._send)
+
+    def _end_gathering(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+
+    def _tell(self, one: "_Waiting", failure: OverreadError | None) -> None:
         try:
-            await self._sender.send_batch(batch, self._line, len(told))
-            failure = None
-        except OverreadError as error:
-            failure = error
-        finally:
-            self.waiting_bytes -= size
-            for on_kept in told:
-                self._loop.call_soon(on_kept, failure)  # so that the failure of one is not that of the others
+            one.on_kept(failure)
+        except Exception as fault:  # noqa: BLE001 - the failure of one is not that of the others
+            self._report(fault)
 
-    def _fill(self, batch: Any, told: list[OnKept]) -> int:
-        """Move what fits from those that wait into `batch`; return how many bytes of records that is."""
-        filled, waiting = 0, self._waiting
-        while waiting:
-            record, size, on_kept = waiting[0]
-            headers = list(record.headers)
-            if batch.append(len(told), timestamp=None, key=record.key, value=record.value, headers=headers) is None:
-                break
-            waiting.popleft()
-            told.append(on_kept)
-            filled += size
-        return filled
+    def _report(self, fault: Exception) -> None:
+        self._loop.call_exception_handler({"message": "a record's way to the broker failed", "exception": fault})
+
+
+class _Waiting(NamedTuple):
+    """A record that waits, its size, and who hears what becomes of it."""
+
+    record: Outgoing
+    size: int
+    on_kept: OnKept

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -16,7 +16,8 @@ from aiokafka.structs import TopicPartition
 from prometheus_client import Counter
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
-from overread.runtime.produce_request import ProduceBatch, raise_for
+from overread.runtime.produce_channel import ProduceChannel
+from overread.runtime.produce_request import ProduceBatch
 from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import PUBLISHED
 
@@ -28,6 +29,12 @@ RETRY_BACKOFF_MILLISECONDS = 300
 MAX_BATCH_BYTES = 256 * 1024
 
 P = TypeVar("P")
+
+Line = tuple[str, bytes]
+"""A topic and a key, whose records keep their order."""
+
+OnSent = Callable[[OverreadError | None], None]
+"""Told, once, that a batch is acknowledged, or why it is not."""
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 """Above the largest record that the broker takes, so that a dead letter can hold any record with its reason."""
@@ -85,6 +92,9 @@ class KafkaPublisher:
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._channels: dict[int, ProduceChannel] = {}
+        self._leaders: dict[Line, tuple[int, int]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Connect, or raise `Unavailable`."""
@@ -107,8 +117,13 @@ class KafkaPublisher:
 
     async def stop(self) -> None:
         """Send what is waiting and disconnect."""
-        if self._producer is not None:
-            await self._producer.stop()
+        producer, self._producer = self._producer, None
+        for channel in self._channels.values():
+            channel.close()
+        if producer is not None:
+            await producer.stop()
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=1)
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Return when every record is acknowledged, in order within a key; raise `Unavailable` otherwise."""
@@ -139,36 +154,86 @@ class KafkaPublisher:
         """Return an empty batch for `send_batch`; its `append` says None when it is full."""
         return DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, MAX_BATCH_BYTES)
 
-    async def send_batch(self, batch: Any, line: tuple[str, bytes], records: int) -> None:
-        """Return when all of `batch`, of one topic and key, is acknowledged; raise `Unavailable` or `Malformed`.
+    def send_batch(self, batch: Any, line: Line, records: int, on_sent: OnSent) -> None:
+        """Send all of `batch`, of one topic and key; tell `on_sent`, once, that it is acknowledged, or why not.
 
         It goes straight to the partition's leader: aiokafka's own queue and sender would be a second group commit.
         """
-        topic, key = line
-        with _explained():
-            await self._produce(topic, key, bytes(batch.build()))
-        _published(topic).inc(records)
+        content, timeout = bytes(batch.build()), REQUEST_TIMEOUT_MILLISECONDS / 1000
+        until = asyncio.get_running_loop().time() + timeout
 
-    async def _produce(self, topic: str, key: bytes, batch: bytes) -> None:
+        def on_told(failure: OverreadError | None) -> None:
+            on_sent(failure)
+            if failure is None:
+                _published(line[0]).inc(records)
+
+        def on_answer(error: KafkaError | None) -> None:
+            self._ask_again(line, content, until, on_told) if error else on_told(None)
+
+        leader = self._leaders.get(line)
+        channel = self._channels.get(leader[0]) if leader else None
+        if leader and channel and channel.is_open:
+            channel.send(ProduceBatch(line[0], leader[1], content, REQUEST_TIMEOUT_MILLISECONDS), on_answer, timeout)
+        else:
+            self._ask_again(line, content, until, on_told)
+
+    def _ask_again(self, line: Line, content: bytes, until: float, on_told: OnSent) -> None:
+        """Ask with patience: who leads, over which connection, and again while the broker may yet answer."""
+        self._leaders.pop(line, None)
+        task = asyncio.get_running_loop().create_task(self._ask_until(line, content, until, on_told))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _ask_until(self, line: Line, content: bytes, until: float, on_told: OnSent) -> None:
+        failure: OverreadError | None = Unavailable("the event broker was not asked: the service stops")
+        try:
+            with _explained():
+                await self._produce(line, content, until)
+            failure = None
+        except OverreadError as error:
+            failure = error
+        finally:
+            on_told(failure)
+
+    async def _produce(self, line: Line, content: bytes, until: float) -> None:
         """Ask the leader, and ask again while the broker says that it may yet be, until the time is over."""
         client, loop = self._connected().client, asyncio.get_running_loop()
-        deadline = loop.time() + REQUEST_TIMEOUT_MILLISECONDS / 1000
         while True:
             try:
-                leader, partition = await self._leader(client, topic, key)
-                request = ProduceBatch(topic, partition, batch, REQUEST_TIMEOUT_MILLISECONDS)
-                raise_for(await client.send(leader, request))
+                node, partition = await self._leader(client, line)
+                request = ProduceBatch(line[0], partition, content, REQUEST_TIMEOUT_MILLISECONDS)
+                await self._answered(node, request, max(until - loop.time(), 0.0))
             except KafkaError as error:
                 pause = RETRY_BACKOFF_MILLISECONDS / 1000
-                if not error.retriable or loop.time() + pause > deadline:
+                if not error.retriable or loop.time() + pause > until:
                     raise
                 client.force_metadata_update()
                 await asyncio.sleep(pause)
             else:
+                self._leaders[line] = (node, partition)
                 return
 
-    async def _leader(self, client: Any, topic: str, key: bytes) -> tuple[int, int]:
-        """Return the node that leads the partition of `key`, and the partition."""
+    async def _answered(self, node: int, request: ProduceBatch, timeout_seconds: float) -> None:
+        """Return when `node` has what `request` asks for; raise what it says instead."""
+        channel = self._channels.get(node)
+        if channel is None or not channel.is_open:
+            channel = self._channels[node] = await self._opened(node)
+        answer: asyncio.Future[KafkaError | None] = asyncio.get_running_loop().create_future()
+        channel.send(request, lambda error: None if answer.done() else answer.set_result(error), timeout_seconds)
+        if (error := await answer) is not None:
+            raise error
+
+    async def _opened(self, node: int) -> ProduceChannel:
+        broker = self._connected().client.cluster.broker_metadata(node)
+        if broker is None:
+            raise LeaderNotAvailableError
+        options = kafka_client_options(self._settings)
+        told = {name: value for name, value in options.items() if name.startswith(("sasl", "ssl", "security"))}
+        return await ProduceChannel.opened(broker.host, broker.port, REQUEST_TIMEOUT_MILLISECONDS, told)
+
+    async def _leader(self, client: Any, line: Line) -> tuple[int, int]:
+        """Return the node that leads the partition of the line's key, and the partition."""
+        topic, key = line
         known = client.cluster.partitions_for_topic(topic) or await self._connected().partitions_for(topic)
         partition: int = partition_of(key, sorted(known))
         leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))

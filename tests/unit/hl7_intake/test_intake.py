@@ -274,7 +274,7 @@ async def test_a_sender_that_gives_up_takes_no_answer_from_its_own_repeat() -> N
 
 
 async def _begin_and_wait(intake: Intake, raw: bytes) -> None:
-    await asyncio.wait([intake.begin(raw)])
+    await intake.begin(raw)
 
 
 async def test_a_large_message_is_stored_and_named() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from overread.contracts.errors import OverreadError
-from overread.contracts.events.inference import ModelReference, Segment
+from overread.contracts.events.inference import Concept, ModelReference, Segment
 from overread.contracts.identifiers import Sha256
 
 MAXIMUM_AGE_YEARS = 89
@@ -57,17 +57,26 @@ class CodedConcept(_Entry):
     scheme: str = Field(min_length=1)
     display: str = Field(min_length=1)
 
+    @property
+    def concept(self) -> Concept:
+        """Return the concept as findings carry it."""
+        return Concept(code=self.code, scheme=self.scheme, display=self.display)
+
 
 class Output(CodedConcept):
-    """One number that the model answers: where it stands, what it means, and how it is written."""
+    """One number that the model answers: where it stands, what it means, and how it is written.
+
+    Receivers of HL7 join a finding and its site by `observation_sub_id` (OBX-4), so no other output has the same.
+    """
 
     tensor: str
     unit: str = Field(min_length=1)
     unit_display: str
     decimals: int = Field(ge=0, le=6)
     bounds: Range
-    property: CodedConcept | None = None
+    observation_sub_id: str = Field(pattern=r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,3})*$", max_length=20)
     finding_site: CodedConcept | None = None
+    property: CodedConcept | None = None
 
 
 class Voxels(StrEnum):
@@ -154,6 +163,7 @@ class Model(_Entry):
     version: str = Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")
     served_version: str = Field(pattern=r"^[1-9][0-9]*$")
     title: str
+    manufacturer: str = ""
     intended_use: str
     card: Annotated[str, AfterValidator(_relative)]
     attributes: frozenset[Attribute]
@@ -172,7 +182,13 @@ class Model(_Entry):
     @property
     def reference(self) -> ModelReference:
         """Name the version as events do."""
-        return ModelReference(name=self.name, version=self.version, title=self.title, digest=self.digest)
+        return ModelReference(
+            name=self.name,
+            version=self.version,
+            title=self.title,
+            digest=self.digest,
+            manufacturer=self.manufacturer,
+        )
 
 
 class Catalog(_Entry):
@@ -185,6 +201,16 @@ class Catalog(_Entry):
         keys = [(model.name, model.version) for model in self.models]
         if len(set(keys)) != len(keys):
             raise ValueError("a model version is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_sub_id_for_each_output(self) -> Self:
+        owners: dict[str, tuple[str, str]] = {}
+        for model in self.models:
+            for output in model.outputs:
+                own = (model.name, output.code)
+                if owners.setdefault(output.observation_sub_id, own) != own:
+                    raise ValueError(f"two outputs have the sub-ID {output.observation_sub_id}")
         return self
 
     def find(self, name: str, version: str) -> Model:

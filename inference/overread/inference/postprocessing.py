@@ -70,7 +70,10 @@ def _measurement(output: Output, answer: Answer, series_instance_uid: str) -> Fi
         value=as_decimal_digits(value, output.decimals),
         unit=output.unit,
         unit_display=output.unit_display,
+        observation_sub_id=output.observation_sub_id,
         series_instance_uid=series_instance_uid,
+        finding_site=output.finding_site.concept if output.finding_site else None,
+        property=output.property.concept if output.property else None,
     )
 
 

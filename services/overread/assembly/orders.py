@@ -191,6 +191,9 @@ def _unchecked_order(
         )
         or "",
         is_synthetic=message.is_synthetic,
+        scheduled_at=_said(
+            "scheduled_at", request.scheduled_at and request.scheduled_at.utc, old.scheduled_at, cleared
+        ),
     )
 
 
@@ -267,7 +270,7 @@ def _suffixes(requests: Sequence[OrderRequest]) -> list[str]:
 
 
 def moves_identity(before: StoredOrder | None, after: StoredOrder) -> bool:
-    """Say whether the order now means another person or another exam; progress alone (ORC-1 SC, ORC-5 CM) does not.
+    """Say whether the order now means another person or another exam; progress and time alone (ORC-1 SC, TQ1-7) do not.
 
     A report signed before is then held for a clinician to confirm again.
     """
@@ -277,4 +280,4 @@ def moves_identity(before: StoredOrder | None, after: StoredOrder) -> bool:
 def _meaning(stored: StoredOrder) -> tuple[contract.ServiceRequest, contract.Patient]:
     is_cancelled = stored.order.status is contract.OrderStatus.CANCELLED
     status = contract.OrderStatus.CANCELLED if is_cancelled else contract.OrderStatus.ACTIVE
-    return stored.order.model_copy(update={"status": status}), stored.patient
+    return stored.order.model_copy(update={"status": status, "scheduled_at": None}), stored.patient

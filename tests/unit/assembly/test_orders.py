@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import permutations
 from typing import Any
 
@@ -28,6 +28,15 @@ def test_new_order_says_all_that_its_message_says() -> None:
     assert (order.accession_number, order.study_instance_uid, order.modality) == ("TEST-ACC-1", STUDY, "CT")
     assert (stored.patient.family_name, stored.patient.given_name) == ("THỬ NGHIỆM", "NGUYỄN VĂN")
     assert (stored.patient.birth_date, order.is_synthetic) == (date(1970, 1, 1), False)
+
+
+def test_new_order_says_when_it_is_to_begin() -> None:
+    """TQ1-7 comes back in the result; two double quotes take it away again."""
+    planned = folded(an_order(0))
+    unplanned = folded(an_order(0), an_order(1, "XO", put={"TQ1-7": '""'}))
+
+    assert planned.order.scheduled_at == datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+    assert unplanned.order.scheduled_at is None
 
 
 def test_old_new_order_message_never_revives_a_cancelled_order() -> None:
@@ -243,6 +252,7 @@ def test_kept_message_reads_as_it_came() -> None:
     ("later", "moves"),
     [
         ({"control": "SC", "put": {"ORC-5": "CM"}}, False),
+        ({"control": "XO", "put": {"TQ1-7": "20261123080000+0700"}}, False),
         ({"control": "SC", "put": {"ORC-5": "CA"}}, True),
         ({"control": "XO", "patient_id": "TEST-0002^^^HIS^PI"}, True),
         ({"control": "XO", "accession": "TEST-ACC-2"}, True),

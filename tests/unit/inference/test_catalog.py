@@ -55,6 +55,10 @@ def test_reference_carries_the_digest_of_the_files_that_run() -> None:
         ('card = "model_repository', 'card = "../model_repository'),
         ('voxels = "hounsfield"', 'voxels = "dicom"'),
         ("number = 1", "number = 2"),
+        ('observation_sub_id = "1.2"', 'observation_sub_id = "1.1"'),
+        ('observation_sub_id = "2.1"', 'observation_sub_id = "1.1"'),
+        ('observation_sub_id = "1.1"', 'observation_sub_id = "one"'),
+        ('observation_sub_id = "1.1"\n', ""),
         ("[[model]]", "[[model"),
     ],
 )

@@ -33,6 +33,16 @@ def test_numbers_become_findings_with_unit_and_rounding_of_the_catalogue() -> No
     assert {finding.series_instance_uid for finding in found} == {"2.25.2"}
 
 
+def test_finding_says_where_it_is_and_what_its_number_measures() -> None:
+    """Site, property and sub-ID are the catalogue's: renderings have nothing else to take them from."""
+    found = findings(lung_density_model(), _answer())
+
+    assert {finding.finding_site.code for finding in found if finding.finding_site} == {"39607008"}
+    assert all(finding.finding_site for finding in found)
+    assert [finding.property and finding.property.code for finding in found] == ["118565006", "112181", None, None]
+    assert [finding.observation_sub_id for finding in found] == ["1.1", "1.2", "1.3", "1.4"]
+
+
 def test_quality_flag_is_a_finding_too() -> None:
     """A reader sees what the model was unsure of."""
     found = findings(lung_density_model(), _answer(QC_FLAGS="airway_not_found"))

@@ -10,12 +10,13 @@ from overread.contracts.identifiers import DecimalString, Sha256, StudyInstanceU
 
 
 class ModelReference(Value):
-    """A model version by name, and by the digest of the files that ran."""
+    """A model version by name, and by the digest of the files that ran; `manufacturer` is empty where it is not known."""
 
     name: str
     version: str
     title: str = ""
     digest: Sha256 | None = None
+    manufacturer: str = ""
 
 
 class Decision(StrEnum):
@@ -68,8 +69,21 @@ class InferenceRequested(Body):
     deadline: AwareDatetime
 
 
+class Concept(Value):
+    """A concept in a coding scheme (DICOM PS3.3, 8.8)."""
+
+    code: str
+    scheme: str
+    display: str
+
+
 class Finding(Value):
-    """One thing a model says: a code with a number and its unit, a coded value, or a text."""
+    """One thing a model says: a code with a number and its unit, a coded value, or a text.
+
+    `finding_site` is where in the body it is; absent where no one part is meant, and in what was made before sites were
+    kept. `property` is what the number measures, in a code that more receivers know than `code`; absent where there is
+    none.
+    """
 
     code: str
     scheme: str
@@ -84,6 +98,8 @@ class Finding(Value):
     probability: DecimalString | None = None
     observation_sub_id: str = ""
     series_instance_uid: str = ""
+    finding_site: Concept | None = None
+    property: Concept | None = None
 
 
 class Outcome(StrEnum):

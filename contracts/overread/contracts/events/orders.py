@@ -46,7 +46,10 @@ class OrderStatus(StrEnum):
 
 
 class ServiceRequest(Value):
-    """An imaging order as its last message left it."""
+    """An imaging order as its last message left it.
+
+    `scheduled_at` is when the examination is to begin (TQ1-7); absent where no message said so.
+    """
 
     order_id: UUID
     status: OrderStatus
@@ -65,6 +68,7 @@ class ServiceRequest(Value):
     patient_location: str = ""
     clinical_information: str = ""
     is_synthetic: bool = False
+    scheduled_at: AwareDatetime | None = None
 
 
 class OrderChanged(Body):

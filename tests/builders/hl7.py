@@ -129,6 +129,7 @@ _VALUES: dict[str, str] = {
     "processing_id": "P",
 }
 
+LUNG = CodedElement(identifier="39607008", text="Lung", coding_system="SCT")
 _MODEL = ModelVersion(name="ct-lung-density", version="1.0.0", uid="2.25.123456789")
 _VOLUME = Observation(
     identifier=CodedElement(identifier="LUNGVOL", text="Lung volume", coding_system="99OVERREAD"),
@@ -143,7 +144,7 @@ _NODULE = Observation(
     value=Coded(value=CodedElement(identifier="427359005", text="Solitary nodule of lung", coding_system="SCT")),
     abnormal_flag="A",
     probability="0.934",
-    body_site=CodedElement(identifier="39607008", text="Lung", coding_system="SCT"),
+    body_site=LUNG,
     model=_MODEL,
     analysed_at=NOON - timedelta(minutes=5),
 )

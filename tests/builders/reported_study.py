@@ -8,7 +8,7 @@ import numpy as np
 
 from overread.contracts import codec
 from overread.contracts.events.cases import Case
-from overread.contracts.events.inference import Artefact, Outcome
+from overread.contracts.events.inference import Artefact, Concept, Finding, Outcome
 from overread.contracts.events.reports import ModelResult, ReportDocument
 from overread.contracts.manifest import Manifest
 from overread.delivery.imaging import Imaging, load
@@ -77,13 +77,27 @@ def the_artefact() -> Artefact:
     )
 
 
+LUNG = Concept(code="39607008", scheme="SCT", display="Lung")
+VOLUME = Concept(code="118565006", scheme="SCT", display="Volume")
+
+
+def a_placed_finding(**changed: Any) -> Finding:
+    """Return a volume of the phantom's lung, with where it is and what it measures."""
+    fields = {
+        "series_instance_uid": the_artefact().series_instance_uid,
+        "observation_sub_id": "1.1",
+        "finding_site": LUNG,
+        "property": VOLUME,
+    }
+    return a_finding(**fields | changed)
+
+
 def a_result(**changed: Any) -> ModelResult:
     """Return what the model said, with its marks."""
-    series = the_artefact().series_instance_uid
     fields = {
         "model": a_model(),
         "outcome": Outcome.COMPLETED,
-        "findings": (a_finding(series_instance_uid=series),),
+        "findings": (a_placed_finding(),),
         "decision": "job",
         "ended_at": NOON,
         "artefacts": (the_artefact(),),

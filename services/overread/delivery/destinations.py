@@ -7,6 +7,8 @@ kind = "hl7"
 url = "mllp://127.0.0.1:2580"
 receiving_application = "EMR"
 receiving_facility = "BVX"
+acknowledgment = "original"
+country_code = "VNM"
 send_unverified = "R"
 unsolicited = true
 language = "vi"
@@ -83,6 +85,27 @@ class DicomForm(StrEnum):
     SC = "sc"
 
 
+class Acknowledgment(StrEnum):
+    """How an HL7 receiver is to answer (HL7 v2.5.1, 2.9.2 and 2.9.3).
+
+    `original`: AA, AE or AR on the line, MSH-15 and MSH-16 empty. `enhanced`: CA, CE or CR on the line (AL) and no
+    application acknowledgment (NE): that would come by a connection of the receiver's own, on which nobody listens.
+    """
+
+    ORIGINAL = "original"
+    ENHANCED = "enhanced"
+
+    @property
+    def accept(self) -> str:
+        """Return MSH-15 (table HL70155)."""
+        return "AL" if self is Acknowledgment.ENHANCED else ""
+
+    @property
+    def application(self) -> str:
+        """Return MSH-16 (table HL70155)."""
+        return "NE" if self is Acknowledgment.ENHANCED else ""
+
+
 class Receiver(BaseModel):
     """What every destination says of itself.
 
@@ -114,11 +137,13 @@ class Receiver(BaseModel):
 
 
 class Hl7Destination(Receiver):
-    """A receiver of ORU^R01 over MLLP."""
+    """A receiver of ORU^R01 over MLLP; `country_code` is MSH-17 (ISO 3166, three letters), left out by default."""
 
     kind: Literal["hl7"]
     receiving_application: str = ""
     receiving_facility: str = ""
+    acknowledgment: Acknowledgment = Acknowledgment.ORIGINAL
+    country_code: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
     send_unverified: Literal[SendUnverified.NONE, SendUnverified.R, SendUnverified.P] = SendUnverified.NONE
 
     @field_validator("url")

@@ -6,7 +6,7 @@ A rejection note takes back what an archive was given.
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from overread.contracts.events.inference import Artefact, Finding
+from overread.contracts.events.inference import Artefact, Concept, Finding
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import nfc
 from overread.delivery import dicom_content, faithful
@@ -168,9 +168,15 @@ def _findings(telling: Telling_, imaging: Imaging) -> Iterator[SrFinding]:
             value=_value(finding),
             probability=finding.probability or "",
             abnormal_flag=finding.abnormal_flag,
+            finding_site=_code(finding.finding_site),
+            measured_property=_code(faithful.property_of(finding)),
             algorithm=dicom_content.algorithm_of(source.model) if source else None,
             segment=next((_segment(telling, m) for m in marked if len(m.artefact.segments) == 1), None),
         )
+
+
+def _code(concept: Concept | None) -> Code | None:
+    return dicom_content.code(concept.code, concept.scheme, concept.display) if concept else None
 
 
 def _segment(telling: Telling_, marked: Segmentation) -> ReferencedSegment:
@@ -232,25 +238,21 @@ def _said_finding(said: SrFinding) -> tuple[str, ...]:
             stated = ("", "", value.scheme, value.value)
         case None:
             stated = ("", "", "", "")
-    return (said.name.scheme, said.name.value, said.sub_id, *stated, _plain(said.probability), said.abnormal_flag)
+    concepts = ((code.scheme, code.value) if code else ("", "") for code in (said.finding_site, said.measured_property))
+    (site_scheme, site), (broad_scheme, broad) = concepts
+    name = (said.name.scheme, said.name.value, said.sub_id)
+    return (*name, *stated, _plain(said.probability), said.abnormal_flag, site_scheme, site, broad_scheme, broad)
 
 
 def _findings_of(telling: Telling_) -> tuple[tuple[str, ...], ...]:
     """Return the document's findings as an SR has them: schemes by their DICOM names, probabilities as numbers."""
-    return tuple(
-        (
-            _scheme(scheme),
-            code,
-            sub_id,
-            value,
-            "" if unit == "1" else unit,
-            _scheme(coded),
-            coded_value,
-            _plain(p),
-            flag,
-        )
-        for scheme, code, sub_id, value, unit, coded, coded_value, p, flag in faithful.stated(telling.stated)
-    )
+    return tuple(_in_sr(finding) for finding in faithful.stated(telling.stated))
+
+
+def _in_sr(finding: faithful.SaidFinding) -> tuple[str, ...]:
+    scheme, code, sub_id, value, unit, coded_scheme, coded, p, flag, site_scheme, site, broad_scheme, broad = finding
+    said = (value, "" if unit == "1" else unit, _scheme(coded_scheme), coded, _plain(p), flag)
+    return (_scheme(scheme), code, sub_id, *said, _scheme(site_scheme), site, _scheme(broad_scheme), broad)
 
 
 def _scheme(scheme: str) -> str:

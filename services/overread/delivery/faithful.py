@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from overread.contracts.events.inference import Finding
+from overread.contracts.events.inference import Concept, Finding
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import nfc
 
 SaidFinding = tuple[str, ...]
-"""Scheme, code, sub-ID, value, unit, scheme and code of a coded value, probability, abnormal flag."""
+"""Scheme, code, sub-ID; value, unit, scheme and code of a coded value, probability, abnormal flag; scheme and code of
+the site, and of the property that the number measures."""
 
 NumberedFinding = tuple[Finding, str]
 """A finding and the sub-ID that it keeps through every status (OBX-4)."""
@@ -44,13 +45,23 @@ def lines(text: str) -> tuple[str, ...]:
 
 
 def numbered(findings: Sequence[Finding]) -> tuple[NumberedFinding, ...]:
-    """Return each finding with its sub-ID (OBX-4): its own, or which one of its code it is."""
-    seen: Counter[tuple[str, str]] = Counter()
+    """Return each finding with its sub-ID (OBX-4): its own, or which one of its code it is.
+
+    Where two versions of a model say the same code under the same sub-ID, the second's is made of both.
+    """
+    seen: Counter[tuple[str, str, str]] = Counter()
     found = []
     for finding in findings:
-        seen[finding.scheme, finding.code] += 1
-        found.append((finding, finding.observation_sub_id or str(seen[finding.scheme, finding.code])))
+        own = finding.observation_sub_id
+        seen[finding.scheme, finding.code, own] += 1
+        found.append((finding, _sub_id(own, seen[finding.scheme, finding.code, own])))
     return tuple(found)
+
+
+def _sub_id(own: str, count: int) -> str:
+    if not own:
+        return str(count)
+    return own if count == 1 else f"{own}.{count}"
 
 
 def name_of_finding(finding: Finding, sub_id: str) -> SaidFinding:
@@ -64,11 +75,29 @@ def stated(findings: Sequence[NumberedFinding], *, without_values: bool = False)
 
 
 def _stated(finding: Finding, sub_id: str, *, without_values: bool) -> SaidFinding:
-    name = name_of_finding(finding, sub_id)
+    name, measured = name_of_finding(finding, sub_id), _code_of(property_of(finding))
     if without_values:
-        return (*name, "", "", "", "", "", "")
+        return (*name, *("",) * 8, *measured)
     if finding.value is not None:
         said = (finding.value, nfc(finding.unit), "", "")
     else:
         said = ("", "", nfc(finding.coded_value_scheme), nfc(finding.coded_value))
-    return (*name, *said, finding.probability or "", finding.abnormal_flag)
+    return (
+        *name,
+        *said,
+        finding.probability or "",
+        finding.abnormal_flag,
+        *_code_of(finding.finding_site),
+        *measured,
+    )
+
+
+def property_of(finding: Finding) -> Concept | None:
+    """Return what the finding's number measures, where it is another concept than the finding itself."""
+    measured = finding.property
+    is_said = finding.value is not None and measured is not None
+    return measured if is_said and _code_of(measured) != (nfc(finding.scheme), nfc(finding.code)) else None
+
+
+def _code_of(concept: Concept | None) -> tuple[str, str]:
+    return (nfc(concept.scheme), nfc(concept.code)) if concept else ("", "")

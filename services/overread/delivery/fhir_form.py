@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from uuid import UUID
 
 from overread.contracts import codec
 from overread.contracts.events.inference import ModelReference, Outcome
@@ -154,7 +155,8 @@ def _signer_of(telling: Telling[FhirDestination]) -> tuple[str, ...]:
 
 def _said_finding(said: SaidFinding) -> tuple[str, ...]:
     name = (said.system, said.code, str(said.observation_id))
-    return (*name, said.value, said.unit, said.coded_system, said.coded_value, said.probability, said.abnormal_flag)
+    value = (said.value, said.unit, said.coded_system, said.coded_value, said.probability, said.abnormal_flag)
+    return (*name, *value, said.site_system, said.site_code, said.property_system, said.property_code)
 
 
 def _findings_of(telling: Telling[FhirDestination]) -> tuple[tuple[str, ...], ...]:
@@ -162,10 +164,17 @@ def _findings_of(telling: Telling[FhirDestination]) -> tuple[tuple[str, ...], ..
     document = telling.document
     stated = faithful.stated(telling.stated, without_values=telling.status.takes_back)
     ids = (observation_id(document.report_id, *each) for each in telling.stated)
-    return tuple(
-        (_system(document, scheme), code, str(own_id), value, unit, _system(document, coded_scheme), coded, *rest)
-        for (scheme, code, _, value, unit, coded_scheme, coded, *rest), own_id in zip(stated, ids, strict=True)
+    return tuple(_in_fhir(document, finding, own_id) for finding, own_id in zip(stated, ids, strict=True))
+
+
+def _in_fhir(document: ReportDocument, finding: faithful.SaidFinding, own_id: UUID) -> tuple[str, ...]:
+    scheme, code, _, value, unit, coded_scheme, coded, probability, flag, site_scheme, site, broad_scheme, broad = (
+        finding
     )
+    schemes = (scheme, coded_scheme, site_scheme, broad_scheme)
+    name_system, coded_system, site_system, broad_system = (_system(document, each) for each in schemes)
+    said = (value, unit, coded_system, coded, probability, flag)
+    return (name_system, code, str(own_id), *said, site_system, site, broad_system, broad)
 
 
 def _system(document: ReportDocument, scheme: str) -> str:

@@ -1,17 +1,19 @@
 """Results as ORU^R01: one message for each order that the report answers, or one without an order."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
 from uuid import UUID
 
 from overread.contracts.events import orders as contract
-from overread.contracts.events.inference import Finding
+from overread.contracts.events.inference import Concept, Finding, ModelReference
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import deterministic_id, nfc
 from overread.delivery import faithful
 from overread.delivery.destinations import Hl7Destination
 from overread.delivery.sequence import Status
-from overread.delivery.telling import Telling, Written, observed_at, source_of
+from overread.delivery.telling import Telling, Written, authors_of, observed_at, source_of
 from overread.protocols import mllp
 from overread.protocols.hl7 import oru
 from overread.protocols.hl7.data_types import (
@@ -78,12 +80,17 @@ def _unlike_document(
         yield "signer"
     if faithful.lines(said.narrative) != faithful.lines(_narrative(telling)):
         yield "conclusion"
-    stated = faithful.stated(telling.stated, without_values=telling.status.takes_back)
+    stated = _without_property(faithful.stated(telling.stated, without_values=telling.status.takes_back))
     if tuple(_said_finding(observation) for observation in said.observations) != stated:
         yield "findings"
-    retracted = faithful.stated(telling.retracted, without_values=True)
+    retracted = _without_property(faithful.stated(telling.retracted, without_values=True))
     if tuple(_said_finding(observation) for observation in said.retracted) != retracted:
         yield "findings that hold no more"
+
+
+def _without_property(stated: Sequence[faithful.SaidFinding]) -> tuple[faithful.SaidFinding, ...]:
+    """Leave out what the number measures: OBX-3 has no place for a broader concept (CE: both codes mean the same)."""
+    return tuple(finding[:-2] for finding in stated)
 
 
 def _signer_of(telling: Telling[Hl7Destination]) -> str:
@@ -117,7 +124,9 @@ def _said_finding(observation: Observation) -> tuple[str, ...]:
             said = ("", "", "", "")
         case _:
             said = ("text", "", "", "")
-    return (*name, *said, observation.probability, observation.abnormal_flag)
+    site = observation.body_site
+    where = (site.coding_system, site.identifier) if site else ("", "")
+    return (*name, *said, observation.probability, observation.abnormal_flag, *where)
 
 
 def delivery_id_of(telling: Telling[Hl7Destination], order: contract.ServiceRequest | None) -> UUID:
@@ -143,6 +152,9 @@ def content_for(telling: Telling[Hl7Destination], order: contract.ServiceRequest
         processing_id="T" if document.is_synthetic else "P",
         sending=occasion.sending,
         receiving=Party(application=destination.receiving_application, facility=destination.receiving_facility),
+        accept_acknowledgment_type=destination.acknowledgment.accept,
+        application_acknowledgment_type=destination.acknowledgment.application,
+        country_code=destination.country_code,
         language=telling.language,
         is_synthetic=document.is_synthetic,
         patient=_patient(document.patient),
@@ -154,12 +166,14 @@ def content_for(telling: Telling[Hl7Destination], order: contract.ServiceRequest
         study_instance_uid=document.study_instance_uid,
         ordering_provider=_ordering_provider(order) if order else None,
         priority=order.priority or None if order else None,
+        scheduled_at=_scheduled_at(order, occasion.time_zone) if order else None,
         observed_at=observed_at(document.study_date_time, occasion.time_zone),
         status=status,
         status_changed_at=telling.said_at,
         observations=tuple(_observations(telling)),
         retracted=tuple(without_value(_observation(*each, telling)) for each in telling.retracted),
         narrative=_narrative(telling),
+        **_written_by(telling),
         signer=_signer(telling),
         signed_at=telling.said_at if status.is_signed else None,
         reason=telling.reason or None,
@@ -181,6 +195,15 @@ def _narrative(telling: Telling[Hl7Destination]) -> str:
     if telling.status is Status.WITHDRAWN:
         return telling.reason
     return "" if telling.status.takes_back else telling.document.conclusion
+
+
+def _written_by(telling: Telling[Hl7Destination]) -> dict[str, Any]:
+    """Return which models wrote the text, and when the last of them had."""
+    results = authors_of(telling.document)
+    if telling.status.takes_back or not (telling.status.is_unconfirmed or telling.document.conclusion.strip()):
+        return {}
+    ended = [result.ended_at.astimezone(telling.occasion.time_zone) for result in results if result.ended_at]
+    return {"models": tuple(_model(result.model) for result in results), "analysed_at": max(ended, default=None)}
 
 
 def _signer(telling: Telling[Hl7Destination]) -> Practitioner | None:
@@ -205,6 +228,10 @@ def _patient(patient: contract.Patient) -> Patient:
         birth_date=patient.birth_date.isoformat() if patient.birth_date else None,
         administrative_sex=patient.sex or None,
     )
+
+
+def _scheduled_at(order: contract.ServiceRequest, time_zone: tzinfo) -> datetime | None:
+    return order.scheduled_at.astimezone(time_zone) if order.scheduled_at else None
 
 
 def _visit(order: contract.ServiceRequest) -> Visit | None:
@@ -252,9 +279,22 @@ def _observation(finding: Finding, sub_id: str, telling: Telling[Hl7Destination]
         value=_value(finding),
         abnormal_flag=finding.abnormal_flag,
         probability=finding.probability or "",
-        model=ModelVersion(name=source.model.name, version=source.model.version) if source else None,
+        body_site=_site(finding.finding_site) if finding.finding_site else None,
+        model=_model(source.model) if source else None,
         analysed_at=analysed_at.astimezone(telling.occasion.time_zone) if analysed_at else None,
     )
+
+
+def _site(site: Concept) -> CodedElement:
+    return CodedElement(identifier=site.code, text=site.display, coding_system=site.scheme)
+
+
+def _model(model: ModelReference) -> ModelVersion:
+    """Name the version, and by an OID made of a UUID (X.667) the files that ran."""
+    if not model.digest:
+        return ModelVersion(name=model.name, version=model.version)
+    files = deterministic_id("model", model.name, model.version, model.digest)
+    return ModelVersion(name=model.name, version=model.version, uid=f"2.25.{files.int}")
 
 
 def _value(finding: Finding) -> Numeric | Coded | None:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from overread.contracts.errors import Malformed
 from overread.contracts.events import orders as contract
 from overread.contracts.events.inference import Finding, Outcome
-from overread.contracts.events.reports import ModelResult, ReportDocument
-from overread.delivery import faithful
+from overread.contracts.events.reports import ModelResult, ReportDocument, Verdict
+from overread.delivery import faithful, reasons
 from overread.delivery.destinations import Destination
 from overread.delivery.faithful import NumberedFinding
 from overread.delivery.sequence import Position, Status
@@ -20,12 +20,6 @@ from overread.protocols.hl7.oru_content import Language, Party
 
 if TYPE_CHECKING:
     from overread.delivery.imaging import Imaging
-
-CORRECTS: dict[Language, str] = {
-    Language.VIETNAMESE: "Kết quả này thay thế kết quả đã ký trước đó.",
-    Language.ENGLISH: "This result replaces the one that was signed before.",
-    Language.FRENCH: "Ce résultat remplace celui qui avait été signé.",
-}
 
 
 class UnreadableDocument(Malformed):
@@ -92,7 +86,7 @@ class Telling(Generic[D]):
         """Return why this replaces or takes back what was told before; empty where it does neither."""
         match self.status:
             case Status.CORRECTED:
-                return CORRECTS[self.language]
+                return reasons.of_correction(self.document, self.language)
             case Status.CANCELLED:
                 return self.occasion.reason or "withdrawn"
             case Status.WITHDRAWN:
@@ -173,6 +167,14 @@ def source_of(finding: Finding, ai_results: Sequence[ModelResult]) -> ModelResul
     """Return the model that said exactly this; what a clinician changed or added is no model's word."""
     completed = (result for result in ai_results if result.outcome is Outcome.COMPLETED)
     return next((result for result in completed if finding in result.findings), None)
+
+
+def authors_of(document: ReportDocument) -> tuple[ModelResult, ...]:
+    """Return the models whose words the text is: all that answered, once signed those that the clinician left standing."""
+    completed = tuple(result for result in document.ai_results if result.outcome is Outcome.COMPLETED)
+    if document.verdict in (None, Verdict.ACCEPTED):
+        return completed
+    return tuple(result for result in completed if any(finding in document.findings for finding in result.findings))
 
 
 def observed_at(study_date_time: str, time_zone: tzinfo) -> datetime | None:

@@ -12,7 +12,11 @@ from overread.delivery.destinations import (
     load,
     parse,
 )
+from overread.delivery.rendering import messages_for
 from overread.delivery.sequence import Status
+from overread.protocols.hl7.oru_reading import read_back
+from tests.builders.delivery import a_telling
+from tests.builders.events import SITE
 
 EMR = """
 [[destination]]
@@ -42,6 +46,21 @@ def test_a_destination_takes_only_ordered_final_results_unless_it_says_more() ->
     assert emr.takes("site", has_order=True)
     assert not emr.takes("site", has_order=False)
     assert not emr.takes("other", has_order=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "modes", "country"),
+    [("", ("", ""), ""), ('acknowledgment = "enhanced"\ncountry_code = "VNM"', ("AL", "NE"), "VNM")],
+)
+def test_a_destination_says_how_it_answers_and_where_it_is(more: str, modes: tuple[str, str], country: str) -> None:
+    """MSH-15 and MSH-16 are both valued or both empty (HL7 v2.5.1, 2.15.9.15); MSH-17 is three letters of ISO 3166."""
+    (emr,) = parse(EMR + more, site_id=SITE)
+
+    (message,) = messages_for(a_telling(destination=emr))
+
+    said = read_back(message.message)
+    assert (said.accept_acknowledgment_type, said.application_acknowledgment_type) == modes
+    assert said.country_code == country
 
 
 def test_a_destination_may_belong_to_another_site_of_the_network() -> None:
@@ -133,6 +152,8 @@ def test_each_form_has_its_own_word_for_what_nobody_confirmed(listed: str, word:
         EMR + "unknown = true",
         EMR + 'send_unverified = "partial"',
         EMR + 'forms = ["sr"]',
+        EMR + 'acknowledgment = "both"',
+        EMR + 'country_code = "VN"',
         PORTAL.replace("https:", "mllp:"),
         PORTAL.replace("portal.test", "user:secret@portal.test"),
         PORTAL.replace("/fhir/", "/fhir?x=1"),

@@ -12,15 +12,18 @@ from pydicom import Dataset, dcmread
 
 from overread.contracts.errors import OverreadError
 from overread.contracts.events.reports import ReportDocument, Withdrawal
-from overread.delivery import dicom_forms, fhir_form, gate
+from overread.delivery import dicom_forms, fhir_form, gate, reasons
 from overread.delivery.gate import Held, Released
 from overread.delivery.imaging import load
 from overread.delivery.rendering import messages_for
 from overread.delivery.sequence import Position, Status
 from overread.delivery.telling import OutboundMessage
+from overread.protocols.fhir import reading as fhir_reading
 from overread.protocols.fhir.content import ReportStatus
-from overread.protocols.hl7.oru_content import TakenBack
+from overread.protocols.hl7.oru_content import Language, TakenBack
 from overread.protocols.hl7.oru_reading import read_back
+from overread.protocols.hl7.tokenise import tokenise
+from overread.review.sign_off import DisagreementReason
 from tests.builders.delivery import (
     a_destination,
     a_dicom_destination,
@@ -30,7 +33,7 @@ from tests.builders.delivery import (
     some_circumstances,
 )
 from tests.builders.events import NOON, a_finding, a_signer
-from tests.builders.reported_study import an_imaged_case, an_imaged_document, some_imaging, the_objects
+from tests.builders.reported_study import LUNG, an_imaged_case, an_imaged_document, some_imaging, the_objects
 
 EVERYWHERE = (a_destination(), a_fhir_destination(), a_dicom_destination())
 
@@ -86,6 +89,20 @@ def report_in(messages: list[OutboundMessage]) -> dict[str, Any]:
     return dict(found)
 
 
+def observations_in(messages: list[OutboundMessage]) -> list[dict[str, Any]]:
+    """Return the Observations of the one bundle."""
+    (message,) = (m for m in messages if m.form == "fhir")
+    entries = (entry["resource"] for entry in orjson.loads(message.message)["entry"])
+    return [resource for resource in entries if resource["resourceType"] == "Observation"]
+
+
+def group_in(report: Dataset) -> list[Dataset]:
+    """Return the content of the one measurement group."""
+    (measurements,) = (i for i in report.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "126010")
+    (group,) = measurements.ContentSequence
+    return list(group.ContentSequence)
+
+
 def test_one_signature_lets_the_report_out_in_every_form() -> None:
     """F, final and VERIFIED (STANDARDS: one report document, three renderings); what an SR names comes before it."""
     messages = released()
@@ -99,6 +116,42 @@ def test_one_signature_lets_the_report_out_in_every_form() -> None:
     assert {m.message_control_id for m in messages[2:]} == {
         str(dcmread(BytesIO(m.message)).SOPInstanceUID) for m in messages[2:]
     }
+
+
+def test_every_form_says_where_a_finding_is_and_what_its_number_measures() -> None:
+    """OBX 363698007 under the finding's sub-ID; bodySite and a second coding; Finding Site and a NUM of that name."""
+    messages = released()
+
+    (site,) = (s for s in tokenise(messages[0].message).segments("OBX") if s.field(3).component(1).text == "363698007")
+    assert (site.field(4).text, site.field(5).component(1).text) == ("1.1", "39607008")
+    (observation,) = observations_in(messages)
+    assert observation["bodySite"]["coding"][0]["code"] == "39607008"
+    assert [coding["code"] for coding in observation["code"]["coding"]] == ["OR-LUNG-VOLUME", "118565006"]
+    said = {str(item.ConceptNameCodeSequence[0].CodeMeaning): item for item in group_in(as_dicom(messages, "sr"))}
+    assert said["Finding"].ConceptCodeSequence[0].CodeValue == "OR-LUNG-VOLUME"
+    assert said["Finding Site"].ConceptCodeSequence[0].CodeValue == "39607008"
+    assert str(said["Volume"].MeasuredValueSequence[0].NumericValue) == "5512.3"
+
+
+def test_a_finding_that_was_taken_back_leaves_no_site_behind() -> None:
+    """A receiver keeps each observation of its own until it is told otherwise (HL7 v2.5.1, OBX-11: D)."""
+    before = released()
+    previous = {destination.name: a_signed_imaged_document() for destination in EVERYWHERE}
+    document = a_signed_imaged_document(report_revision=2, findings=(), conclusion="Bình thường.")
+
+    after = released(
+        document,
+        earlier=told(before),
+        previous=previous,
+        released_revision=1,
+        destinations=(a_destination(),),
+    )
+
+    gone = [s for s in tokenise(after[0].message).segments("OBX") if s.field(11).text == "D"]
+    assert [(s.field(3).component(1).text, s.field(4).text) for s in gone] == [
+        ("OR-LUNG-VOLUME", "1.1"),
+        ("363698007", "1.1"),
+    ]
 
 
 def test_a_draft_says_in_every_form_that_nobody_has_confirmed_it() -> None:
@@ -138,6 +191,26 @@ def test_the_next_signed_revision_is_a_correction_in_every_form() -> None:
     predecessor = as_dicom(after, "sr").PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0]
     assert predecessor.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == as_dicom(before, "sr").SOPInstanceUID
     assert as_dicom(after, "sr").SeriesInstanceUID == as_dicom(before, "sr").SeriesInstanceUID
+
+
+def test_a_correction_says_why_in_every_form_that_has_a_place_for_it() -> None:
+    """NTE and Provenance.reason carry what the clinician chose, in the receiver's language, beside the fixed sentence."""
+    before = released()
+    document = a_signed_imaged_document(report_revision=2, verdict="changed", verdict_reasons=("wrong_value", "other"))
+
+    after = released(document, earlier=told(before), released_revision=1)
+
+    said = f"{reasons.CORRECTS[Language.VIETNAMESE]} Bác sĩ nhận xét về kết quả của AI: sai giá trị, lý do khác."
+    assert read_back(after[0].message).reason == said
+    assert fhir_reading.read(after[1].message).reason == said
+
+
+def test_every_reason_has_words_in_every_language() -> None:
+    """A receiver gets no word of our program."""
+    words = {reason.value for reason in DisagreementReason}
+
+    assert all(set(names) == words for names in reasons.DISAGREEMENTS.values())
+    assert set(reasons.DISAGREEMENTS) == set(Language)
 
 
 def test_a_signed_report_names_the_draft_that_an_archive_has() -> None:
@@ -316,7 +389,15 @@ FALSE_IN_FHIR: dict[str, Callable[[Any], Any]] = {
         c,
         findings=(dataclasses.replace(c.findings[0], finding=c.findings[0].finding.model_copy(update={"unit": "L"})),),
     ),
+    "site": lambda c: _finding_in_fhir(c, finding_site=None),
+    "property": lambda c: _finding_in_fhir(c, property=LUNG),
 }
+
+
+def _finding_in_fhir(content: Any, **changed: Any) -> Any:
+    (said,) = content.findings
+    false = dataclasses.replace(said, finding=said.finding.model_copy(update=changed))
+    return dataclasses.replace(content, findings=(false,))
 
 
 @pytest.mark.parametrize("fault", FALSE_IN_FHIR)
@@ -353,6 +434,10 @@ FALSE_IN_SR: dict[str, Callable[[Any], Any]] = {
         c, findings=(dataclasses.replace(c.findings[0], value=dataclasses.replace(c.findings[0].value, value="1.0")),)
     ),
     "probability": lambda c: dataclasses.replace(c, findings=(dataclasses.replace(c.findings[0], probability="0.5"),)),
+    "site": lambda c: dataclasses.replace(c, findings=(dataclasses.replace(c.findings[0], finding_site=None),)),
+    "property": lambda c: dataclasses.replace(
+        c, findings=(dataclasses.replace(c.findings[0], measured_property=None),)
+    ),
 }
 
 

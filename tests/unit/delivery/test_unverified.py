@@ -11,8 +11,9 @@ from overread.delivery.sequence import Position, Status
 from overread.delivery.telling import OutboundMessage, UnreadableDocument
 from overread.protocols.hl7.oru_content import UNCONFIRMED, Language, ResultStatus
 from overread.protocols.hl7.oru_reading import read_back
+from overread.protocols.hl7.tokenise import tokenise
 from tests.builders.delivery import a_destination, a_telling, an_occasion
-from tests.builders.events import a_report_document
+from tests.builders.events import a_finding, a_report_document, a_signed_document
 
 
 def drafts_to(document: ReportDocument, earlier: Earlier | None = None, **destination: object) -> list[OutboundMessage]:
@@ -20,6 +21,12 @@ def drafts_to(document: ReportDocument, earlier: Earlier | None = None, **destin
     raw = codec.document_bytes(document)
     tellings = unverified_tellings(raw, (a_destination(**destination),), earlier or {}, an_occasion())
     return [message for telling in tellings for message in messages_for(telling)]
+
+
+def models_beside(message: OutboundMessage, code: str) -> list[str]:
+    """Return the models that the observation of that code names (OBX-18)."""
+    (said,) = (s for s in tokenise(message.message).segments("OBX") if s.field(3).component(1).text == code)
+    return [model.component(1).text for model in said.field(18).repetitions]
 
 
 @pytest.mark.parametrize("status", ["R", "P"])
@@ -118,8 +125,25 @@ def test_a_changed_finding_is_no_models_word() -> None:
 
     (untouched,), (edited,) = drafts_to(document), drafts_to(changed)
 
-    assert b"ct-lung-density" in untouched.message
-    assert b"ct-lung-density" not in edited.message
+    assert models_beside(untouched, "OR-LUNG-VOLUME") == ["ct-lung-density"]
+    assert models_beside(edited, "OR-LUNG-VOLUME") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "models"),
+    [
+        ({"verdict": "accepted"}, ["ct-lung-density"]),
+        ({"verdict": "changed", "findings": (a_finding(value="1.0"),)}, []),
+        ({"verdict": "rejected", "findings": ()}, []),
+    ],
+)
+def test_a_signed_text_names_the_models_that_the_clinician_left_standing(
+    changed: dict[str, object], models: list[str]
+) -> None:
+    """OBX-17 to OBX-19 stand beside the text as beside a finding: not where it is the clinician's alone."""
+    (message,) = messages_for(a_telling(a_signed_document(**changed)))
+
+    assert models_beside(message, "59776-5") == models
 
 
 def test_what_is_no_document_is_malformed() -> None:

@@ -27,13 +27,14 @@ from overread.protocols.dicom.errors import NotRenderable
 from overread.protocols.hl7.oru_content import Language
 
 FINDING: Final = dcm("121071", "Finding")
+FINDING_SITE: Final = Code(value="363698007", scheme="SCT", meaning="Finding Site")
 NORMALITY: Final = dcm("121402", "Normality")
 CERTAINTY: Final = dcm("111012", "Certainty of Finding")
 ABNORMAL_FLAGS: Final = "99HL70078"
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 _LONGEST_DS = 16
-_OF_THE_TEMPLATE = frozenset((code.scheme, code.value) for code in (FINDING, NORMALITY, CERTAINTY))
+_OF_THE_TEMPLATE = frozenset((code.scheme, code.value) for code in (FINDING, FINDING_SITE, NORMALITY, CERTAINTY))
 
 
 class DocumentStatus(StrEnum):
@@ -80,7 +81,10 @@ class ReferencedSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrFinding:
-    """One finding. Name and sub-ID stay the same for every later document; `algorithm` is None where a clinician said it."""
+    """One finding. Name and sub-ID stay the same for every later document; `algorithm` is None where a clinician said it.
+
+    `measured_property` is what its number measures, in a code that more receivers know than the name.
+    """
 
     name: Code
     sub_id: str
@@ -88,6 +92,7 @@ class SrFinding:
     probability: str = ""
     abnormal_flag: str = ""
     finding_site: Code | None = None
+    measured_property: Code | None = None
     algorithm: Algorithm | None = None
     segment: ReferencedSegment | None = None
 
@@ -157,7 +162,8 @@ def _broken_rules(content: SrContent) -> Iterator[str]:
 def _broken_finding_rules(finding: SrFinding) -> Iterator[str]:
     if not finding.name.value or not finding.name.scheme or not finding.sub_id:
         yield "A finding needs a code, its scheme and a sub-ID."
-    if (finding.name.scheme, finding.name.value) in _OF_THE_TEMPLATE:
+    names = (code for code in (finding.name, finding.measured_property) if code)
+    if any((code.scheme, code.value) in _OF_THE_TEMPLATE for code in names):
         yield "A finding may not use a code that the template uses itself."
     if isinstance(finding.value, Measured) and not _is_decimal_string(finding.value.value):
         yield "A number has decimal digits, at most 16 characters (DS; PS3.5, 6.2)."
@@ -233,8 +239,18 @@ def _finding_said(finding: SrFinding) -> SrFinding:
         value=_value_said(finding.value),
         probability=probability_of(percent_of(finding.probability)) if finding.probability else "",
         finding_site=finding.finding_site.said() if finding.finding_site else None,
+        measured_property=_property_said(finding),
         algorithm=algorithm_said(finding.algorithm) if finding.algorithm else None,
     )
+
+
+def _property_said(finding: SrFinding) -> Code | None:
+    """Return what the number measures; nothing beside another kind of value, or where it is the name itself."""
+    measured = finding.measured_property
+    if measured is None or not isinstance(finding.value, Measured):
+        return None
+    said, name = measured.said(), finding.name.said()
+    return None if (said.scheme, said.value) == (name.scheme, name.value) else said
 
 
 def _value_said(value: Measured | Coded | None) -> Measured | Coded | None:

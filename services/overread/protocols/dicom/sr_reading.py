@@ -13,6 +13,7 @@ from overread.protocols.dicom.errors import Unfaithful
 from overread.protocols.dicom.sr_content import (
     CERTAINTY,
     FINDING,
+    FINDING_SITE,
     NORMALITY,
     Coded,
     DocumentStatus,
@@ -109,11 +110,12 @@ def _findings(document: Dataset, tree: Node) -> Iterator[SrFinding]:
 
 
 def _finding(group: Node, document: Dataset) -> SrFinding:
-    name, value = _value(group)
+    name = group.needed(FINDING).code
+    value, measured = _value(group, name)
     tracked, _, sub_id = group.needed(written.TRACKING_IDENTIFIER).text.rpartition("#")
     if tracked != name.value:
         raise Unfaithful("A finding is tracked under another name than its own.")
-    site, certainty, normality = (group.child(code) for code in (written.FINDING_SITE, CERTAINTY, NORMALITY))
+    site, certainty, normality = (group.child(code) for code in (FINDING_SITE, CERTAINTY, NORMALITY))
     return SrFinding(
         name=name,
         sub_id=sub_id,
@@ -121,24 +123,28 @@ def _finding(group: Node, document: Dataset) -> SrFinding:
         probability=probability_of(certainty.number[0]) if certainty else "",
         abnormal_flag=normality.code.value if normality else "",
         finding_site=site.code if site else None,
+        measured_property=measured,
         algorithm=_algorithm(group),
         segment=_segment(group, document),
     )
 
 
-def _value(group: Node) -> tuple[Code, Measured | Coded | None]:
-    """Return what the group is about and its value: the one NUM or CODE item that is not the template's own."""
-    own = (CERTAINTY, NORMALITY, written.FINDING_SITE)
+def _value(group: Node, name: Code) -> tuple[Measured | Coded | None, Code | None]:
+    """Return value and what it measures: of the one NUM or CODE item that is not the template's own, if there is one."""
+    own = (FINDING, FINDING_SITE, CERTAINTY, NORMALITY)
     said = [
         item for item in group.children() if item.value_type in {"NUM", "CODE"} and not any(map(item.is_named, own))
     ]
+    if not said:
+        return None, None
     (item,) = said
-    if item.is_named(FINDING):
-        return item.code, None
     if item.value_type == "CODE":
-        return item.name, Coded(value=item.code)
+        if not item.is_named(name):
+            raise Unfaithful("A finding has the value of another.")
+        return Coded(value=item.code), None
     value, unit = item.number
-    return item.name, Measured(value=value, unit=None if unit.value == written.NO_UNITS.value else unit)
+    number = Measured(value=value, unit=None if unit.value == written.NO_UNITS.value else unit)
+    return number, None if item.is_named(name) else item.name
 
 
 def _algorithm(group: Node) -> Algorithm | None:

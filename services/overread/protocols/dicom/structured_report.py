@@ -38,6 +38,7 @@ from overread.protocols.dicom.sr_content import (
     ABNORMAL_FLAGS,
     CERTAINTY,
     FINDING,
+    FINDING_SITE,
     NORMALITY,
     Coded,
     ImagingRequest,
@@ -65,7 +66,6 @@ QUALITATIVE: Final = Code(value="C0034375", scheme="UMLS", meaning="Qualitative 
 MEASUREMENT_GROUP: Final = dcm("125007", "Measurement Group")
 TRACKING_IDENTIFIER: Final = dcm("112039", "Tracking Identifier")
 TRACKING_UID: Final = dcm("112040", "Tracking Unique Identifier")
-FINDING_SITE: Final = Code(value="363698007", scheme="SCT", meaning="Finding Site")
 ALGORITHM_NAME: Final = dcm("111001", "Algorithm Name")
 ALGORITHM_PARAMETERS: Final = dcm("111002", "Algorithm Parameters")
 ALGORITHM_VERSION: Final = dcm("111003", "Algorithm Version")
@@ -254,12 +254,16 @@ def _library_group(series: SourceSeries) -> Elements:
 
 
 def _group(content: SrContent, finding: SrFinding) -> Elements:
-    """Return one finding as a measurement group: of a segment (TID 1411), or of the images as a whole (TID 1501)."""
+    """Return one finding as a measurement group: of a segment (TID 1411), or of the images as a whole (TID 1501).
+
+    Finding (121071) names it whatever its value is; a number stands under what it measures, where receivers look.
+    """
     name = finding.name
     tracking_uid = derived_uid("finding", content.study.study_instance_uid, name.scheme, name.value, finding.sub_id)
     items = [
         worded(HAS_OBS_CONTEXT, TRACKING_IDENTIFIER, f"{name.value}#{finding.sub_id}"),
         identified(HAS_OBS_CONTEXT, TRACKING_UID, tracking_uid),
+        coded(CONTAINS, FINDING, name),
         *_algorithm(finding.algorithm),
         *([coded(HAS_CONCEPT_MOD, FINDING_SITE, finding.finding_site)] if finding.finding_site else ()),
         *_segment(finding.segment),
@@ -288,11 +292,12 @@ def _segment(segment: ReferencedSegment | None) -> Iterator[Elements]:
 def _said(finding: SrFinding) -> Iterator[Elements]:
     match finding.value:
         case Measured(value=value, unit=unit):
-            yield measured(finding.name, value, unit if unit and unit.value else NO_UNITS)
+            name = finding.measured_property or finding.name
+            yield measured(name, value, unit if unit and unit.value else NO_UNITS)
         case Coded(value=value):
             yield coded(CONTAINS, finding.name, value)
         case None:
-            yield coded(CONTAINS, FINDING, finding.name)
+            pass
     if finding.abnormal_flag:
         yield coded(CONTAINS, NORMALITY, Code(value=finding.abnormal_flag, scheme=ABNORMAL_FLAGS))
     if finding.probability:

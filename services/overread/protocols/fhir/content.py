@@ -180,6 +180,8 @@ def _broken_finding_rules(reported: ReportedFinding) -> Iterator[str]:
         yield "A probability is a decimal number from 0 to 1."
     if finding.value is not None and finding.coded_value:
         yield "A finding has a number or a coded value, not both (Observation.value[x])."
+    if any(concept and not (concept.code and concept.scheme) for concept in (finding.finding_site, finding.property)):
+        yield "A site and a property have a code and its scheme (Coding)."
 
 
 def _is_probability(text: str) -> bool:
@@ -198,6 +200,8 @@ def _texts(content: FhirContent) -> Iterator[str]:
     yield from (signer.family_name, signer.given_name) if signer else ()
     for reported in content.findings:
         yield from (reported.finding.display, reported.finding.coded_value_display, reported.finding.unit_display)
+        concepts = (reported.finding.finding_site, reported.finding.property)
+        yield from (concept.display for concept in concepts if concept)
     for order in content.orders:
         yield from (order.placer_order_number, order.filler_order_number, order.accession_number or "")
         yield from (order.service.text, order.service.identifier) if order.service else ()

@@ -132,6 +132,7 @@ def _report(content: FhirContent) -> Resource:
         "imagingStudy": [reference(content, "ImagingStudy")],
         "result": [reference(content, "Observation", _key(content, reported)) for reported in content.findings],
         "conclusion": _conclusion(content),
+        "conclusionCode": resources.conclusion_codes(content),
         "presentedForm": [{"contentType": "text/html", "language": content.language.value}] if is_stated else [],
     }
 

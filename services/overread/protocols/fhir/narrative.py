@@ -106,8 +106,13 @@ def _conclusion(report: Resource) -> str:
 
 
 def _row(observation: Resource) -> str:
-    cells = (observation["code"]["text"], _value(observation), _certainty(observation), _source(observation))
+    cells = (_name(observation), _value(observation), _certainty(observation), _source(observation))
     return "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+
+
+def _name(observation: Resource) -> str:
+    site = observation.get("bodySite", {}).get("text", "")
+    return " · ".join(part for part in (observation["code"]["text"], site) if part)
 
 
 def _value(observation: Resource) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from overread.contracts.errors import Malformed
+from overread.contracts.events.inference import Concept
 from overread.contracts.events.reports import Signer
 from overread.contracts.identifiers import nfc
 from overread.protocols.fhir import narrative, resources
@@ -45,6 +46,10 @@ class SaidFinding:
     coded_value: str = ""
     probability: str = ""
     abnormal_flag: str = ""
+    site_system: str = ""
+    site_code: str = ""
+    property_system: str = ""
+    property_code: str = ""
     model: str = ""
 
 
@@ -73,6 +78,7 @@ class FhirReading:
     retracted: frozenset[UUID]
     models: frozenset[str]
     conclusion: str
+    conclusion_codes: tuple[tuple[str, str], ...]
     reason: str
     signer: Signer | None
     signed_at: datetime | None
@@ -143,6 +149,7 @@ class _Bundle:
             retracted=frozenset(_own_id(observation) for observation in self._retracted()),
             models=frozenset(device["identifier"][0]["value"] for device in of_kind(self.resources, "Device")),
             conclusion=self._conclusion(reason, is_synthetic=is_synthetic),
+            conclusion_codes=tuple(_pair(code["coding"]) for code in self.report.get("conclusionCode", ())),
             reason=reason,
             signer=self._signer(provenance),
             signed_at=_time(provenance.get("occurredDateTime")),
@@ -237,15 +244,18 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _values(observation: Resource) -> bool:
-    return any(name.startswith("value") or name == "component" for name in observation)
+    return any(name.startswith("value") or name in {"component", "bodySite"} for name in observation)
 
 
 def _finding(observation: Resource) -> SaidFinding:
-    name = observation["code"]["coding"][0]
+    name, *measured = observation["code"]["coding"]
     number = observation.get("valueQuantity", {})
     coded: Resource = next(iter(observation.get("valueCodeableConcept", {}).get("coding", ())), {})
     flags = [flag.get("text") or flag["coding"][0]["code"] for flag in observation.get("interpretation", ())]
     certainties = [component["valueQuantity"]["value"] for component in observation.get("component", ())]
+    (site_system, site_code), (property_system, property_code) = (
+        _pair(codings) for codings in (observation.get("bodySite", {}).get("coding", ()), measured)
+    )
     return SaidFinding(
         observation_id=_own_id(observation),
         system=name["system"],
@@ -256,8 +266,20 @@ def _finding(observation: Resource) -> SaidFinding:
         coded_value=coded.get("code", ""),
         probability="".join(certainties),
         abnormal_flag="".join(flags),
+        site_system=site_system,
+        site_code=site_code,
+        property_system=property_system,
+        property_code=property_code,
         model=observation.get("device", {}).get("display", ""),
     )
+
+
+def _pair(codings: Sequence[Resource]) -> tuple[str, str]:
+    """Read the one coding, if there is one."""
+    if not codings:
+        return "", ""
+    (only,) = codings
+    return only["system"], only["code"]
 
 
 def meant(content: FhirContent) -> FhirReading:
@@ -284,6 +306,7 @@ def meant(content: FhirContent) -> FhirReading:
         retracted=frozenset(observation_id(content.report_id, r.finding, r.sub_id) for r in content.retracted),
         models=frozenset(nfc(resources.device_value(model)) for model in content.models),
         conclusion=nfc(one_kind_of_line_end(content.conclusion).strip()),
+        conclusion_codes=_meant_codes(content),
         reason=nfc(content.reason.strip()),
         signer=_in_nfc(content.signer),
         signed_at=_to_the_millisecond(content.signed_at),
@@ -308,15 +331,19 @@ def _in_nfc(signer: Signer | None) -> Signer | None:
 
 def _meant_finding(content: FhirContent, reported: ReportedFinding) -> SaidFinding:
     finding = reported.finding
+    property_system, property_code = _meant_code(content, resources.property_of(finding))
     name: dict[str, Any] = {
         "observation_id": observation_id(content.report_id, finding, reported.sub_id),
         "system": coding_system(content.site_id, finding.scheme),
         "code": nfc(finding.code),
+        "property_system": property_system,
+        "property_code": property_code,
         "model": nfc(resources.device_value(reported.model)) if reported.model else "",
     }
     if content.status.is_withdrawal:
         return SaidFinding(**name)
     coded_system = coding_system(content.site_id, finding.coded_value_scheme) if finding.coded_value else ""
+    site_system, site_code = _meant_code(content, finding.finding_site)
     return SaidFinding(
         **name,
         value=finding.value or "",
@@ -325,4 +352,15 @@ def _meant_finding(content: FhirContent, reported: ReportedFinding) -> SaidFindi
         coded_value=nfc(finding.coded_value),
         probability=finding.probability or "",
         abnormal_flag=nfc(finding.abnormal_flag),
+        site_system=site_system,
+        site_code=site_code,
     )
+
+
+def _meant_codes(content: FhirContent) -> tuple[tuple[str, str], ...]:
+    concluded = (resources.concluded(reported.finding) for reported in content.findings)
+    return () if content.status.is_withdrawal else tuple(_meant_code(content, c) for c in concluded if c)
+
+
+def _meant_code(content: FhirContent, concept: Concept | None) -> tuple[str, str]:
+    return (coding_system(content.site_id, concept.scheme), nfc(concept.code)) if concept else ("", "")

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from overread.contracts.events.inference import Finding, ModelReference
+from overread.contracts.events.inference import Concept, Finding, ModelReference
 from overread.contracts.events.orders import OrderStatus, PatientIdentifier, ServiceRequest
 from overread.contracts.events.reports import Signer
 from overread.contracts.identifiers import deterministic_id
 from overread.protocols.fhir.codes import (
+    CODE_SYSTEMS,
     DICOM_UID_SYSTEM,
     GENDERS,
     INTERPRETATIONS,
@@ -24,6 +25,9 @@ from overread.protocols.fhir.content import observation_id as observation_id_of
 
 Resource = dict[str, Any]
 
+PRESENT = ("SCT", "52101004")
+"""The answer that makes a finding's own code the conclusion."""
+
 _ORDER_STATUS = {
     OrderStatus.ACTIVE: "active",
     OrderStatus.HELD: "on-hold",
@@ -33,6 +37,9 @@ _ORDER_STATUS = {
 _PRIORITY = {"S": "stat", "A": "asap"}
 _HOSPITAL_NUMBERS = ("MR", "PI", "PT")
 CERTAINTY = ("DCM", "111012", "Certainty of Finding")
+METHOD = ("99OVERREAD", "AI", "Machine learning algorithm")
+_ARTIFICIAL_INTELLIGENCE = ("DCM", "123110", "Artificial Intelligence")
+_ALGORITHM_PARAMETERS = ("DCM", "111002", "Algorithm Parameters")
 ORDER_NUMBER_TYPES = ("PLAC", "FILL", "ACSN")
 
 
@@ -191,17 +198,23 @@ def device_value(model: ModelReference) -> str:
 
 
 def device(content: FhirContent, model: ModelReference) -> Resource:
-    """Return the model version that spoke."""
+    """Return the model version that spoke; its files by their digest, as a DICOM report gives them (TID 4019, 111002)."""
+    files = {
+        "type": concept(_coding(content, *_ALGORITHM_PARAMETERS)),
+        "valueCode": [{"text": f"sha256={model.digest}"}],
+    }
     return {
         "resourceType": "Device",
         "identifier": [{"system": content.system_of("model", ""), "value": device_value(model)}],
         "status": "active",
+        "manufacturer": model.manufacturer,
         "deviceName": [
             {"name": model.title, "type": "user-friendly-name"} if model.title else {},
             {"name": model.name, "type": "model-name"},
         ],
         "version": [{"value": model.version}],
-        "type": {"text": "AI model"},
+        "type": concept(_coding(content, *_ARTIFICIAL_INTELLIGENCE), text="AI model"),
+        "property": [files] if model.digest else [],
     }
 
 
@@ -212,8 +225,12 @@ def observation(content: FhirContent, reported: ReportedFinding) -> Resource:
     return {
         **_observation(content, reported, OBSERVATION_STATUS[content.status]),
         **values,
-        "device": _device_reference(content, reported.model) if reported.model else {},
+        **(_said_by(content, reported.model) if reported.model else {}),
     }
+
+
+def _said_by(content: FhirContent, model: ModelReference) -> Resource:
+    return {"method": concept(_coding(content, *METHOD)), "device": _device_reference(content, model)}
 
 
 def _device_reference(content: FhirContent, model: ModelReference) -> Resource:
@@ -227,13 +244,13 @@ def retracted_observation(content: FhirContent, reported: ReportedFinding) -> Re
 
 def _observation(content: FhirContent, reported: ReportedFinding, status: str) -> Resource:
     finding = reported.finding
-    code = coding(coding_system(content.site_id, finding.scheme), finding.code, finding.display)
     return {
         "resourceType": "Observation",
         "identifier": [own_identifier(observation_id_of(content.report_id, finding, reported.sub_id))],
+        "basedOn": based_on(content),
         "status": status,
         "category": [concept(coding(f"{TERMINOLOGY}/observation-category", "imaging"))],
-        "code": concept(code, text=finding.display or finding.code),
+        "code": concept(*_names(content, finding), text=finding.display or finding.code),
         "subject": _subject(content),
         "effectiveDateTime": instant(content.effective_at),
         "issued": instant(content.issued_at),
@@ -242,8 +259,45 @@ def _observation(content: FhirContent, reported: ReportedFinding, status: str) -
     }
 
 
+def _names(content: FhirContent, finding: Finding) -> Iterator[Resource]:
+    """Yield the finding's own code, then what its number measures, which more receivers know."""
+    yield _coding(content, finding.scheme, finding.code, finding.display)
+    if measured := property_of(finding):
+        yield _coding(content, measured.scheme, measured.code, measured.display)
+
+
+def property_of(finding: Finding) -> Concept | None:
+    """Return what the number measures, unless that is the finding's own code."""
+    measured = finding.property if finding.value is not None else None
+    return measured if measured and (measured.scheme, measured.code) != (finding.scheme, finding.code) else None
+
+
+def conclusion_codes(content: FhirContent) -> list[Resource]:
+    """Return what the report concludes in codes: each finding that is there, and each that was answered by a code."""
+    if content.status.is_withdrawal:
+        return []
+    named = (concluded(reported.finding) for reported in content.findings)
+    return [concept(_coding(content, c.scheme, c.code, c.display), text=c.display) for c in named if c]
+
+
+def concluded(finding: Finding) -> Concept | None:
+    """Return the code that a finding concludes with; a number concludes nothing, nor does a code of our own."""
+    scheme, code = finding.coded_value_scheme, finding.coded_value
+    if finding.value is not None or not code or scheme not in CODE_SYSTEMS:
+        return None
+    if (scheme, code) == PRESENT:
+        return Concept(code=finding.code, scheme=finding.scheme, display=finding.display)
+    return Concept(code=code, scheme=scheme, display=finding.coded_value_display)
+
+
+def _coding(content: FhirContent, scheme: str, code: str, display: str) -> Resource:
+    return coding(coding_system(content.site_id, scheme), code, display)
+
+
 def _values(content: FhirContent, finding: Finding) -> Resource:
+    site = finding.finding_site
     return {
+        "bodySite": concept(_coding(content, site.scheme, site.code, site.display), text=site.display) if site else {},
         "valueQuantity": _quantity(finding.value, finding.unit, finding.unit_display),
         "valueCodeableConcept": _coded_value(content, finding),
         "interpretation": list(_interpretation(finding.abnormal_flag)),
@@ -277,5 +331,5 @@ def _certainty(content: FhirContent, probability: str | None) -> Iterator[Resour
     """Write the model's probability, 0 to 1, as a component: R4 has no element for it."""
     scheme, code, display = CERTAINTY
     if probability is not None:
-        name = concept(coding(coding_system(content.site_id, scheme), code, display))
+        name = concept(_coding(content, scheme, code, display))
         yield {"code": name, "valueQuantity": _quantity(probability, "1", "1")}

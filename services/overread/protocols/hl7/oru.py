@@ -1,6 +1,6 @@
 """Results as ORU^R01 v2.5.1: equal contents give equal bytes (HL7 v2.5.1, 7.3.1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from overread.protocols.hl7.data_types import CodedElement, composite, join
@@ -15,6 +15,7 @@ from overread.protocols.hl7.oru_content import (
     WITHDRAWN,
     Coded,
     Language,
+    ModelVersion,
     Numeric,
     Observation,
     OruContent,
@@ -143,8 +144,8 @@ def _principal_result_interpreter(content: OruContent) -> str:
 
 
 def _tq1(content: OruContent) -> Iterator[str]:
-    if content.priority:
-        yield _segment("TQ1", {1: "1", 9: escape(content.priority)})
+    if content.priority or content.scheduled_at:
+        yield _segment("TQ1", {1: "1", 7: _optional_time(content.scheduled_at), 9: escape(content.priority or "")})
 
 
 def _results(content: OruContent) -> Iterator[str]:
@@ -167,9 +168,10 @@ def _lasting(content: OruContent) -> dict[int, str]:
 
 
 def _narrative(content: OruContent) -> Iterator[dict[int, str]]:
-    """Yield the text, one observation a line: receivers show those, while line ends inside a value are often lost.
+    """Yield the text as one observation, one repetition of OBX-5 a line (TX repeats by the line; 2.A.79).
 
-    All lines share identifier and sub-ID, so that a correction replaces them together.
+    A receiver replaces by identifier and sub-ID: of several observations under one pair it would keep the last line
+    alone, and of lines with sub-IDs of their own it would keep those of a longer text before (OBX-4, OBX-11).
     """
     lasting = {3: NARRATIVE.write(), 4: NARRATIVE_SUB_ID, **_lasting(content)}
     if content.taken_back is TakenBack.WRONG_PATIENT:
@@ -178,8 +180,10 @@ def _narrative(content: OruContent) -> Iterator[dict[int, str]]:
         yield lasting
         return
     said = one_kind_of_line_end(content.narrative).strip()
-    for line in (*notices(content), *(said.split("\n") if said else ())):
-        yield {2: "TX", 5: escape(line.rstrip()) or " ", **lasting}
+    lines = (*notices(content), *(said.split("\n") if said else ()))
+    if lines:
+        text = "~".join(escape(line.rstrip()) or " " for line in lines)
+        yield {2: "TX", 5: text, **lasting, **_equipment(content.models), 19: _optional_time(content.analysed_at)}
 
 
 def _reason(content: OruContent) -> str:
@@ -190,23 +194,25 @@ def _reason(content: OruContent) -> str:
 def _findings(content: OruContent) -> Iterator[dict[int, str]]:
     lasting = _lasting(content)
     for observation in content.observations:
-        yield _observation(observation) | lasting
-        if observation.body_site:
-            yield _body_site(observation, observation.body_site) | lasting
+        yield from (fields | lasting for fields in _observation(observation))
     holds_no_more = {11: (content.taken_back or TakenBack.DELETED).value}
-    yield from (_observation(observation) | lasting | holds_no_more for observation in content.retracted)
+    for observation in content.retracted:
+        yield from (fields | lasting | holds_no_more for fields in _observation(observation))
 
 
-def _observation(observation: Observation) -> dict[int, str]:
-    return {
+def _observation(observation: Observation) -> Iterator[dict[int, str]]:
+    """Yield the finding, then its site."""
+    yield {
         3: observation.identifier.write(),
         4: escape(observation.sub_id),
         **_value(observation),
         8: escape(observation.abnormal_flag),
         9: observation.probability,
-        **_equipment(observation),
+        **_equipment((observation.model,) if observation.model else ()),
         19: _optional_time(observation.analysed_at),
     }
+    if observation.body_site:
+        yield _body_site(observation, observation.body_site)
 
 
 def _value(observation: Observation) -> dict[int, str]:
@@ -230,15 +236,19 @@ def _text_type(value: str) -> str:
 
 def _body_site(observation: Observation, body_site: CodedElement) -> dict[int, str]:
     """Write the site as an observation of its own, joined to its finding by the sub-ID (OBX-4 text)."""
-    return {2: "CWE", 3: FINDING_SITE.write(), 4: escape(observation.sub_id), 5: body_site.write()}
+    said = body_site.write()
+    return {2: "CWE" if said else "", 3: FINDING_SITE.write(), 4: escape(observation.sub_id), 5: said}
 
 
-def _equipment(observation: Observation) -> dict[int, str]:
-    model = observation.model
-    if model is None:
+def _equipment(models: Sequence[ModelVersion]) -> dict[int, str]:
+    """OBX-17 and OBX-18: that a model said it, and which, a repetition each."""
+    if not models:
         return {}
-    instance = composite(model.name, model.version, model.uid, "ISO" if model.uid else "")
-    return {17: OBSERVATION_METHOD.write(), 18: instance}
+    return {17: OBSERVATION_METHOD.write(), 18: "~".join(_instance(model) for model in models)}
+
+
+def _instance(model: ModelVersion) -> str:
+    return composite(model.name, model.version, model.uid, "ISO" if model.uid else "")
 
 
 def _optional_time(moment: datetime | None) -> str:

@@ -14,6 +14,8 @@ from overread.protocols.hl7.errors import NotRenderable
 
 DICOM_STUDY = CodedElement(identifier="113014", text="DICOM Study", coding_system="DCM")
 FINDING_SITE = CodedElement(identifier="363698007", text="Finding Site", coding_system="SCT")
+UNSAID_SITE = CodedElement(identifier="")
+"""The site of a finding that holds no more: it was told, and is named without its value."""
 NARRATIVE = CodedElement(identifier="59776-5", text="Procedure findings", coding_system="LN")
 NARRATIVE_SUB_ID = "1"
 
@@ -114,7 +116,10 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One finding. Identifier and sub-ID stay the same for every later status, since receivers replace by them."""
+    """One finding. Identifier and sub-ID stay the same for every later status, since receivers replace by them.
+
+    Its site is told under the same sub-ID, so no other finding with a site may have that.
+    """
 
     identifier: CodedElement
     sub_id: str
@@ -132,7 +137,8 @@ class OruContent:
 
     `retracted` are findings that the receiver was told before and that are no longer stated: OBX-11 is D. `taken_back`
     says that nothing of a signed result holds any more: OBR-25 is then C, since after a final X is not allowed and table
-    HL70123 has no word of its own for it.
+    HL70123 has no word of its own for it. `models` wrote the text, by `analysed_at`; none where a clinician did.
+    `scheduled_at` is when the examination was to begin.
     """
 
     message_control_id: str
@@ -161,6 +167,9 @@ class OruContent:
     narrative: str
     signer: Practitioner | None
     signed_at: datetime | None
+    models: tuple[ModelVersion, ...] = ()
+    analysed_at: datetime | None = None
+    scheduled_at: datetime | None = None
     reason: str | None = None
     taken_back: TakenBack | None = None
     retracted: tuple[Observation, ...] = ()
@@ -179,11 +188,18 @@ def _broken_rules(content: OruContent) -> Iterator[str]:
     yield from _broken_withdrawal_rules(content)
     for observation in (*content.observations, *content.retracted):
         yield from _broken_observation_rules(observation)
-    every = (*content.observations, *content.retracted)
-    names = Counter((o.identifier.identifier, o.identifier.coding_system, o.sub_id) for o in every)
-    names[NARRATIVE.identifier, NARRATIVE.coding_system, NARRATIVE_SUB_ID] += 1
+    names = Counter(_names(content))
     if max(names.values()) > 1:
         yield "Two observations share identifier and sub-ID (OBX-3 and OBX-4), so a receiver would keep only one."
+
+
+def _names(content: OruContent) -> Iterator[tuple[str, str, str]]:
+    """Yield OBX-3 and OBX-4 of each observation that a receiver keeps."""
+    yield NARRATIVE.identifier, NARRATIVE.coding_system, NARRATIVE_SUB_ID
+    for observation in (*content.observations, *content.retracted):
+        yield observation.identifier.identifier, observation.identifier.coding_system, observation.sub_id
+        if observation.body_site:
+            yield FINDING_SITE.identifier, FINDING_SITE.coding_system, observation.sub_id
 
 
 def _broken_envelope_rules(content: OruContent) -> Iterator[str]:
@@ -209,7 +225,7 @@ def _broken_status_rules(content: OruContent) -> Iterator[str]:
         yield "A result that is not final or corrected names no signer (OBR-32, OBX-16)."
     if bool(content.reason) != (status in (ResultStatus.CORRECTED, ResultStatus.CANCELLED)):
         yield "A correction or a cancellation gives its reason, and nothing else does (NTE)."
-    has_content = content.narrative or any(o != without_value(o) for o in content.observations)
+    has_content = content.narrative or content.models or any(o != without_value(o) for o in content.observations)
     if status is ResultStatus.CANCELLED and has_content:
         yield "A cancelled result carries no text and no values (OBX-11 is X)."
 
@@ -221,6 +237,8 @@ def _broken_withdrawal_rules(content: OruContent) -> Iterator[str]:
         yield "A signed result is taken back as a correction (OBR-25 is C)."
     if content.taken_back and content.observations:
         yield "A result that is taken back states nothing."
+    if content.models and not content.narrative.strip() and not content.status.is_unconfirmed:
+        yield "Models that wrote no text are not named beside it (OBX-17, OBX-18)."
     if content.retracted and content.status is ResultStatus.CANCELLED:
         yield "A cancelled result takes all back under one status (OBX-11 is X)."
 
@@ -248,7 +266,8 @@ def _is_probability(text: str) -> bool:
 def _moments(content: OruContent) -> Iterator[datetime]:
     analysed = (observation.analysed_at for observation in content.observations)
     named = (content.message_datetime, content.observed_at, content.status_changed_at, content.signed_at)
-    return (moment for moment in (*named, *analysed) if moment is not None)
+    others = (content.analysed_at, content.scheduled_at)
+    return (moment for moment in (*named, *others, *analysed) if moment is not None)
 
 
 def one_kind_of_line_end(text: str) -> str:
@@ -257,8 +276,13 @@ def one_kind_of_line_end(text: str) -> str:
 
 
 def without_value(observation: Observation) -> Observation:
-    """Return the observation as a cancellation or a withdrawal names it: identifier and sub-ID alone."""
-    return Observation(identifier=observation.identifier, sub_id=observation.sub_id, value=None)
+    """Return the observation as a cancellation or a withdrawal names it: identifier and sub-ID alone, as of its site."""
+    return Observation(
+        identifier=observation.identifier,
+        sub_id=observation.sub_id,
+        value=None,
+        body_site=UNSAID_SITE if observation.body_site else None,
+    )
 
 
 def differences(expected: object, actual: object, path: str = "") -> tuple[str, ...]:

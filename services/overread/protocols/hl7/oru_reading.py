@@ -1,5 +1,6 @@
 """Reads a result message of ours back, so that the gate compares what will be sent with what was signed."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -23,6 +24,7 @@ from overread.protocols.hl7.oru_content import (
     NARRATIVE_SUB_ID,
     SYNTHETIC,
     UNCONFIRMED,
+    UNSAID_SITE,
     WITHDRAWN,
     Coded,
     Language,
@@ -78,12 +80,15 @@ def read_back(raw: bytes) -> OruContent:
         study_instance_uid=results.study_instance_uid,
         ordering_provider=Practitioner.read(obr.field(16)),
         priority=_priority(message.segment("TQ1")),
+        scheduled_at=_scheduled_at(message.segment("TQ1")),
         observed_at=_time(obr.field(7)),
         status=status,
         status_changed_at=_required_time(obr.field(22)),
         observations=tuple(results.observations()),
         retracted=tuple(results.retracted()),
         narrative=narrative,
+        models=results.models,
+        analysed_at=results.analysed_at,
         signer=signer,
         signed_at=_time(obr.field(32).component(2)),
         reason=reason,
@@ -92,7 +97,10 @@ def read_back(raw: bytes) -> OruContent:
 
 
 class _Results:
-    """The OBX segments of one message: the study, the narrative, then the observations."""
+    """The OBX segments of one message: the study, the narrative, then the observations.
+
+    No two of them share identifier and sub-ID: of those a receiver would keep the last alone (OBX-4).
+    """
 
     def __init__(self, message: Message, status: ResultStatus, signer: Practitioner | None, language: Language) -> None:
         study, *others = message.segments("OBX") or (None,)
@@ -101,8 +109,10 @@ class _Results:
         self.study_instance_uid = study.field(5).text
         self.note = message.segment("NTE")
         self._others = others
+        _require_names_of_their_own(others)
+        self._text = next((segment for segment in others if _is_narrative(segment)), None)
         self._observed_at = _only(message, "OBR").field(7).text
-        self.taken_back = _taken_back(others, language)
+        self.taken_back = _taken_back(self._text, language)
         for segment in others:
             self._require_status(segment, status, signer)
 
@@ -118,28 +128,52 @@ class _Results:
     @property
     def narrative(self) -> str:
         """The text of the narrative, notices and all."""
-        return "\n".join(segment.field(5).text.rstrip() for segment in self._others if _is_narrative(segment))
+        return "\n".join(_lines(self._text))
+
+    @property
+    def models(self) -> tuple[ModelVersion, ...]:
+        """The models that wrote the text."""
+        return _models(self._text) if self._text else ()
+
+    @property
+    def analysed_at(self) -> datetime | None:
+        """When the last of them had done so."""
+        return _time(self._text.field(19)) if self._text else None
 
     def observations(self) -> Iterator[Observation]:
         """Each finding, with the site that follows it under the same sub-ID."""
-        findings = [s for s in self._others if not _is_narrative(s) and s.field(11).text not in _NO_MORE]
+        return self._with_sites(holds=True)
+
+    def retracted(self) -> Iterator[Observation]:
+        """Each finding that was told before and holds no more."""
+        return self._with_sites(holds=False)
+
+    def _with_sites(self, *, holds: bool) -> Iterator[Observation]:
+        said = (segment for segment in self._others if not _is_narrative(segment))
+        findings = [segment for segment in said if (segment.field(11).text not in _NO_MORE) is holds]
         for segment, follower in zip_longest(findings, findings[1:]):
             if not _is_site(segment):
                 has_site = follower is not None and _is_site(follower)
                 yield _observation(segment, follower if has_site else None)
 
-    def retracted(self) -> Iterator[Observation]:
-        """Each finding that was told before and holds no more."""
-        findings = (s for s in self._others if not _is_narrative(s) and s.field(11).text in _NO_MORE)
-        return (_observation(segment, None) for segment in findings)
+
+def _require_names_of_their_own(segments: Sequence[Segment]) -> None:
+    names = Counter(
+        (*(segment.field(3).component(part).text for part in (1, 3)), segment.field(4).text) for segment in segments
+    )
+    if names and max(names.values()) > 1:
+        raise Unfaithful("Two observations share identifier and sub-ID (OBX-3, OBX-4).")
 
 
-def _taken_back(segments: Sequence[Segment], language: Language) -> TakenBack | None:
+def _lines(text: Segment | None) -> Iterator[str]:
+    return (line.text.rstrip() for line in text.field(5).repetitions) if text else iter(())
+
+
+def _taken_back(text: Segment | None, language: Language) -> TakenBack | None:
     """Read from the first line of the text whether the result is taken back, and from its OBX-11 why."""
-    first = next((segment for segment in segments if _is_narrative(segment)), None)
-    if first is None or first.field(5).text.rstrip() != WITHDRAWN[language]:
+    if text is None or next(_lines(text), "") != WITHDRAWN[language]:
         return None
-    is_wrong_patient = first.field(11).text == TakenBack.WRONG_PATIENT.value
+    is_wrong_patient = text.field(11).text == TakenBack.WRONG_PATIENT.value
     return TakenBack.WRONG_PATIENT if is_wrong_patient else TakenBack.DELETED
 
 
@@ -153,18 +187,27 @@ def _statuses_of(segment: Segment, status: ResultStatus, taken_back: TakenBack |
 def _observation(segment: Segment, site: Segment | None) -> Observation:
     if site is not None and site.field(4).text != segment.field(4).text:
         raise Unfaithful("A finding's site has another sub-ID than its finding (OBX-4).")
-    equipment = segment.field(18)
-    names = (trimmed(equipment.component(part)) for part in (1, 2, 3))
     return Observation(
         identifier=_coded(segment.field(3)),
         sub_id=segment.field(4).text,
         value=_value(segment),
         abnormal_flag=segment.field(8).text,
         probability=segment.field(9).text,
-        body_site=_coded(site.field(5)) if site else None,
-        model=ModelVersion(**dict(zip(("name", "version", "uid"), names, strict=True))) if equipment else None,
+        body_site=_site(site) if site else None,
+        model=next(iter(_models(segment)), None),
         analysed_at=_time(segment.field(19)),
     )
+
+
+def _site(segment: Segment) -> CodedElement:
+    """Read the site; it is not said of a finding that holds no more."""
+    return _coded(segment.field(5)) if segment.field(5) else UNSAID_SITE
+
+
+def _models(segment: Segment) -> tuple[ModelVersion, ...]:
+    names = ("name", "version", "uid")
+    said = ((trimmed(model.component(part)) for part in (1, 2, 3)) for model in segment.field(18).repetitions)
+    return tuple(ModelVersion(**dict(zip(names, parts, strict=True))) for parts in said)
 
 
 def _value(segment: Segment) -> Numeric | Coded | Text | None:
@@ -238,7 +281,11 @@ def _visit(pv1: Segment | None) -> Visit | None:
 
 
 def _priority(tq1: Segment | None) -> str | None:
-    return tq1.field(9).text if tq1 else None
+    return tq1.field(9).text or None if tq1 else None
+
+
+def _scheduled_at(tq1: Segment | None) -> datetime | None:
+    return _time(tq1.field(7)) if tq1 else None
 
 
 def _only(message: Message, name: str) -> Segment:

@@ -1,4 +1,5 @@
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -7,10 +8,19 @@ from overread.contracts.errors import Malformed
 from overread.protocols.hl7.data_types import CodedElement, Practitioner
 from overread.protocols.hl7.errors import NotRenderable
 from overread.protocols.hl7.oru import render
-from overread.protocols.hl7.oru_content import SYNTHETIC, UNCONFIRMED, Language, Numeric, Text, differences
+from overread.protocols.hl7.oru_content import (
+    SYNTHETIC,
+    UNCONFIRMED,
+    Language,
+    ModelVersion,
+    Numeric,
+    Text,
+    differences,
+    without_value,
+)
 from overread.protocols.hl7.oru_reading import read_back
 from overread.protocols.hl7.tokenise import Segment, tokenise
-from tests.builders.hl7 import NOON, STUDY, a_remark, a_site, a_volume, an_oru, an_oru_content
+from tests.builders.hl7 import LUNG, NOON, STUDY, a_remark, a_site, a_volume, an_oru, an_oru_content
 
 STATUSES = list("RPFCX")
 SIGNER = Practitioner(id_number="BS009", family_name="MẪU", given_name="MINH CHÂU")
@@ -57,8 +67,76 @@ def test_unconfirmed_result_says_so_in_its_first_line(status: str, language: Lan
     """Whoever reads the text sees at once that no clinician stands behind it."""
     raw = an_oru(status, language=language, narrative="")
 
-    first_text = next(s for s in _segments(raw, "OBX") if s.field(2).text == "TX")
-    assert first_text.field(5).text == UNCONFIRMED[language]
+    (text,) = (s for s in _segments(raw, "OBX") if s.field(2).text == "TX")
+    assert text.field(5).text.split("~")[0] == UNCONFIRMED[language]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_no_two_observations_share_identifier_and_sub_id(status: str) -> None:
+    """A receiver replaces by both, so of two it would keep the last: a text without its warning, a site of another."""
+    observations = (a_site(sub_id="1"), a_site(sub_id="2"), a_volume(body_site=LUNG), a_remark())
+    told = tuple(without_value(o) if status == "X" else o for o in observations)
+
+    raw = an_oru(status, observations=told, is_synthetic=True)
+
+    names = [(s.field(3).raw, s.field(4).raw) for s in _segments(raw, "OBX")]
+    assert len(names) == len(set(names)) == 9
+
+
+def test_text_is_one_observation_with_a_repetition_for_each_line() -> None:
+    """TX repeats by the line (2.A.79): a shorter text replaces the whole of a longer one, warning and all."""
+    draft, final = (an_oru(status, narrative="Một.\n\nHai.") for status in "RF")
+
+    (told,), (signed,) = ([s for s in _segments(raw, "OBX") if s.field(2).text == "TX"] for raw in (draft, final))
+    assert (told.field(3).raw, told.field(4).raw) == (signed.field(3).raw, signed.field(4).raw)
+    assert [line.text for line in told.field(5).repetitions] == [
+        UNCONFIRMED[Language.VIETNAMESE],
+        *("Một.", " ", "Hai."),
+    ]
+    assert [line.text for line in signed.field(5).repetitions] == ["Một.", " ", "Hai."]
+
+
+@pytest.mark.parametrize("status", ["R", "P", "F", "C"])
+def test_text_names_every_model_that_wrote_it(status: str) -> None:
+    """OBX-17, OBX-18 and OBX-19 stand beside the text too: a repetition for each model."""
+    models = (ModelVersion(name="one", version="1.0.0", uid="2.25.1"), ModelVersion(name="two", version="2.0.0"))
+    content = an_oru_content(status, models=models, analysed_at=NOON)
+
+    raw = render(content)
+
+    (text,) = (s for s in _segments(raw, "OBX") if s.field(2).text == "TX" and s.field(3).component(1).text != "REMARK")
+    assert text.field(17).component(1).text == "AI"
+    assert [model.component(1).text for model in text.field(18).repetitions] == ["one", "two"]
+    assert text.field(19).text == "20261122120000+0700"
+    assert differences(content, read_back(raw)) == ()
+
+
+@pytest.mark.parametrize(("scheduled_at", "priority"), [(NOON, "S"), (NOON, None), (None, "R"), (None, None)])
+def test_timing_says_when_it_was_to_begin_and_how_urgent_it_was(scheduled_at: datetime | None, priority: str) -> None:
+    """TQ1-7 and TQ1-9, each as far as the order has it."""
+    content = an_oru_content(scheduled_at=scheduled_at, priority=priority)
+
+    raw = render(content)
+
+    assert len(_segments(raw, "TQ1")) == int(bool(scheduled_at or priority))
+    assert differences(content, read_back(raw)) == ()
+
+
+def test_site_of_another_finding_is_not_read() -> None:
+    """A site belongs to the finding before it, by its sub-ID."""
+    raw = render(an_oru_content(observations=(a_site(),))).replace(b"Finding Site^SCT|2|", b"Finding Site^SCT|3|")
+
+    with pytest.raises(Malformed):
+        read_back(raw)
+
+
+def test_text_in_two_observations_of_one_name_is_not_read() -> None:
+    """What a receiver would keep half of never leaves."""
+    segments = render(an_oru_content("R", observations=())).split(b"\r")
+    twice = b"\r".join((*segments[:-1], segments[-2].replace(b"OBX|2|", b"OBX|3|"), b""))
+
+    with pytest.raises(Malformed):
+        read_back(twice)
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -135,7 +213,7 @@ def test_hostile_text_stays_inside_its_field() -> None:
     assert differences(content, read_back(raw)) == ()
     assert b"\x0b" not in raw
     assert b"\x1c" not in raw
-    assert len(_segments(raw, "OBX")) == 5
+    assert len(_segments(raw, "OBX")) == 3
 
 
 def test_text_that_looks_like_a_deletion_is_not_one() -> None:
@@ -173,6 +251,10 @@ def test_decomposed_vietnamese_is_sent_composed() -> None:
         ("F", {"study_instance_uid": ""}),
         ("F", {"message_datetime": NOON.replace(tzinfo=None)}),
         ("F", {"observations": (a_volume(), a_volume())}),
+        ("F", {"observations": (a_site(), a_volume(sub_id="2", body_site=LUNG))}),
+        ("F", {"observations": (a_volume(),), "narrative": " ", "models": (ModelVersion(name="one", version="1"),)}),
+        ("X", {"models": (ModelVersion(name="one", version="1"),)}),
+        ("F", {"scheduled_at": NOON.replace(tzinfo=None)}),
         ("F", {"observations": (a_volume(value=Numeric(value="1e5")),)}),
         ("F", {"observations": (a_volume(value=Numeric(value="NaN")),)}),
         ("F", {"observations": (a_remark(value=Text(value=" ")),)}),

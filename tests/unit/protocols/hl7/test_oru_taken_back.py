@@ -18,7 +18,7 @@ from overread.protocols.hl7.oru_content import (
 )
 from overread.protocols.hl7.oru_reading import Unfaithful, read_back
 from overread.protocols.hl7.tokenise import Segment, tokenise
-from tests.builders.hl7 import a_remark, a_volume, a_withdrawn_content, an_oru_content
+from tests.builders.hl7 import a_remark, a_site, a_volume, a_withdrawn_content, an_oru_content
 
 RETRACTING = {"observations": (a_volume(),), "retracted": (without_value(a_remark()),)}
 
@@ -40,6 +40,18 @@ def test_a_finding_that_is_not_stated_any_more_is_deleted(status: str) -> None:
     assert differences(content, read_back(raw)) == ()
 
 
+def test_the_site_of_a_finding_is_deleted_with_it() -> None:
+    """It was told as an observation of its own, and a receiver keeps it as such."""
+    content = an_oru_content("C", observations=(a_volume(),), retracted=(without_value(a_site()),))
+
+    raw = render(content)
+
+    finding, site = observations_of(raw)[-2:]
+    assert site.field(3).component(1).text == "363698007"
+    assert {(s.field(4).text, s.field(5).text, s.field(11).text) for s in (finding, site)} == {("2", "", "D")}
+    assert differences(content, read_back(raw)) == ()
+
+
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize(("taken_back", "of_text"), [(TakenBack.DELETED, "C"), (TakenBack.WRONG_PATIENT, "W")])
 def test_a_result_that_is_taken_back_says_so_and_has_no_value(
@@ -50,10 +62,11 @@ def test_a_result_that_is_taken_back_says_so_and_has_no_value(
 
     raw = render(content)
 
-    text, synthetic, reason, *findings = observations_of(raw)
+    text, *findings = observations_of(raw)
     assert tokenise(raw).segments("OBR")[0].field(25).text == "C"
-    assert (text.field(5).text, text.field(11).text) == (WITHDRAWN[language], of_text)
-    assert (synthetic.field(5).text, reason.field(5).text) == (SYNTHETIC[language], "Nhầm bệnh nhân")
+    assert text.field(11).text == of_text
+    lines = [line.text for line in text.field(5).repetitions]
+    assert lines == [WITHDRAWN[language], SYNTHETIC[language], "Nhầm bệnh nhân"]
     assert {(segment.field(5).text, segment.field(11).text) for segment in findings} == {("", taken_back.value)}
     assert differences(content, read_back(raw)) == ()
 
@@ -76,7 +89,7 @@ def test_a_withdrawal_that_is_none_is_refused(fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "instead"), [("|W|", "|C|"), (WITHDRAWN[Language.VIETNAMESE], "KẾT QUẢ"), ("||||W|", "||||F|")]
+    ("said", "instead"), [("|W|", "|C|"), (WITHDRAWN[Language.VIETNAMESE], "KẾT QUẢ"), ("|||||||W|", "|||||||F|")]
 )
 def test_a_withdrawal_that_reads_otherwise_is_unfaithful(said: str, instead: str) -> None:
     """One segment with another status, or without the sentence, and the gate holds it."""

@@ -53,9 +53,9 @@ public final class Hl7Referee {
     return Terser.get(header, 9, 0, 3, 1);
   }
 
-  /** HAPI's default validation drops the blanks at the beginning of a text. */
+  /** HAPI's default validation drops the blanks at the beginning of a text, and of each of its repetitions. */
   private static String withoutLeadingBlanks(String message) {
-    return message.replaceAll("\\| +", "|");
+    return message.replaceAll("([|~]) +", "$1");
   }
 
   private static void require(boolean holds, String reason) {

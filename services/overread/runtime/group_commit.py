@@ -17,8 +17,8 @@ from overread.runtime.publisher import MAX_RECORD_BYTES, Line, OnSent, Outgoing
 MOST_WAITING_BYTES = 64 * 1024 * 1024
 """What one key may hold that the broker has not acknowledged yet."""
 
-GATHER_SECONDS = 0.001
-"""How long a batch may wait for those who were just answered: the shortest time that a loop's timer knows."""
+GATHER_SECONDS = 0.002
+"""How long a batch may wait for those who were just answered; a loop's timer counts milliseconds, and cuts the first."""
 
 OnKept = Callable[[OverreadError | None], None]
 """Told, once, that a record is kept, or why it is not."""

@@ -1,51 +1,26 @@
 """Bad and unusual input at the real doors: each gets its protocol's code and a plain reason, and nothing is lost by it."""
 
+import copy
 import io
-import socket
-from typing import Any, Self
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
 
-from overread.protocols.hl7.acknowledgement import Acknowledgment, parse_ack
+from overread.contracts.manifest import Manifest
 from tests.builders.hl7 import an_omi, an_orm
-from tests.e2e.hospital import Hospital, Visit, assert_gone_once, assert_told_once
+from tests.e2e.doors import Line, associated
+from tests.e2e.hospital import Hospital, Visit, a_visit, assert_gone_once, assert_told_once
 from tests.fakes.peers import store_until_kept, wait_until
 
 pytestmark = pytest.mark.stack
 
 CT, FILM_SESSION = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.1.1"
 ORIGINAL = {"MSH-15": "", "MSH-16": ""}
-ANSWER_SECONDS = 15.0
-
-
-class Line:
-    """One MLLP connection."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def write(self, content: bytes) -> None:
-        self._socket.sendall(content)
-
-    def ask(self, message: bytes) -> Acknowledgment:
-        self.write(b"\x0b" + message + b"\x1c\r")
-        answer = b""
-        while not answer.endswith(b"\x1c\r"):
-            chunk = self._socket.recv(65536)
-            assert chunk, "the connection ended before the answer"
-            answer += chunk
-        return parse_ack(answer[1:-2])
+SHOWN_SECONDS = 30.0
 
 
 @pytest.mark.parametrize(
@@ -95,18 +70,9 @@ def test_half_a_frame_and_garbage_harm_nobody_and_leave_a_line_in_the_log(hospit
     wait_until(lambda: hospital.count("assembly", known, visit.accession_number) == 1, "the one order", 30)
 
 
-def associated(hospital: Hospital, *sop_classes: str, called: str = "OVERREAD") -> Any:
-    """A scanner's association that proposes `sop_classes`."""
-    scanner = AE(ae_title="CT01")
-    scanner.acse_timeout = scanner.dimse_timeout = scanner.network_timeout = ANSWER_SECONDS
-    for sop_class in sop_classes:
-        scanner.add_requested_context(sop_class, ExplicitVRLittleEndian)
-    return scanner.associate("127.0.0.1", hospital.dicom_port, ae_title=called)
-
-
 def test_unknown_called_ae_title_is_rejected(hospital: Hospital) -> None:
     """PS3.8, 9.3.4: rejected permanently, by the service user, called AE title not recognised (1, 1, 7)."""
-    association = associated(hospital, CT, called="NOBODY")
+    association = associated(hospital.dicom_port, CT, called="NOBODY")
 
     answer = association.acceptor.primitive
 
@@ -116,7 +82,7 @@ def test_unknown_called_ae_title_is_rejected(hospital: Hospital) -> None:
 
 def test_sop_class_that_is_not_taken_is_refused_and_the_others_go_on(hospital: Hospital) -> None:
     """PS3.8, 9.3.3.2: abstract syntax not supported (3), for that context alone."""
-    association = associated(hospital, CT, FILM_SESSION)
+    association = associated(hospital.dicom_port, CT, FILM_SESSION)
 
     refused = [(str(context.abstract_syntax), context.result) for context in association.rejected_contexts]
     accepted = [str(context.abstract_syntax) for context in association.accepted_contexts]
@@ -142,7 +108,7 @@ def stored_raw(association: Any, dataset: Dataset, content: bytes) -> int:
 def test_data_set_that_can_not_be_read_is_refused_and_the_next_image_is_kept(hospital: Hospital) -> None:
     """PS3.4, B.2.3: 0xCxxx, cannot understand; 0xA900, data set does not match; the association lives on."""
     visit = hospital.admit()
-    association = associated(hospital, CT)
+    association = associated(hospital.dicom_port, CT)
 
     unreadable = stored_raw(association, visit.datasets[0], b"\xff" * 300)
     kept = association.send_c_store(visit.datasets[0]).Status
@@ -172,6 +138,83 @@ def test_one_accession_number_on_two_studies_links_the_order_to_both(hospital: H
     drafts = [hospital.user().draft(visit) for visit in (first, second)]
     assert [len(draft["document"]["orders"]) for draft in drafts] == [1, 1]
     assert len({draft["document"]["orders"][0]["placer_order_number"] for draft in drafts}) == 1
+
+
+def test_two_accession_numbers_on_one_study_are_two_orders_of_one_report(hospital: Hospital) -> None:
+    """DESIGN, Identity of things, the other way round: each order is told of the one report."""
+    visit, other = hospital.admit(), a_visit()
+    both = sorted([visit.accession_number, other.accession_number])
+    for dataset in visit.datasets[::2]:
+        dataset.AccessionNumber = other.accession_number
+    hospital.order(visit, an_omi(**{**visit.known, "study": ""}))
+    hospital.order(visit, an_omi(**{**other.known, "study": "", "patient_id": visit.known["patient_id"]}))
+
+    hospital.scan(visit)
+
+    draft = hospital.user().draft(visit)
+    assert sorted(order["accession_number"] for order in draft["document"]["orders"]) == both
+    wait_until(lambda: _told_of(hospital, visit) == both, "a result for each order", SHOWN_SECONDS)
+    assert hospital.images_shown(visit) == len(visit.datasets)
+
+
+def _told_of(hospital: Hospital, visit: Visit) -> list[str]:
+    return sorted(message.accession_number for message in hospital.emr.about(visit.study_instance_uid, "R"))
+
+
+def test_same_uid_with_other_pixels_is_kept_beside_the_first_and_shown_to_an_operator(hospital: Hospital) -> None:
+    """DESIGN, When a study is complete: 0x0000 for both, since both are kept; the first is read, a person hears why."""
+    visit = hospital.admit()
+    first, others = visit.datasets[0], visit.datasets[1:]
+    second = copy.deepcopy(first)
+    second.PixelData = bytes(len(first.PixelData))
+    hospital.order(visit)
+
+    store_until_kept(hospital.dicom_port, [first])
+    [digest] = _kept(hospital, visit, first.SOPInstanceUID)
+    store_until_kept(hospital.dicom_port, [second])
+    store_until_kept(hospital.dicom_port, others)
+
+    draft = hospital.user().draft(visit)
+    read = {image.sop_instance_uid: image.digest for image in _manifest(hospital, draft)}
+    [line] = wait_until(lambda: _on_the_desk(hospital, first.SOPInstanceUID), "the conflict", SHOWN_SECONDS)
+    assert len(_kept(hospital, visit, first.SOPInstanceUID)) == 2
+    assert (len(read), read[first.SOPInstanceUID]) == (len(visit.datasets), digest)
+    assert "the same SOPInstanceUID came with other content; both are kept, the first is read" in line
+
+
+def _kept(hospital: Hospital, visit: Visit, sop_instance_uid: str) -> list[str]:
+    """Return the digest of each object that is kept of an instance."""
+    folder = hospital.endpoints.objects / hospital.endpoints.site_id / "studies" / visit.study_instance_uid
+    return [path.name for path in (folder / sop_instance_uid).iterdir()]
+
+
+def _manifest(hospital: Hospital, draft: dict[str, Any]) -> list[Any]:
+    content = Path(hospital.endpoints.objects, draft["document"]["manifest_key"]).read_bytes()
+    return [image for series in Manifest.from_bytes(content).series for image in series.instances]
+
+
+def _on_the_desk(hospital: Hospital, subject: str) -> list[str]:
+    answer = hospital.overread("desk", "list", "--data", str(hospital.endpoints.data.root))
+    assert answer.returncode == 0, answer.stderr
+    return [line for line in answer.stdout.splitlines() if subject in line.split()]
+
+
+def test_order_cancelled_after_inference_takes_the_draft_back(hospital: Hospital) -> None:
+    """ORC-1 CA once a model has read: nobody signs that draft, and who was told of it hears X (table HL70085)."""
+    visit = hospital.admit()
+    as_drafted(hospital, visit)
+    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=SHOWN_SECONDS)
+
+    hospital.order(visit, an_omi(**{**visit.known, "control_id": f"X{visit.number}", "control": "CA"}))
+
+    taken_back = hospital.emr.wait_for(visit.study_instance_uid, "X", seconds=SHOWN_SECONDS)
+    report = hospital.user().report(visit)
+    assert report is not None
+    claimed = hospital.user().ask("POST", f"/reports/{report['report_id']}/claim")
+    assert (report["state"], report["reason"]) == ("withdrawn", "the order was cancelled")
+    assert (taken_back.accession_number, taken_back.findings) == (visit.accession_number, {})
+    assert (claimed.status_code, claimed.json()["type"]) == (409, "urn:overread:problem:wrong-state")
+    assert hospital.emr.about(visit.study_instance_uid, "F") == []
 
 
 def test_order_cancelled_before_its_images_is_not_what_they_are_read_for(hospital: Hospital) -> None:

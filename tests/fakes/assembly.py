@@ -84,9 +84,10 @@ class AssemblyBench:
         return an_event(stored, site_id=self.site_id, event_id=event_id)
 
     def closed(self, **changed: Any) -> Event[Body]:
-        """Return the event of an association that ended."""
+        """Return the event of an association that ended; each part of a long list is one of its own."""
         hint = a_study_hint(**changed)
-        event_id = deterministic_id("closed", self.site_id, str(hint.association_id), hint.study_instance_uid)
+        first = hint.sop_instance_uids[0] if hint.sop_instance_uids else ""
+        event_id = deterministic_id("closed", self.site_id, str(hint.association_id), hint.study_instance_uid, first)
         return an_event(hint, site_id=self.site_id, event_id=event_id)
 
     async def hears(self, topic: Topic, *events: Event[Body]) -> None:

@@ -5,7 +5,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self, TypeVar
@@ -79,6 +79,8 @@ class Emr:
 
     received: list[Received] = field(default_factory=list)
     _server: socketserver.ThreadingTCPServer | None = None
+    _port: int = 0
+    _connections: set[socket.socket] = field(default_factory=set)
     _news: threading.Lock = field(default_factory=threading.Lock)
     _instead: list[Callable[[], None]] = field(default_factory=list)
 
@@ -88,13 +90,19 @@ class Emr:
 
         class Conversation(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                emr.converse(self.request)
+                emr._connections.add(self.request)
+                try:
+                    emr.converse(self.request)
+                finally:
+                    emr._connections.discard(self.request)
 
         class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
             daemon_threads = True
             block_on_close = False
 
-        self._server = Server(("127.0.0.1", 0), Conversation)
+        self._server = Server(("127.0.0.1", self._port), Conversation)
+        self._port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, name="EMR", daemon=True).start()
         return self
 
@@ -104,12 +112,27 @@ class Emr:
             self._server.shutdown()
             self._server.server_close()
 
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Be away inside the block: connections are cut, new ones refused; the port stays ours."""
+        self.__exit__()
+        with socket.socket() as ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            ours.bind(("127.0.0.1", self._port))
+            for connection in tuple(self._connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            try:
+                yield
+            finally:
+                self.__enter__()
+
     @property
     def url(self) -> str:
         """Return where results go."""
         if self._server is None:
             raise RuntimeError("the EMR does not listen yet")
-        return f"mllp://127.0.0.1:{self._server.server_address[1]}"
+        return f"mllp://127.0.0.1:{self._port}"
 
     def lose_next_answer(self, act: Callable[[], None] = lambda: None) -> None:
         """Keep the next message, do `act`, and break the connection instead of answering."""
@@ -220,7 +243,7 @@ def _store(port: int, datasets: Sequence[Dataset], on_kept: Callable[[Dataset], 
     if not association.is_established:
         return list(datasets)
     _without_delay(association)
-    with _reactor_held(association):
+    with reactor_held(association):
         stored, is_answering = _stored(association, datasets, on_kept)
     if is_answering:
         association.release()
@@ -245,7 +268,7 @@ def _stored(
 
 
 @contextmanager
-def _reactor_held(association: Association) -> Iterator[None]:
+def reactor_held(association: Association) -> Iterator[None]:
     """Let only the sender take answers: pynetdicom's own thread may take a quick one off the queue and drop it.
 
     In 3.0.4 it can pass its checkpoint just before `send_c_store` closes it; DCMTK's storescp loses answers likewise.

@@ -1,7 +1,7 @@
 """`assembly` on real PostgreSQL: orders and images become cases, whatever comes first, once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from overread.assembly import matching
+from overread.contracts import codec
+from overread.contracts.envelope import MAX_EVENT_BYTES, Event
 from overread.contracts.events.orders import OrderStatus
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.topics import CASES_CHANGED, DICOM_RECEIVED, HL7_RECEIVED, ORDERS_CHANGED
+from overread.dicom_intake.storage_scp import INSTANCES_PER_HINT
 from tests.builders.events import NOON, STUDY, an_event, an_intake_restarted
 from tests.builders.orders import a_cancellation, an_order
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
@@ -111,6 +114,26 @@ async def test_late_image_supersedes_and_makes_the_next_revision(bench: Assembly
     assert await bench.told_of_cases() == ["StudyReady", "StudySuperseded", "StudyReady"]
     assert case.study is not None
     assert (case.study.study_revision, case.study.instance_count, case.revision) == (2, 4, 3)
+
+
+async def test_ten_thousand_instances_are_one_study_and_no_event_grows_with_them(bench: AssemblyBench) -> None:
+    """The manifest is a stored object and names each of them once; what comes and what leaves is below 256 KiB."""
+    images: Sequence[Event[Any]] = slices(bench, 10_000)
+    uids = tuple(event.data.sop_instance_uid for event in images)
+    parts = [uids[start : start + INSTANCES_PER_HINT] for start in range(0, len(uids), INSTANCES_PER_HINT)]
+    hints = [bench.closed(sop_instance_uids=part) for part in parts]
+    for start in range(0, 10_000, 200):
+        await bench.hears_images(*images[start : start + 200])
+    await bench.hears_images(*hints)
+
+    await bench.waits(4)
+
+    case, manifest = await bench.case(), await bench.manifest()
+    read = [instance.sop_instance_uid for series in manifest.series for instance in series.instances]
+    told = await bench.told(CASES_CHANGED)
+    assert await bench.told_of_cases() == ["StudyReady"]
+    assert (case.study and case.study.instance_count, sorted(read)) == (10_000, sorted(uids))
+    assert max(len(codec.encode(event)) for event in (*images, *hints, *told)) < MAX_EVENT_BYTES
 
 
 async def test_what_we_issued_comes_back_and_opens_nothing(bench: AssemblyBench) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from overread.assembly.matching import ImagedStudy
@@ -10,6 +12,11 @@ from overread.contracts.events.intake import InstanceStored
 from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.identifiers import case_id_for
 from overread.runtime.inbox import Transaction
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from overread.runtime.database import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,17 @@ class CaseRow:
     modalities: tuple[str, ...]
     study: Study | None
     is_superseded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeskEntry:
+    """What could not be settled by itself: `subject` is an order's id, a series' UID or a SOPInstanceUID, by `kind`."""
+
+    kind: str
+    subject: str
+    case_id: UUID
+    reason: str
+    raised_at: datetime
 
 
 async def open_case(tx: Transaction, site_id: str, first: InstanceStored, patient: Patient) -> bool:
@@ -152,6 +170,16 @@ async def off_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, 
         kind,
         subject,
     )
+
+
+async def on_the_desk(connection: "asyncpg.Connection[asyncpg.Record] | Connection", site_id: str) -> list[DeskEntry]:
+    """Return all that a person must decide, oldest first."""
+    rows = await connection.fetch(
+        "SELECT kind, subject, case_id, reason, raised_at FROM desk WHERE site_id = $1"
+        " ORDER BY raised_at, case_id, kind, subject",
+        site_id,
+    )
+    return [DeskEntry(**(dict(row) | {"case_id": UUID(str(row["case_id"]))})) for row in rows]
 
 
 async def change_case(

@@ -18,6 +18,7 @@ MODULES: Mapping[str, str] = {
     "token": "token",
     "dead": "dead",
     "deliveries": "deliveries",
+    "desk": "desk",
     "models": "models",
     "rules": "rules",
     "audit": "audit",
@@ -28,7 +29,7 @@ EPILOG = """\
 A first look:   ./run demo --keep        the whole way once; then the stack stays up
 To send yours:  ./run up --emr mllp://127.0.0.1:2580
                 dcmsend -aec OVERREAD 127.0.0.1 11112 --scan-directories DIR
-What is there:  ./run overread status · cases · reports · dead list · deliveries list
+What is there:  ./run overread status · cases · reports · desk list · dead list · deliveries list
 """
 
 

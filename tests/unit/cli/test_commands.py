@@ -38,7 +38,13 @@ def test_commands_that_the_documents_name_are_there() -> None:
     """What an outside client may count on."""
     wanted = {("up",), ("demo",), ("status",), ("cases",), ("reports",), ("models",), ("token",), ("bench",)}
 
-    assert wanted | {("rules", "test"), ("dead", "list"), ("dead", "replay"), ("audit", "verify")} <= set(ALL)
+    assert wanted | {
+        ("desk", "list"),
+        ("rules", "test"),
+        ("dead", "list"),
+        ("dead", "replay"),
+        ("audit", "verify"),
+    } <= set(ALL)
 
 
 def test_no_command_at_all_is_told_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +59,7 @@ def test_no_command_at_all_is_told_what_there_is(capsys: pytest.CaptureFixture[s
     "words",
     [
         ["status"],
+        ["desk", "list"],
         ["dead", "list"],
         ["dead", "replay", f"{HL7_RECEIVED.dead_name}/0/1"],
         ["audit", "verify"],

@@ -4,32 +4,36 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from fastapi import FastAPI
 from pydantic import SecretStr
 
 from overread.archive.queries import ArchiveQueries
-from overread.contracts.topics import AUDIT_RECORDED, DELIVERIES_DONE, REPLAYS_REQUESTED, TOPICS
+from overread.contracts import codec
+from overread.contracts.topics import AUDIT_RECORDED, DELIVERIES_DONE, REPLAYS_REQUESTED, TOPICS, Topic
 from overread.embedded.postgres import ARCHIVE_READER
 from overread.ops.settings import OpsSettings
 from overread.ops.web import build
 from overread.runtime.database import migrate, migrations_of, open_pool
 from overread.runtime.dead_letter import DeadLetterKind, SourceRecord, dead_letter
-from overread.runtime.flow import FlowReader
+from overread.runtime.flow import FlowReader, group_of
 from overread.runtime.health import Health, operations_app, serve_on_socket
-from overread.runtime.publisher import KafkaPublisher
+from overread.runtime.publisher import KafkaPublisher, Outgoing, kafka_client_options
 from overread.runtime.service import Service
 from overread.runtime.settings import ServiceSettings
-from tests.builders.events import NOON
+from tests.builders.events import NOON, a_delivery_done, an_event
 from tests.fakes.review import OPERATOR, ReviewBench, SilentPublisher, a_review_bench
 
 pytestmark = pytest.mark.stack
 
 SECRET = "a secret of front and ops"
+BURST, BURST_SECONDS = 30, 10
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Operated:
 
     bench: ReviewBench
     place: str
+    stack: Any
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ async def operated(stack: Any, tmp_path: Path) -> AsyncIterator[Operated]:
         await archives_tables(stack)
         place = await a_dead_letter(stack)
         async with serving(build(service, settings, flow, archive), socket), serving(operations_app(health), ready):
-            yield Operated(bench, place)
+            yield Operated(bench, place, stack)
         await flow.close()
         await archive.close()
 
@@ -87,11 +92,6 @@ async def archives_tables(stack: Any) -> None:
 
 async def a_dead_letter(stack: Any) -> str:
     """Let governance set a record aside that names a patient, and return where it lies."""
-    settings = ServiceSettings(
-        kafka_bootstrap=stack.endpoints.kafka_bootstrap,
-        kafka_username="governance",
-        kafka_password=SecretStr(stack.endpoints.kafka_password("governance")),
-    )
     source = SourceRecord(
         topic=DELIVERIES_DONE.name, partition=3, offset=7, key=b"k", value=f"NGUYEN {uuid4()}".encode()
     )
@@ -104,11 +104,45 @@ async def a_dead_letter(stack: Any) -> str:
         consumer="governance",
         now=NOON,
     )
-    publisher = KafkaPublisher(settings)
-    await publisher.start()
-    await publisher.publish([letter])
-    await publisher.stop()
+    await publish(stack, "governance", letter)
     return f"{DELIVERIES_DONE.dead_name}/0/"
+
+
+def settings_of(stack: Any, user: str) -> ServiceSettings:
+    """Return how one of the broker's users reaches it."""
+    return ServiceSettings(
+        kafka_bootstrap=stack.endpoints.kafka_bootstrap,
+        kafka_username=user,
+        kafka_password=SecretStr(stack.endpoints.kafka_password(user)),
+    )
+
+
+async def publish(stack: Any, user: str, *records: Outgoing) -> None:
+    """Write to the broker as one of its users."""
+    publisher = KafkaPublisher(settings_of(stack, user))
+    await publisher.start()
+    await publisher.publish(records)
+    await publisher.stop()
+
+
+async def read_to_the_end(stack: Any, service: str, topic: Topic) -> None:
+    """Let a reader take all that there is, commit, and stand still from then on."""
+    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    reader = AIOKafkaConsumer(
+        group_id=group_of(service, topic),
+        enable_auto_commit=False,
+        **kafka_client_options(settings_of(stack, service)),
+    )
+    await reader.start()
+    reader.assign(partitions)
+    await reader.commit(await reader.end_offsets(partitions))
+    await reader.stop()
+
+
+def some_deliveries(count: int) -> list[Outgoing]:
+    """Return the records of `count` messages that ended, of as many cases."""
+    events = [an_event(a_delivery_done(case_id=uuid4()), source="delivery", own_key=str(uuid4())) for _ in range(count)]
+    return [Outgoing(DELIVERIES_DONE.name, DELIVERIES_DONE.key_of(event), codec.encode(event)) for event in events]
 
 
 @asynccontextmanager
@@ -133,15 +167,44 @@ async def asked(operated: Operated, path: str) -> Any:
 
 
 async def test_flow_names_each_topic_with_its_readers_and_what_lies_dead(operated: Operated) -> None:
-    """In pipeline order; a reader that never read is as far behind as the topic is long."""
-    await asked(operated, "/ops/flow")
-    operated.bench.clock.pass_by(seconds=2)
-    shown = {topic["name"]: topic for topic in (await asked(operated, "/ops/flow"))["topics"]}
+    """In pipeline order."""
+    shown = await flowing(operated)
 
     assert list(shown) == [topic.name for topic in TOPICS]
     assert shown[DELIVERIES_DONE.name]["dead"] >= 1
     assert [group["service"] for group in shown[DELIVERIES_DONE.name]["groups"]] == ["review", "governance"]
-    assert all(group["lag"] >= 0 for topic in shown.values() for group in topic["groups"])
+
+
+async def test_reader_that_stands_still_is_behind_by_what_came_since(operated: Operated) -> None:
+    """Each unread record counts, the oldest grows older, and a topic that grows has a rate; who never read has it all."""
+    operated.bench.clock.now = datetime.now(UTC)
+    await read_to_the_end(operated.stack, "governance", DELIVERIES_DONE)
+    before = (await flowing(operated))[DELIVERIES_DONE.name]
+    await publish(operated.stack, "delivery", *some_deliveries(BURST))
+    operated.bench.clock.pass_by(seconds=BURST_SECONDS)
+    after = (await flowing(operated))[DELIVERIES_DONE.name]
+    operated.bench.clock.pass_by(seconds=5)
+    later = (await flowing(operated))[DELIVERIES_DONE.name]
+
+    waited = [behind(topic, "governance")["oldest_unread_seconds"] for topic in (before, after, later)]
+    assert [behind(topic, "governance")["lag"] for topic in (before, after, later)] == [0, BURST, BURST]
+    assert waited[0] is None
+    assert 0 < waited[1] <= BURST_SECONDS
+    assert waited[2] == pytest.approx(waited[1] + 5)
+    assert after["records"] - before["records"] == BURST
+    assert [topic["rate_per_second"] for topic in (before, after)] == [0, BURST / BURST_SECONDS]
+    assert behind(after, "review")["lag"] == after["records"]
+
+
+async def flowing(operated: Operated) -> dict[str, Any]:
+    """Return each topic as an operator is shown it now."""
+    return {topic["name"]: topic for topic in (await asked(operated, "/ops/flow"))["topics"]}
+
+
+def behind(topic: dict[str, Any], service: str) -> dict[str, Any]:
+    """Return how far one of a topic's readers is."""
+    [group] = [group for group in topic["groups"] if group["service"] == service]
+    return dict(group)
 
 
 async def test_service_that_does_not_answer_is_told_from_one_that_is_ready(operated: Operated) -> None:

@@ -25,7 +25,7 @@ from tests.builders.imaging import A_PATIENT, A_STUDY, brain_volume_model, lung_
 from tests.builders.t1 import a_t1_study
 
 ROUNDS = 3
-JOBS = {"mr": 3, "ct": 8}
+JOBS = {"mr": 6, "ct": 12}
 CT_SLICES, CT_SIZE = 120, 512
 DEFAULT_OFFSET = 5_200
 

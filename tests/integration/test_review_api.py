@@ -11,7 +11,13 @@ import pytest
 
 from overread.contracts import codec
 from overread.contracts.events.deliveries import GateVerdict
-from overread.contracts.topics import AUDIT_RECORDED, CASES_CHANGED, REPORTS_SIGNED
+from overread.contracts.topics import (
+    AUDIT_RECORDED,
+    CASES_CHANGED,
+    INFERENCE_DONE,
+    INFERENCE_PLANNED,
+    REPORTS_SIGNED,
+)
 from overread.runtime import signatures
 from tests.builders.events import (
     CASE_ID,
@@ -20,8 +26,10 @@ from tests.builders.events import (
     a_case_withdrawn,
     a_finding,
     a_gate_decided,
+    a_patients_merged,
     a_study,
     a_study_ready,
+    a_study_superseded,
     an_inference_done,
     an_inference_planned,
     an_order_cancelled,
@@ -224,22 +232,63 @@ async def test_person_lets_a_held_report_go_before_the_gate_not_past_it(bench: R
     await bench.hears_of_a_delivery(held)
 
     first = await bench.ask("release-held", {"reason": "the ward wants it"})
-    await bench.hears(CASES_CHANGED, an_order_cancelled(revision=9))
-    between = await bench.states()
     await bench.hears_of_a_delivery(held.model_copy(update={"submission": 2}))
     again = await bench.states()
     await bench.ask("release-held", {"reason": "the ward wants it"}, as_user=OTHER_READER)
     await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, submission=3))
 
     signed = [event.data for event in await bench.published(REPORTS_SIGNED)]
-    assert (first.json()["state"], between, again, await bench.states()) == (
-        "signed",
-        ["signed"],
-        ["held"],
-        ["final"],
-    )
+    assert (first.json()["state"], again, await bench.states()) == ("signed", ["held"], ["final"])
     assert [(each.submission, each.released_by) for each in signed] == [(1, ""), (2, READER), (3, OTHER_READER)]
+    assert [each.released_case_revision for each in signed] == [None, 2, 2]
     assert len({(each.document_base64, each.signature_base64, each.certificate_pem) for each in signed}) == 1
+
+
+async def test_word_on_a_held_report_is_about_the_case_that_was_seen(bench: ReviewBench) -> None:
+    """A merge that lands between look and word refuses it; one that lands between word and gate holds the report again."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
+    seen = (await bench.report())["case_revision"]
+    await bench.hears(CASES_CHANGED, a_patients_merged(revision=3, identity_version=3))
+
+    refused = await bench.ask("release-held", {"reason": "the ward wants it", "case_revision": seen})
+    taken = await bench.ask("release-held", {"reason": "the ward wants it", "case_revision": seen + 1})
+    await bench.hears(CASES_CHANGED, a_patients_merged(revision=4, identity_version=4))
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:overread:problem:stale-case")
+    assert (taken.json()["state"], await bench.states()) == ("signed", ["held"])
+    assert [each.data.released_case_revision for each in await bench.published(REPORTS_SIGNED)] == [None, seen + 1]
+
+
+async def test_word_that_is_sent_again_is_about_the_same_case(bench: ReviewBench) -> None:
+    """Its event was set aside on the way: what the clinician saw is part of the submission."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, an_order_cancelled())
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
+    await bench.ask("release-held", {"reason": "the ward wants it"})
+
+    await bench.ask("resubmit")
+
+    signed = [event.data for event in await bench.published(REPORTS_SIGNED)]
+    assert signed[-1] == signed[-2]
+
+
+async def test_held_report_is_not_drafted_again_while_newer_images_arrive(bench: ReviewBench) -> None:
+    """A draft of images that are out of date could not be signed."""
+    await bench.sign()
+    await bench.hears(CASES_CHANGED, a_study_superseded(study=a_study(study_revision=1)))
+    states = await bench.states()
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
+
+    early = await bench.ask("confirm-again")
+    await bench.hears(CASES_CHANGED, a_study_ready(revision=3, study=a_study(study_revision=2)))
+    await bench.hears(INFERENCE_PLANNED, an_inference_planned(study_revision=2))
+    await bench.hears(INFERENCE_DONE, an_inference_done(study_revision=2))
+    shown = await bench.ask("confirm-again")
+
+    assert (states, early.status_code, early.json()["type"]) == (["held"], 409, "urn:overread:problem:case-moved")
+    assert (shown.json()["state"], shown.json()["document"]["study_revision"]) == ("in_review", 2)
 
 
 async def test_withdrawn_case_holds_a_report_that_a_person_let_go(bench: ReviewBench) -> None:
@@ -389,7 +438,7 @@ def _not_for(username: str) -> Callable[[str], bool]:
             found = frozenset({"read-again", "no-change", "resubmit", "confirm-again"})
             return lambda path: path.rpartition("/")[2] in set(SIGNERS_ONLY) - found
         case _:
-            return lambda path: path.startswith(("/ops", "/metrics")) and path != "/ops/status"
+            return lambda path: path.startswith(("/ops", "/metrics"))
 
 
 async def test_every_route_of_the_api_asks_for_a_token(bench: ReviewBench) -> None:

@@ -34,6 +34,15 @@ class Because(BaseModel):
     reason: Reason
 
 
+class ReleaseBody(Because):
+    """Why a held report goes out as it was signed, and which revision of the case was seen: `case_revision` of the report.
+
+    The gate lets it out only while the case is still at that revision; without one, at the present one.
+    """
+
+    case_revision: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+
 class SignBody(BaseModel):
     """The decision about the document with `digest`: the one that `GET /reports/{id}` showed."""
 
@@ -136,9 +145,9 @@ async def confirm_again(desk: TheDesk, reader: Reader, report_id: UUID) -> Repor
 
 
 @router.post("/reports/{report_id}/release-held")
-async def release_held(desk: TheDesk, reader: Reader, report_id: UUID, because: Because) -> ReportView:
-    """Put a held report before the gate once more as it was signed, although the case has moved since."""
-    return await desk.release_held(reader, report_id, because.reason)
+async def release_held(desk: TheDesk, reader: Reader, report_id: UUID, body: ReleaseBody) -> ReportView:
+    """Put a held report before the gate once more as it was signed, although the case has moved, and as far as was seen."""
+    return await desk.release_held(reader, report_id, body.reason, case_revision=body.case_revision)
 
 
 @router.post("/reports/{report_id}/withdraw")

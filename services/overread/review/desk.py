@@ -20,11 +20,12 @@ from overread.review.refusals import (
     NotEntitled,
     NotFound,
     ReviewRefused,
+    StaleCase,
 )
 from overread.review.revision import Head, Revision, report_id_for
 from overread.review.settings import ReviewSettings
 from overread.review.sign_off import Reading, SigningRequest, WithdrawalRequest
-from overread.review.transitions import Act, apply, facts_of, open_draft
+from overread.review.transitions import Act, apply, facts_of, open_draft, settle
 from overread.review.views import Act as Deed
 from overread.review.views import (
     CaseList,
@@ -173,23 +174,36 @@ class Desk:
 
         return await self._decide(reader, report_id, Deed.CONFIRM_AGAIN, decide)
 
-    async def release_held(self, reader: Identity, report_id: UUID, reason: str) -> ReportView:
-        """Put a held report before the gate as it was signed, on the reader's word."""
+    async def release_held(
+        self, reader: Identity, report_id: UUID, reason: str, *, case_revision: int | None
+    ) -> ReportView:
+        """Put a held report before the gate as it was signed, on the word of a reader who saw `case_revision` of the case.
+
+        Who names none is taken to have seen the case as it is now.
+        """
         sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
 
         async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
             _gate_must_have_answered(newest)
-            return await sign_off.release_held(tx, head, newest, _act(ReportAction.RELEASE_HELD, reader, reason))
+            case = await store.case_of(tx.connection, head.site_id, head.case_id)
+            if case is None:
+                raise NotFound
+            if case_revision not in {None, case.revision}:
+                raise StaleCase
+            act = _act(ReportAction.RELEASE_HELD, reader, reason)
+            return await sign_off.release_held(tx, head, newest, act, case_revision=case.revision)
 
         return await self._decide(reader, report_id, Deed.RELEASE_HELD, decide)
 
     async def withdraw(self, reader: Identity, report_id: UUID, reason: str) -> ReportView:
-        """Take back a report that has not left."""
+        """Take back a report that has not left; where the case has moved since, a new draft is about what it is now."""
         sign_off.must_be_fresh(reader, now=self.service.clock(), session_limit=self.session_limit)
 
         async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
             _gate_must_have_answered(newest)
-            return await apply(tx, head, newest, _act(ReportAction.WITHDRAW, reader, reason))
+            withdrawn = await apply(tx, head, newest, _act(ReportAction.WITHDRAW, reader, reason))
+            await settle(tx, head, head.cause, language=self.settings.language)
+            return withdrawn
 
         return await self._decide(reader, report_id, Deed.WITHDRAW, decide)
 
@@ -235,7 +249,7 @@ class Desk:
         facts = await facts_of(tx, head, language=self.settings.language)
         number = newest.report_revision + 1
         draft = findings.due_draft(facts, report_revision=number, now=tx.clock()) if facts else None
-        if facts is None or draft is None:
+        if facts is None or draft is None or facts.superseded_revision >= draft.document.study_revision:
             raise CaseMoved("the models still read the newest images of this case")
         if reason := findings.why_not_reportable(facts.case):
             raise CaseMoved(f"{reason}: withdraw the report, or, unless the case itself is gone, release it as signed")

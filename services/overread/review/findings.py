@@ -88,13 +88,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that a draft rests on, as it is known now."""
+    """All that a draft rests on, as it is known now; `superseded_revision` of the study is out of date, 0: none is."""
 
     site_id: str
     case: Case
     plan: InferencePlanned | None
     results: Sequence[InferenceDone]
     language: str
+    superseded_revision: int = 0
 
 
 def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Draft | Withdraw | Hold | None:
@@ -104,7 +105,7 @@ def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Draft | W
     """
     reason = why_not_reportable(facts.case)
     if newest and newest.state is ReportState.SIGNED:
-        return _hold(newest, facts.case, reason)
+        return _hold(newest, facts, reason)
     if reason:
         return Withdraw(reason) if newest and newest.state in OPEN_STATES else None
     if newest and newest.state in {ReportState.HELD, ReportState.FINAL, ReportState.REPLACED}:
@@ -181,10 +182,20 @@ def in_nfc(document: ReportDocument) -> ReportDocument:
 
 def _hold(newest: Revision, case: Case, reason: str) -> Hold | None:
     if newest.released_by and not case.is_withdrawn:
-        return None  # a clinician let it go, knowing that the case had moved
-    if not reason and case.identity_version == newest.identity_version:
-        return None
-    return Hold(reason or "patient or order changed after the signature")
+        # A clinician let it go, knowing how far the case had moved.
+        is_as_seen = case.revision == newest.released_case_revision
+        return None if is_as_seen else Hold("the case moved after the report was released")
+    moved = reason or _moved(newest, facts)
+    return Hold(moved) if moved else None
+
+
+def _moved(newest: Revision, facts: Facts) -> str:
+    if facts.case.identity_version != newest.identity_version:
+        return "patient or order changed after the signature"
+    known = facts.case.study.study_revision if facts.case.study else 0
+    if known != newest.study_revision or facts.superseded_revision >= newest.study_revision:
+        return "newer images came after the signature"
+    return ""
 
 
 def _brings_news(newest: Revision | None, draft: Draft) -> bool:

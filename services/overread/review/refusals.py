@@ -81,6 +81,13 @@ class StaleDigest(ReviewRefused):
     next_step = "Open the report again, read what it says now, claim it, and sign with the digest shown there."
 
 
+class StaleCase(ReviewRefused):
+    """The case is no longer the one you saw: patient, order or images changed since."""
+
+    kind = "stale-case"
+    next_step = "Open the report again, see what the case is now, and decide then."
+
+
 class CaseMoved(ReviewRefused):
     """Images, order or patient changed since this document was drafted."""
 

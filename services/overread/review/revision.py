@@ -45,7 +45,8 @@ class Revision:
     """One revision of a report with its draft document, whose bytes and digest never change.
 
     `submission` counts how often the signed document was put before the gate, `repeats` how often the present one was
-    sent again; `released_by` is who let it go after a hold; `gate_verdict` is the answer to it, empty until it came.
+    sent again; `released_by` is who let it go after a hold, seeing the case as of `released_case_revision`; `gate_verdict`
+    is the answer to it, empty until it came.
     `withdrawal_digest` is that of the document by which a clinician took the final report back.
     """
 
@@ -69,6 +70,7 @@ class Revision:
     submission: int = 1
     repeats: int = 0
     released_by: str = ""
+    released_case_revision: int | None = None
     gate_verdict: str = ""
     withdrawal_digest: str = ""
 

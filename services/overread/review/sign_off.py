@@ -181,6 +181,7 @@ async def sign_withdrawal(
         submission=final.submission + 1,
         repeats=0,
         released_by="",
+        released_case_revision=None,
         gate_verdict=AWAITS_ANSWER,
         withdrawal_digest=signature.digest,
     )
@@ -190,13 +191,19 @@ async def sign_withdrawal(
     return withdrawn
 
 
-async def release_held(tx: Transaction, head: Head, held: Revision, act: Act) -> Revision:
+async def release_held(tx: Transaction, head: Head, held: Revision, act: Act, *, case_revision: int) -> Revision:
     """Put a held report before the gate again, as it was signed, on the word of a clinician who knows why it was held.
 
-    The gate judges it anew, and then asks for everything but that the case has not moved.
+    The gate judges it anew, and then asks for everything but that the case is as it was signed: it must be as it was
+    when the word was given, at `case_revision`.
     """
     released = replace(
-        held, submission=held.submission + 1, repeats=0, released_by=act.actor, gate_verdict=AWAITS_ANSWER
+        held,
+        submission=held.submission + 1,
+        repeats=0,
+        released_by=act.actor,
+        released_case_revision=case_revision,
+        gate_verdict=AWAITS_ANSWER,
     )
     signed = await apply(tx, head, released, act)
     await _publish_again(tx, head, signed)
@@ -254,6 +261,7 @@ def _publish_signed(tx: Transaction, head: Head, signed: Revision, signature: st
         certificate_pem=signature.certificate_pem,
         signed_at=signature.signed_at,
         released_by=signed.released_by,
+        released_case_revision=signed.released_case_revision,
         submission=signed.submission,
     )
     own_key = f"{head.report_id}/{signed.report_revision}/{signed.submission}/{signed.repeats}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "site_id, report_id, report_revision, case_id, study_revision, identity_version, state, reason, changed_by,"
     " claimed_by, claimed_at, document, digest, basis, signed_digest, drafted_at, changed_at, submission, repeats,"
-    " released_by, gate_verdict, withdrawal_digest"
+    " released_by, released_case_revision, gate_verdict, withdrawal_digest"
 )
 
 
@@ -246,7 +246,7 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
     await connection.execute(
         "UPDATE reports SET state = $4, reason = $5, changed_by = $6, claimed_by = $7, claimed_at = $8,"
         " signed_digest = $9, changed_at = $10, submission = $11, repeats = $12, released_by = $13, gate_verdict = $14,"
-        " withdrawal_digest = $15"
+        " withdrawal_digest = $15, released_case_revision = $16"
         " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3",
         changed.site_id,
         changed.report_id,
@@ -263,6 +263,7 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
         changed.released_by,
         changed.gate_verdict,
         changed.withdrawal_digest,
+        changed.released_case_revision,
     )
 
 

@@ -125,7 +125,15 @@ async def facts_of(tx: Transaction, head: Head, *, language: str) -> findings.Fa
         place = (head.site_id, head.case_id, case.study.study_revision)
         plan = await store.plan_of(tx.connection, *place)
         results = await store.results_of(tx.connection, *place)
-    return findings.Facts(site_id=head.site_id, case=case, plan=plan, results=results, language=language)
+    superseded = await store.superseded_revision_of(tx.connection, head.site_id, head.case_id)
+    return findings.Facts(
+        site_id=head.site_id,
+        case=case,
+        plan=plan,
+        results=results,
+        language=language,
+        superseded_revision=superseded,
+    )
 
 
 async def _supersede_open(tx: Transaction, head: Head, cause: Cause | None) -> None:

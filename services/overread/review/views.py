@@ -118,6 +118,7 @@ class ReportView(ReportSummary):
     """The newest revision of a report: the document as it stands, what may be done, and what was done."""
 
     document: ReportDocument
+    case_revision: int = Field(description="The case as it was shown; send it back when you release a held report.")
     signature: SignatureView | None
     allowed_actions: list[Act]
     deliveries: list[DeliveryView]
@@ -215,6 +216,7 @@ def report_view(
     return ReportView(
         **summary_of(revision, case).model_dump(),
         document=ReportDocument.model_validate_json(content),
+        case_revision=case.revision,
         signature=_signature_view(signature) if signature else None,
         allowed_actions=allowed_actions(revision, reader),
         deliveries=[DeliveryView.model_validate(delivery, from_attributes=True) for delivery in deliveries],

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,6 +133,30 @@ def test_signed_report_is_held_when_the_identity_moved() -> None:
 
     assert decided(a_revision(ReportState.SIGNED), some_facts()) is None
     assert isinstance(decided(a_revision(ReportState.SIGNED), moved), Hold)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        replace(some_facts(), superseded_revision=1),
+        some_facts(a_case(study=a_study(study_revision=2)), an_inference_planned(study_revision=2)),
+    ],
+    ids=["arriving", "complete"],
+)
+def test_signed_report_is_held_when_newer_images_came(facts: Facts) -> None:
+    """What the gate counts as moved counts here: before it answered nobody is told that nothing happened."""
+    decision = decided(a_revision(ReportState.SIGNED), facts)
+
+    assert decision == Hold("newer images came after the signature")
+
+
+@pytest.mark.parametrize(("seen", "is_held"), [(3, False), (2, True), (None, True)])
+def test_clinicians_word_answers_for_the_case_that_was_seen(seen: int | None, is_held: bool) -> None:  # noqa: FBT001 - a row of the table
+    """Released although it had moved; what moves after that is held again."""
+    moved = some_facts(a_case(revision=3, identity_version=2))
+    released = a_revision(ReportState.SIGNED, released_by="dr.test", released_case_revision=seen)
+
+    assert isinstance(decided(released, moved), Hold) is is_held
 
 
 def test_cancelled_order_withdraws_only_when_no_other_order_wants_the_report() -> None:

@@ -102,8 +102,9 @@ class ReportSigned(Body):
     """A clinician signed exactly these bytes. Only `review` may write this (broker ACL).
 
     `submission` counts how often this revision was put before the gate: 1 by its signature, one more for each time that
-    a clinician let it go although the gate had held it; `released_by` is then that clinician's subject. The same
-    submission sent again is one request.
+    a clinician let it go although the gate had held it; `released_by` is then that clinician's subject, and
+    `released_case_revision` the revision of the case that was on screen: the word answers for nothing that came after it,
+    and for nothing at all where none is named. The same submission sent again is one request.
     """
 
     case_id: UUID
@@ -116,3 +117,4 @@ class ReportSigned(Body):
     signed_at: AwareDatetime
     released_by: str = ""
     submission: int = 1
+    released_case_revision: int | None = None

@@ -180,7 +180,8 @@ def in_nfc(document: ReportDocument) -> ReportDocument:
     return ReportDocument.model_validate(_nfc_deep(document.model_dump()))
 
 
-def _hold(newest: Revision, case: Case, reason: str) -> Hold | None:
+def _hold(newest: Revision, facts: Facts, reason: str) -> Hold | None:
+    case = facts.case
     if newest.released_by and not case.is_withdrawn:
         # A clinician let it go, knowing how far the case had moved.
         is_as_seen = case.revision == newest.released_case_revision

@@ -17,7 +17,7 @@ from overread.contracts.topics import AUDIT_RECORDED
 from overread.embedded.stack_thread import StackThread
 from overread.runtime.consume import Delivered
 from overread.runtime.database import MigrationChangedError, migrate, open_pool
-from overread.runtime.dead_letters import letter_at, letters
+from overread.runtime.dead_letters import letter_at, letters, record_at
 from overread.runtime.outbox import OutboxRelay
 from overread.runtime.publisher import KafkaPublisher, Outgoing
 from overread.runtime.service import Service
@@ -304,6 +304,8 @@ async def test_dead_letter_is_read_from_exactly_its_place(stack: StackThread) ->
     assert found == newest
     assert await letter_at(as_ops, dead, 0, newest.record.offset + 1) is None
     assert await letter_at(as_ops, dead, 7, 0) is None
+    assert await record_at(as_ops, dead, 0, newest.record.offset) == newest.record
+    assert await record_at(as_ops, dead, 0, newest.record.offset + 1) is None
 
 
 async def _written(pool: object, *values: bytes) -> None:

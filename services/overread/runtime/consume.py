@@ -29,6 +29,8 @@ DEFECT_ATTEMPTS = 5
 RESUME_SECONDS = 0.5
 
 Handler = Callable[[Sequence["Delivered"], Transaction], Awaitable[None]]
+SetAside = Callable[[SourceRecord, Transaction], Awaitable[None]]
+"""What a service keeps of a record that it sets aside, in the transaction of the dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,12 @@ class UnitsOfWork(Protocol):
 class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One topic as one service reads it."""
 
-    def __init__(self, service: UnitsOfWork, topic: Topic, handler: Handler) -> None:
+    def __init__(
+        self, service: UnitsOfWork, topic: Topic, handler: Handler, *, set_aside: SetAside | None = None
+    ) -> None:
         self._service = service
         self._handler = handler
+        self._note_set_aside = set_aside
         self._processed: dict[int, int] = {}
         self._watch: asyncio.Task[None] | None = None
         self.topic = topic
@@ -199,6 +204,8 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 now=tx.clock(),
             )
             tx.outgoing.append(letter)
+            if self._note_set_aside:
+                await self._note_set_aside(opened.source, tx)
         DEAD_LETTERS.labels(self.topic.name, kind.value).inc()
         log.error("dead_letter", topic=self.topic.name, kind=kind.value, reason=reason, offset=opened.source.offset)
 

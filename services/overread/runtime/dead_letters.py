@@ -42,6 +42,19 @@ async def letters(settings: ServiceSettings, topics: Sequence[str]) -> AsyncGene
 
 async def letter_at(settings: ServiceSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:
     """Return the dead letter in exactly that place, None when none is kept there; or raise `Unavailable`."""
+    found = await _kept_at(settings, topic, partition, offset)
+    return _letter(found) if found else None
+
+
+async def record_at(settings: ServiceSettings, topic: str, partition: int, offset: int) -> SourceRecord | None:
+    """Return the record in exactly that place of any topic, None when none is kept there; or raise `Unavailable`."""
+    found = await _kept_at(settings, topic, partition, offset)
+    return _kept(found) if found else None
+
+
+async def _kept_at(
+    settings: ServiceSettings, topic: str, partition: int, offset: int
+) -> "ConsumerRecord[bytes, bytes] | None":
     async with reading(settings, topic) as reader:
         wanted = next((found for found in reader.partitions(topic) if found.partition == partition), None)
         if wanted is None:
@@ -49,7 +62,7 @@ async def letter_at(settings: ServiceSettings, topic: str, partition: int, offse
         first, end = await reader.span(wanted)
         if not first <= offset < end:
             return None
-        found = [_letter(record) async for record in reader.read(wanted, offset, offset + 1)]
+        found = [record async for record in reader.read(wanted, offset, offset + 1)]
         return found[0] if found else None
 
 
@@ -67,14 +80,7 @@ def request_for(letter: DeadLetter, *, requested_by: str, now: datetime) -> Repl
 
 def _letter(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    kept = SourceRecord(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key or b"",
-        value=record.value or b"",
-        replay_attempt=_number(headers.get(REPLAY_ATTEMPT, "")),
-    )
+    kept = _kept(record, replay_attempt=_number(headers.get(REPLAY_ATTEMPT, "")))
     again = replace(
         kept,
         topic=record.topic.removesuffix(".dead"),
@@ -88,6 +94,17 @@ def _letter(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:
         kind=headers.get("kind", ""),
         reason=headers.get("reason", ""),
         consumer=headers.get("consumer", ""),
+    )
+
+
+def _kept(record: ConsumerRecord[bytes, bytes], *, replay_attempt: int = 0) -> SourceRecord:
+    return SourceRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key or b"",
+        value=record.value or b"",
+        replay_attempt=replay_attempt,
     )
 
 

@@ -16,6 +16,7 @@ from overread.runtime.settings import ServiceSettings
 from overread.runtime.telemetry import log
 
 Find = Callable[[ServiceSettings, str, int, int], Awaitable[DeadLetter | None]]
+Source = Callable[[ServiceSettings, str, int, int], Awaitable[SourceRecord | None]]
 
 
 class Taking(Protocol):
@@ -26,15 +27,26 @@ class Taking(Protocol):
 
 
 class Replays:
-    """What one service does with `replays.requested`: it takes its own letters again, and leaves the others'."""
+    """What one service does with `replays.requested`: it takes its own letters again, and leaves the others'.
+
+    With `source` it takes none whose bytes the topic that it came from does not hold in that place: only that topic's
+    writers can have written those.
+    """
 
     def __init__(
-        self, service: str, settings: ServiceSettings, consumptions: Mapping[str, Taking], *, find: Find = letter_at
+        self,
+        service: str,
+        settings: ServiceSettings,
+        consumptions: Mapping[str, Taking],
+        *,
+        find: Find = letter_at,
+        source: Source | None = None,
     ) -> None:
         self._service = service
         self._settings = settings
         self._consumptions = consumptions
         self._find = find
+        self._source = source
 
     async def requested(self, batch: Sequence[Delivered], _tx: Transaction) -> None:
         """Take each letter that this service is asked for; its effects commit on their own, once however often asked."""
@@ -49,5 +61,16 @@ class Replays:
         letter = await self._find(self._settings, asked.dead_topic, asked.partition, asked.offset)
         if letter is None or letter.consumer != self._service:
             raise Malformed(f"no dead letter of {self._service} lies in that place")
+        await self._require_proof(letter)
         log.info("replay_taken", place=letter.place, requested_by=asked.requested_by)
         await consumption.take_again(letter.again, broker_milliseconds=broker_milliseconds)
+
+    async def _require_proof(self, letter: DeadLetter) -> None:
+        if self._source is None:
+            return
+        again = letter.again
+        source = await self._source(self._settings, again.topic, again.partition, again.offset)
+        if source is None:
+            raise Malformed(f"{again.topic} does not keep that record any more: it is sent again from where it came")
+        if (source.key, source.value) != (again.key, again.value):
+            raise Malformed(f"that dead letter is not what {again.topic} holds in the place that it names")

@@ -19,8 +19,9 @@ from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 from overread.contracts.errors import Unavailable
 from overread.contracts.topics import REPLAYS_REQUESTED, Topic, topic_named
 from overread.runtime.clock import Clock, utc_now
-from overread.runtime.consume import Consumption, Handler
+from overread.runtime.consume import Consumption, Handler, SetAside
 from overread.runtime.database import away_as_unavailable, migrate, migrations_of, open_pool
+from overread.runtime.dead_letters import record_at
 from overread.runtime.health import Health, operations_app, serve_on_socket
 from overread.runtime.inbox import Transaction
 from overread.runtime.offsets import OffsetsClient
@@ -49,7 +50,8 @@ T = TypeVar("T")
 class Service:
     """One process: what it consumes, what it runs beside, and what it depends on.
 
-    `owns` is the package whose `migrations/` make its tables; a service without it is stateless.
+    `owns` is the package whose `migrations/` make its tables; a service without it is stateless. With `proves_replays`
+    it takes again only what its source topic holds word for word: whoever reads a topic may write its dead letters.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Service:
         settings: ServiceSettings,
         *,
         owns: str | None = None,
+        proves_replays: bool = False,
         publisher: Publisher | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -76,6 +79,7 @@ class Service:
         )
         self.consumptions: dict[str, Consumption] = {}
         self._owns = owns
+        self._proves_replays = proves_replays
         self._migrations: list[tuple[str, str]] = migrations_of(owns) if owns else []
         self._tasks: list[Task] = []
         self._servers: list[Callable[[], AbstractAsyncContextManager[None]]] = []
@@ -99,16 +103,18 @@ class Service:
         self._migrations.append((name, sql))
         self._migrations.sort()
 
-    def consumes(self, topic: Topic) -> Callable[[H], H]:
+    def consumes(self, topic: Topic, *, set_aside: SetAside | None = None) -> Callable[[H], H]:
         """Register a handler for `topic`: a batch of unseen events and one transaction at a time.
 
-        Who consumes anything also takes its own dead letters again when an operator asks for it.
+        `set_aside` is told of each record that is set aside. Who consumes anything also takes its own dead letters again
+        when an operator asks for it.
         """
 
         def register(handler: H) -> H:
-            self._subscribe(Consumption(self, topic, handler))
+            self._subscribe(Consumption(self, topic, handler, set_aside=set_aside))
             if REPLAYS_REQUESTED.name not in self.consumptions:
-                replays = Replays(self.name, self.settings, self.consumptions)
+                source = record_at if self._proves_replays else None
+                replays = Replays(self.name, self.settings, self.consumptions, source=source)
                 self._subscribe(Consumption(self, REPLAYS_REQUESTED, replays.requested))
             return handler
 

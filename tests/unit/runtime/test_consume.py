@@ -125,6 +125,21 @@ async def test_undecodable_record_is_set_aside_once_however_often_it_is_polled()
     assert len(reasons(units)) == 1
 
 
+async def test_whoever_set_a_record_aside_may_keep_that_it_did() -> None:
+    """In the transaction of the dead letter, and once: its offset counts as read from then on."""
+    units, kept = FakeUnitsOfWork(), list[SourceRecord]()
+
+    async def keep(source: SourceRecord, tx: Transaction) -> None:
+        assert [outgoing.topic for outgoing in tx.outgoing] == [AUDIT_RECORDED.dead_name]
+        kept.append(source)
+
+    subject = Consumption(units, AUDIT_RECORDED, Ledger(failing_on(1, Malformed("no order number"))), set_aside=keep)
+    for _ in range(2):
+        await subject.on_records([*numbered(0, 1, 2), a_record(b"no event", offset=7)])
+
+    assert [source.offset for source in kept] == [1, 7]
+
+
 async def test_a_handler_that_finds_it_malformed_is_not_asked_again() -> None:
     """Whoever recognises the fault, the answer is the same."""
     ledger = Ledger(failing_on(1, Malformed("no order number")))

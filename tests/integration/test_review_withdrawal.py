@@ -17,6 +17,7 @@ from overread.runtime import signatures
 from tests.builders.events import (
     CASE_ID,
     a_gate_decided,
+    a_patient_corrected,
     a_study,
     a_study_ready,
     a_study_superseded,
@@ -243,3 +244,52 @@ async def test_draft_is_not_signed_while_newer_images_arrive(stack: Any, tmp_pat
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:overread:problem:superseded")
     assert shown["not_signable"]["kind"] == "superseded"
     assert (signed.status_code, signed.json()["report_revision"]) == (200, 2)
+
+
+async def test_report_withdrawn_for_the_wrong_patient_is_drafted_anew_for_the_right_one(bench: ReviewBench) -> None:
+    """REQ-LIF-11: the images are the same, and still unread for the patient whose they are."""
+    await withdrawn(bench, is_wrong_patient=True)
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, submission=2))
+    before = await bench.states()
+
+    await bench.hears(CASES_CHANGED, a_patient_corrected(revision=9))
+
+    drafted = await bench.report()
+    row = await the_row(bench)
+    signed = await bench.sign()
+    assert (before, drafted["state"], drafted["report_revision"], row["status"]) == (
+        ["withdrawn"],
+        "drafted",
+        2,
+        "drafted",
+    )
+    assert drafted["document"]["patient"]["given_name"] == "NGUYỄN THỊ"
+    assert (signed.status_code, await bench.states()) == (200, ["withdrawn", "signed"])
+
+
+async def test_patient_who_was_corrected_before_the_withdrawal_is_drafted_once_it_is_out(bench: ReviewBench) -> None:
+    """REQ-LIF-11: first nobody has the wrong report any more, then the right one is read."""
+    await bench.hears(CASES_CHANGED, a_patient_corrected(revision=9))
+    await withdrawn(bench, is_wrong_patient=True)
+    held = a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD, reason="not now", submission=2)
+    await bench.hears_of_a_delivery(held)
+    await bench.hears(CASES_CHANGED, a_patient_corrected(revision=10))
+    while_it_is_held = await bench.states()
+
+    again = await bench.ask("resubmit")
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, submission=3))
+
+    assert (while_it_is_held, again.status_code) == (["withdrawn"], 200)
+    assert await bench.states() == ["withdrawn", "drafted"]
+
+
+async def test_draft_that_was_withdrawn_comes_back_for_another_patient(stack: Any, tmp_path: Path) -> None:
+    """REQ-LIF-11: a person took it back, for the patient whom it named."""
+    async with a_review_bench(stack.endpoints.dsn("review"), tmp_path) as bench:
+        await bench.hears_of_a_study(a_study_ready(), an_inference_planned(), an_inference_done())
+        await bench.ask("withdraw", {"reason": "not this patient's images"})
+        before = await bench.states()
+
+        await bench.hears(CASES_CHANGED, a_patient_corrected(revision=9))
+
+        assert (before, await bench.states()) == (["withdrawn"], ["withdrawn", "drafted"])

@@ -110,6 +110,8 @@ def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Draft | W
         return Withdraw(reason) if newest and newest.state in OPEN_STATES else None
     if newest and newest.state in {ReportState.HELD, ReportState.FINAL, ReportState.REPLACED}:
         return None
+    if newest and newest.is_signed_withdrawal and newest.may_be_sent_again:
+        return None  # first the withdrawal leaves, then what takes its place is drafted
     draft = due_draft(facts, report_revision=newest.report_revision + 1 if newest else 1, now=now)
     return draft if draft and _brings_news(newest, draft) else None
 
@@ -202,10 +204,21 @@ def _moved(newest: Revision, facts: Facts) -> str:
 def _brings_news(newest: Revision | None, draft: Draft) -> bool:
     if newest is None:
         return True
-    was_withdrawn_by_a_person = newest.state is ReportState.WITHDRAWN and newest.changed_by != ""
-    if was_withdrawn_by_a_person and draft.document.study_revision <= newest.study_revision:
+    if _was_withdrawn_by_a_person(newest) and not _is_about_another(draft.document, newest):
         return False
     return draft.basis != newest.basis
+
+
+def _was_withdrawn_by_a_person(newest: Revision) -> bool:
+    return newest.state is ReportState.WITHDRAWN and newest.changed_by != ""
+
+
+def _is_about_another(document: ReportDocument, newest: Revision) -> bool:
+    """Say whether images, patient or order are other ones: a person's withdrawal is of what the report was about.
+
+    A report withdrawn for the wrong patient leaves the right one's images unread.
+    """
+    return document.study_revision > newest.study_revision or document.identity_version > newest.identity_version
 
 
 def _document(

@@ -60,8 +60,10 @@ def _following(language: str) -> Handler:
             event = delivered.event
             match event.data:
                 case GateDecided() as decided:
-                    await _gate_decided(tx, heads[event.site_id, decided.case_id], decided, event)
-                    await listing.refresh(tx, heads[event.site_id, decided.case_id], language=language)
+                    head = heads[event.site_id, decided.case_id]
+                    await _gate_decided(tx, head, decided, event)
+                    await settle(tx, head, event, language=language)  # a draft may wait for a withdrawal to be out
+                    await listing.refresh(tx, head, language=language)
                 case DeliveryDone() as done:
                     await store.save_delivery(tx.connection, event.site_id, done)
 

@@ -174,18 +174,42 @@ def test_study_without_an_order_is_drafted() -> None:
     assert isinstance(decided(None, some_facts(a_case(orders=()))), Draft)
 
 
-def test_report_that_a_person_withdrew_comes_back_only_with_new_images() -> None:
-    """An identity correction does not undo a person's decision."""
+def test_report_that_a_person_withdrew_stays_withdrawn_while_the_case_is_the_same() -> None:
+    """REQ-LIF-11: a later answer of a model does not undo a person's decision."""
     newest = a_revision(ReportState.WITHDRAWN, changed_by="dr.test")
-    corrected = some_facts(a_case(identity_version=2))
+    answered = some_facts(results=(an_inference_done(findings=(a_finding(value="4000"),)),))
+
+    assert decided(newest, some_facts()) is None
+    assert decided(newest, answered) is None
+
+
+def test_report_that_a_person_withdrew_is_drafted_anew_for_another_patient_and_for_other_images() -> None:
+    """REQ-LIF-11: it was withdrawn for the wrong patient; the right one's images are not read yet."""
+    newest = a_revision(ReportState.WITHDRAWN, changed_by="dr.test")
+    corrected = some_facts(a_case(identity_version=2, patient=a_patient(given_name="NGUYỄN THỊ")))
     imaged = some_facts(
         a_case(study=a_study(study_revision=2)),
         an_inference_planned(study_revision=2),
         (an_inference_done(study_revision=2),),
     )
 
-    assert decided(newest, corrected) is None
+    anew = decided(newest, corrected)
+    assert isinstance(anew, Draft)
+    assert (anew.document.report_revision, anew.document.identity_version) == (2, 2)
+    assert anew.document.patient.given_name == "NGUYỄN THỊ"
     assert isinstance(decided(newest, imaged), Draft)
+
+
+@pytest.mark.parametrize(("verdict", "is_drafted"), [("", False), ("held", False), ("released", True)])
+def test_new_draft_waits_until_the_signed_withdrawal_is_out(verdict: str, is_drafted: bool) -> None:  # noqa: FBT001
+    """REQ-LIF-11: a withdrawal that the gate holds can be sent again only while it is the newest word."""
+    newest = a_revision(
+        ReportState.WITHDRAWN, changed_by="dr.test", withdrawal_digest="0" * 64, gate_verdict=verdict, submission=2
+    )
+
+    decision = decided(newest, some_facts(a_case(identity_version=2)))
+
+    assert isinstance(decision, Draft) is is_drafted
 
 
 def test_report_withdrawn_with_its_order_comes_back_with_another_order() -> None:

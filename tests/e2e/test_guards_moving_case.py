@@ -7,8 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from overread.contracts.events.cases import OrderChangedOnCase, PatientsMerged
+from overread.contracts import codec
+from overread.contracts.envelope import Event
+from overread.contracts.events.cases import Case, OrderChangedOnCase, PatientsMerged
 from overread.contracts.events.orders import PatientIdentifier
+from overread.contracts.events.reports import ReportDocument
+from overread.contracts.topics import CASES_CHANGED
 from overread.embedded.stack_thread import StackThread
 from overread.runtime.publisher import Outgoing
 from tests.e2e.forgery import a_case_event, case_of
@@ -40,13 +44,13 @@ def _merged(hospital: Hospital, visit: Visit) -> tuple[Outgoing, Shows]:
     return event, lambda report: report["document"]["patient"]["identifiers"][0]["id_number"] == _merged_id(visit)
 
 
-def _order_changed(hospital: Hospital, visit: Visit, *, ahead: int = 0) -> tuple[Outgoing, Shows]:
-    """Return a change of what the visit's order asks for, and what shows it; `ahead` events of the case come before."""
-    case = case_of(hospital, visit)
+def _order_changed(hospital: Hospital, visit: Visit, *, of: Case | None = None) -> tuple[Outgoing, Shows]:
+    """Return a change of what the visit's order asks for, and what shows it; `of` is the case where it moved before."""
+    case = of or case_of(hospital, visit)
     [order] = case.orders
     asked = order.model_copy(update={"clinical_information": "Nghi ngờ viêm phổi"})
-    changed = {"orders": (asked,), "revision": case.revision + ahead, "identity_version": case.identity_version + ahead}
-    event = a_case_event(hospital, OrderChangedOnCase, case.model_copy(update=changed), order_id=order.order_id)
+    changed = case.model_copy(update={"orders": (asked,)})
+    event = a_case_event(hospital, OrderChangedOnCase, changed, order_id=order.order_id)
     return event, lambda report: report["document"]["orders"][0]["clinical_information"] == "Nghi ngờ viêm phổi"
 
 
@@ -104,11 +108,43 @@ def test_case_that_moves_between_signature_and_gate_is_held_and_confirmed_again(
     assert_told_once(hospital.emr, visit)
 
 
-def test_case_that_moves_while_the_result_is_sent_changes_nothing_of_it(hospital: Hospital) -> None:
-    """Between gate and acknowledgement, and after it: the same bytes again, and nothing more leaves by itself."""
+@pytest.mark.parametrize("move", MOVES)
+def test_case_that_moves_between_gate_and_send_leaves_as_it_was_released(hospital: Hospital, move: str) -> None:
+    """A released result is bytes: with the EMR away the case moves, and what leaves then is what the gate let out."""
     visit = _drafted(hospital)
-    moves = [_merged(hospital, visit)[0], _order_changed(hospital, visit, ahead=1)[0]]
-    hospital.emr.lose_next_answer(lambda: _publish(hospital, moves))
+    report_id = _report(hospital, visit)["report_id"]
+    with hospital.emr.closed():
+        _sign(hospital, visit)
+        wait_until(lambda: _report(hospital, visit)["state"] == "final", "the gate's release", SECONDS)
+        released = _waiting_final(hospital, report_id)
+        case = case_of(hospital, visit)
+        hospital.publish("assembly", MOVES[move](hospital, visit)[0])
+        _wait_until_heard(hospital, case.revision + 1, case.case_id)
+
+    final = hospital.final(visit)
+
+    report = _report(hospital, visit)
+    signed = ReportDocument.model_validate(report["document"])
+    assert codec.sha256(final.raw) == released
+    assert (report["state"], signed.patient.identifiers) == ("final", case.patient.identifiers)
+    assert visit.patient_id in [identifier.split("^")[0] for identifier in final.field("PID", 3).split("~")]
+    assert_told_once(hospital.emr, visit)
+
+
+def _waiting_final(hospital: Hospital, report_id: str) -> str:
+    """Return the digest of the one final that waits for its receiver, as it is stored."""
+    waiting = (
+        "FROM outbound WHERE report_id = $1::text::uuid AND status = 'F' AND state IN ('waiting', 'sending')"
+        " AND message_digest = encode(sha256(message), 'hex')"
+    )
+    assert hospital.count("delivery", f"SELECT count(*) {waiting}", report_id) == 1
+    return str(hospital.row("delivery", f"SELECT message_digest {waiting}", report_id)["message_digest"])
+
+
+def test_case_that_moves_while_the_result_is_sent_changes_nothing_of_it(hospital: Hospital) -> None:
+    """Before the acknowledgement: the EMR has it, its answer is lost, and the same bytes come again."""
+    visit = _drafted(hospital)
+    hospital.emr.lose_next_answer(lambda: _publish(hospital, _both_moves(hospital, visit)))
 
     hospital.user().sign(visit)
 
@@ -116,12 +152,35 @@ def test_case_that_moves_while_the_result_is_sent_changes_nothing_of_it(hospital
     told = hospital.emr.about(visit.study_instance_uid, "F")
     assert len({message.raw for message in told}) == 1
     assert len(told) > 1
-    case = case_of(hospital, visit)
-    _publish(hospital, [_merged(hospital, visit)[0]])
-    _wait_until_heard(hospital, case.revision + 1, case.case_id)
-    assert _report(hospital, visit)["state"] == "final"
-    assert hospital.emr.about(visit.study_instance_uid, "F") == told
     assert_told_once(hospital.emr, visit)
+
+
+def test_case_that_moves_after_the_acknowledgement_undoes_nothing_and_tells_nobody(hospital: Hospital) -> None:
+    """DESIGN, Life of a report: a final is undone by a signature alone; what the reader sees beside it is the case now."""
+    visit = _drafted(hospital)
+    hospital.user().sign(visit)
+    hospital.final(visit)
+    told, case, signed = (
+        hospital.emr.about(visit.study_instance_uid),
+        case_of(hospital, visit),
+        _report(hospital, visit)["document"],
+    )
+
+    _publish(hospital, _both_moves(hospital, visit))
+
+    _wait_until_heard(hospital, case.revision + 2, case.case_id)
+    report = _report(hospital, visit)
+    assert (report["state"], report["document"]) == ("final", signed)
+    assert _merged_id(visit) in [identifier["id_number"] for identifier in report["patient"]["identifiers"]]
+    assert hospital.emr.about(visit.study_instance_uid) == told
+    assert_told_once(hospital.emr, visit)
+
+
+def _both_moves(hospital: Hospital, visit: Visit) -> list[Outgoing]:
+    """Return a merge and then a change of the order of the case, which by then belongs to the surviving patient."""
+    merged = _merged(hospital, visit)[0]
+    event: Event[Any] = codec.decode(merged.value, CASES_CHANGED.bodies)
+    return [merged, _order_changed(hospital, visit, of=event.data.case)[0]]
 
 
 def _drafted(hospital: Hospital) -> Visit:

@@ -3,13 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from overread.embedded.keeper import Progress
 from overread.embedded.profile import Profile
 from overread.embedded.stack_thread import StackThread
-from overread.embedded.supervisor import ServiceSpec, Stack
+from overread.embedded.supervisor import ServiceSpec, Stack, on_screen
 from tests.e2e.demo_run import DemoRun
 from tests.e2e.hospital import FIRST_OFFSET, Hospital, assert_told_once, free_offset, unsigned_finals
 from tests.e2e.listeners import TraceCollector, TritonTap
@@ -20,6 +22,8 @@ FAST = {
     "OVERREAD_LEASE_SECONDS": "3",  # a killed worker's job is free again after this
     "OVERREAD_LONGEST_RETRY_SECONDS": "2",
 }
+UP_LOG = "up.log"
+"""What the supervisor says, beside the logs of its children."""
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +58,19 @@ def servers(
         emr=emr.url,
         settings={**FAST, "OVERREAD_OTLP_ENDPOINT": traces.url},
     )
-    with StackThread(_tapped(profile.stack(), triton_tap)) as running:
+    with StackThread(_tapped(profile.stack(_kept_in(profile.data_dir / "logs" / UP_LOG)), triton_tap)) as running:
         yield running
+
+
+def _kept_in(log: Path) -> Progress:
+    """Return what shows progress as `./run up` does, and keeps it as an operator's redirection of stderr would."""
+
+    def say(line: str) -> None:
+        on_screen(line)
+        with log.open("a", encoding="utf-8") as kept:
+            kept.write(f"{line}\n")
+
+    return say
 
 
 def _tapped(stack: Stack, tap: TritonTap) -> Stack:

@@ -4,9 +4,7 @@ What is allowed: object names and the keys of `dicom.received` hold the UIDs of 
 the map of topics); a log may name an object. Nothing else in any of these places names patient, order or study.
 """
 
-import base64
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +17,11 @@ from overread.contracts.topics import DICOM_RECEIVED, TOPICS
 from overread.embedded import kafka_admin
 from overread.embedded.kafka import ADMIN
 from overread.embedded.profile import HTTP_PORT, SERVICES
+from tests.builders.hl7 import NAME
+from tests.e2e.conftest import UP_LOG
 from tests.e2e.hospital import Hospital, Visit
 from tests.e2e.listeners import TraceCollector, TritonTap
+from tests.e2e.scanning import named_in, number_of_all, spellings, studies_in
 from tests.fakes.peers import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -32,16 +33,18 @@ INSURANCE = "GD4797912345678"
 EXPORT_SECONDS = 20.0
 PIXEL_BYTES = 300_000
 """At least so much of a small phantom goes to its model."""
-SHORTEST = 6
-"""A word shorter than this would be found in pixels by chance."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a visit's order and images said: of the patient and the order, and their UIDs."""
+    """What the orders and images of every visit said: of patient and order, and the studies' UIDs.
+
+    `words` and `uids` are of the visit that said everything, and what the numbers of all the others have in common.
+    """
 
     words: tuple[str, ...]
     uids: tuple[str, ...]
+    visits: Sequence[Visit]
     trace_id: bytes
 
 
@@ -57,7 +60,8 @@ def told(hospital: Hospital) -> Told:
     [case] = hospital.user().cases(visit)
     kept = "SELECT traceparent FROM report_heads WHERE case_id = $1::text::uuid"
     traceparent = hospital.row("review", kept, str(case["case_id"]))["traceparent"]
-    return Told(_words(visit), _uids(visit), bytes.fromhex(traceparent.split("-")[1]))
+    words = (*_words(visit), *NAME.split("^"), number_of_all(hospital.visits))
+    return Told(words, _uids(visit), hospital.visits, bytes.fromhex(traceparent.split("-")[1]))
 
 
 def test_model_requests_name_nobody(triton_tap: TritonTap, told: Told) -> None:
@@ -66,18 +70,21 @@ def test_model_requests_name_nobody(triton_tap: TritonTap, told: Told) -> None:
 
     assert b"ModelInfer" in requests
     assert len(requests) > PIXEL_BYTES
-    assert _found({"requests": requests}, (*told.words, *told.uids)) == []
+    assert named_in({"requests": requests}, (*told.words, *told.uids)) == []
+    assert studies_in({"requests": requests}, told.visits) == []
 
 
 def test_no_log_names_anybody(hospital: Hospital, told: Told) -> None:
-    """Services' and servers' logs alike; a UID stands only in the name of an object."""
+    """Services' and servers' logs alike, and what the supervisor says; a UID stands only in the name of an object."""
     logs = {path.name: path.read_bytes() for path in (hospital.endpoints.data.root / "logs").iterdir()}
 
     without_objects = {name: _without_object_names(text, hospital.endpoints.site_id) for name, text in logs.items()}
 
-    assert {"delivery.log", "kafka.log", "postgres.log", "triton.log"} <= set(logs)
-    assert _found(logs, told.words) == []
-    assert _found(without_objects, told.uids) == []
+    assert {"delivery.log", "kafka.log", "postgres.log", "triton.log", UP_LOG} <= set(logs)
+    assert b"services healthy" in logs[UP_LOG]
+    assert named_in(logs, told.words) == []
+    assert named_in(without_objects, told.uids) == []
+    assert studies_in(without_objects, told.visits) == []
 
 
 def test_no_metric_names_anybody(hospital: Hospital, told: Told) -> None:
@@ -86,7 +93,8 @@ def test_no_metric_names_anybody(hospital: Hospital, told: Told) -> None:
 
     assert len(pages) == len(SERVICES) + 2
     assert all(b"# HELP" in page for page in pages.values())
-    assert _found(pages, (*told.words, *told.uids)) == []
+    assert named_in(pages, (*told.words, *told.uids)) == []
+    assert studies_in(pages, told.visits) == []
 
 
 @pytest.mark.parametrize("service", ["routing", "inference_worker", "review", "delivery"])
@@ -94,9 +102,10 @@ def test_no_trace_names_anybody(traces: TraceCollector, told: Told, service: str
     """What the services export to a collector; those of this visit's trace are among it."""
     wait_until(lambda: _exported(traces, service, told.trace_id), f"{service}'s spans of the visit", EXPORT_SECONDS)
 
-    found = _found({"traces": b"".join(traces.exports)}, (*told.words, *told.uids))
+    exported = {"traces": b"".join(traces.exports)}
 
-    assert found == []
+    assert named_in(exported, (*told.words, *told.uids)) == []
+    assert studies_in(exported, told.visits) == []
 
 
 def _exported(traces: TraceCollector, service: str, trace_id: bytes) -> bool:
@@ -107,14 +116,16 @@ def _exported(traces: TraceCollector, service: str, trace_id: bytes) -> bool:
 def test_no_header_and_no_key_of_a_record_names_anybody(hospital: Hospital, told: Told) -> None:
     """Every record of every topic, dead letters too: a header holds no value, a key only what the map says."""
     keys, headers = _keys_and_headers(hospital)
-    of_studies = (DICOM_RECEIVED.name, DICOM_RECEIVED.dead_name)
+    others = {
+        name: found for name, found in keys.items() if name not in (DICOM_RECEIVED.name, DICOM_RECEIVED.dead_name)
+    }
 
     assert {DICOM_RECEIVED.name, "reports.signed", "deliveries.done"} <= keys.keys()
-    assert any(told.uids[0].encode() in key for key in keys[DICOM_RECEIVED.name])
-    assert _found({name: b"\n".join(found) for name, found in headers.items()}, (*told.words, *told.uids)) == []
-    assert _found({name: b"\n".join(found) for name, found in keys.items()}, told.words) == []
-    others = {name: b"\n".join(found) for name, found in keys.items() if name not in of_studies}
-    assert _found(others, told.uids) == []
+    assert told.uids[0].encode() in keys[DICOM_RECEIVED.name]
+    assert named_in(headers, (*told.words, *told.uids)) == []
+    assert named_in(keys, told.words) == []
+    assert named_in(others, told.uids) == []
+    assert studies_in(headers | others, told.visits) == []
 
 
 def test_no_name_of_an_object_names_anybody(hospital: Hospital, told: Told) -> None:
@@ -123,14 +134,14 @@ def test_no_name_of_an_object_names_anybody(hospital: Hospital, told: Told) -> N
     names = "\n".join(path.relative_to(root).as_posix() for path in root.rglob("*")).encode()
 
     assert told.uids[0].encode() in names
-    assert _found({"objects": names}, told.words) == []
+    assert named_in({"objects": names}, told.words) == []
 
 
 def test_scan_finds_what_it_looks_for(told: Told) -> None:
     """A scan that finds nothing anywhere proves nothing: each word is found in each of its spellings."""
     for word in (*told.words, *told.uids):
-        for spelling in _spellings(word):
-            assert _found({"planted": b"\x00..." + spelling + b"...\x00"}, [word]) == [f"planted: {word}"]
+        for spelling in spellings(word):
+            assert named_in({"planted": b"\x00..." + spelling + b"...\x00"}, [word]) == [f"planted: {word}"]
 
 
 def _say_everything(visit: Visit) -> None:
@@ -167,45 +178,6 @@ def _uids(visit: Visit) -> tuple[str, ...]:
     return (visit.study_instance_uid,)
 
 
-def _found(places: Mapping[str, bytes], words: Iterable[str]) -> list[str]:
-    """Return each word that stands in a place, in whatever spelling."""
-    folded = {name: _folded_bytes(content) for name, content in places.items()}
-    return [
-        f"{name}: {word}"
-        for word in words
-        for name in places
-        if any(spelling in places[name] or spelling in folded[name] for spelling in _spellings(word))
-    ]
-
-
-def _spellings(word: str) -> list[bytes]:
-    """Return how a word may be written: composed, decomposed, without marks, small, escaped, UTF-16, base64."""
-    composed, decomposed = (unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
-    bare = _bare(word)
-    texts = {composed, decomposed, bare, composed.lower(), bare.lower()}
-    spelt = {text.encode() for text in texts} | {composed.encode("utf-16-le")}
-    spelt |= {composed.encode("ascii", "backslashreplace"), composed.encode("unicode_escape")}
-    spelt |= {coded for text in texts for coded in _in_base64(text.encode())}
-    return sorted(spelling for spelling in spelt if len(spelling) >= SHORTEST)
-
-
-def _bare(word: str) -> str:
-    decomposed = unicodedata.normalize("NFD", word).replace("Đ", "D").replace("đ", "d")
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
-
-
-def _in_base64(raw: bytes) -> Iterator[bytes]:
-    """Return the middle of a word's base64 for each place where it may begin."""
-    for shift in range(3):
-        coded = base64.b64encode(b"\x00" * shift + raw)
-        yield coded[(0, 2, 3)[shift] : -4]
-
-
-def _folded_bytes(content: bytes) -> bytes:
-    """Return text in small letters, so that a word in any case is found."""
-    return content.lower()
-
-
 def _without_object_names(text: bytes, site_id: str) -> bytes:
     """Return a log without the names of objects: `site/studies/study/instance/receipt`."""
     begin = f"{site_id}/studies/".encode()
@@ -227,19 +199,20 @@ def _metrics(hospital: Hospital) -> Iterator[tuple[str, bytes]]:
             yield service, client.get("http://socket/metrics").raise_for_status().content
 
 
-Found = dict[str, list[bytes]]
-
-
-def _keys_and_headers(hospital: Hospital) -> tuple[Found, Found]:
-    """Return the keys and the headers of every record that the broker keeps, by topic."""
-    keys: Found = {}
-    headers: Found = {}
+def _keys_and_headers(hospital: Hospital) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return the keys and the headers of every record that the broker keeps, by topic, a line each."""
+    keys: dict[str, list[bytes]] = {}
+    headers: dict[str, list[bytes]] = {}
     with _everything(hospital) as records:
         for record in records:
             keys.setdefault(record.topic(), []).append(record.key() or b"")
             pairs = (f"{name}=".encode() + (value or b"") for name, value in record.headers() or ())
             headers.setdefault(record.topic(), []).extend(pairs)
-    return keys, headers
+    return _in_lines(keys), _in_lines(headers)
+
+
+def _in_lines(found: Mapping[str, list[bytes]]) -> dict[str, bytes]:
+    return {name: b"\n".join(each) for name, each in found.items()}
 
 
 @contextmanager

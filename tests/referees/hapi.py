@@ -1,15 +1,24 @@
-"""HAPI's HL7 v2 parser and FHIR validator, other people's, as processes that judge files: our harness is `src/`."""
+"""HAPI's HL7 v2 parser and FHIR validator, other people's, as processes that judge files: our harness is `src/`.
 
+Each is started once and stays for the whole session: a JVM and the definitions of FHIR cost more than all the judging.
+"""
+
+import atexit
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from threading import Timer
+from typing import IO
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "tests" / "referees"
 BUILD = ROOT / ".cache" / "referees"
+ANSWER_SECONDS = 150.0
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """The quick compiler: a validation of a minute would gain from the other, one of ten seconds takes twice as long by it."""
 
@@ -34,14 +43,49 @@ def _build(stamp: Path) -> None:
     stamp.touch()
 
 
-def judge(classpath: str, paths: list[Path], *, referee: str = "Hl7Referee") -> list[str]:
-    """Return HAPI's verdict on each file: a line that begins with OK or FAIL; one process judges them all."""
-    told = subprocess.run(
-        ["java", *QUICK, "-Dfile.encoding=UTF-8", "-cp", classpath, referee],
-        input="".join(f"{path}\n" for path in paths),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=150,
-    )
-    return told.stdout.splitlines()
+def judge(classpath: str, paths: Sequence[Path], *, referee: str = "Hl7Referee") -> list[str]:
+    """Return HAPI's verdict on each file: a line that begins with OK or FAIL."""
+    return _resident(classpath, referee).judge(paths)
+
+
+@cache
+def _resident(classpath: str, referee: str) -> "_Resident":
+    resident = _Resident(["java", *QUICK, "-Dfile.encoding=UTF-8", "-cp", classpath, referee])
+    atexit.register(resident.close)
+    return resident
+
+
+class _Resident:
+    """A referee that answers each path with a line, until its input ends."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def judge(self, paths: Sequence[Path]) -> list[str]:
+        """Ask for one path after the other; a referee that takes too long is ended, and so is the test."""
+        ending = Timer(ANSWER_SECONDS, self._process.kill)
+        ending.start()
+        try:
+            return [self._verdict(path) for path in paths]
+        finally:
+            ending.cancel()
+
+    def _verdict(self, path: Path) -> str:
+        asked, answers = _pipe(self._process.stdin), _pipe(self._process.stdout)
+        asked.write(f"{path}\n")
+        asked.flush()
+        verdict = answers.readline()
+        if not verdict:
+            raise AssertionError(f"the referee ended at {path.name}")
+        return verdict.rstrip("\n")
+
+    def close(self) -> None:
+        """Let it end: its input is over."""
+        _pipe(self._process.stdin).close()
+        self._process.wait(timeout=30)
+        _pipe(self._process.stdout).close()
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream

@@ -18,6 +18,7 @@ from pydicom import dcmread
 from overread.archive.queries import ArchiveQueries
 from overread.contracts import codec
 from overread.contracts.events.audit import Recorded
+from overread.contracts.identifiers import case_id_for
 from overread.contracts.topics import AUDIT_RECORDED
 from overread.dicomweb import app
 from overread.dicomweb.settings import DicomwebSettings
@@ -250,6 +251,28 @@ async def test_a_look_at_a_study_is_recorded_once(viewer: Viewer) -> None:
     recorded: list[Any] = [codec.decode(record.value, (Recorded,)).data for record in viewer.publisher.taken]
     assert {record.topic for record in viewer.publisher.taken} == {AUDIT_RECORDED.name}
     assert [(one.actor, one.action, one.object_type) for one in recorded] == [("dr.test", "retrieve", "case")] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "object_type"),
+    [
+        ("/dicom-web/studies", "search", "studies"),
+        (f"/dicom-web/studies?StudyInstanceUID={STUDY}", "search", "case"),
+        (f"/dicom-web/studies?0020000D={STUDY}", "search", "case"),
+        (f"/dicom-web/studies/{STUDY}/series", "retrieve", "case"),
+        (f"/dicom-web/studies/{STUDY}/series/{{series}}/instances?offset=1&limit=1", "retrieve", "case"),
+    ],
+)
+async def test_a_search_is_recorded(viewer: Viewer, path: str, action: str, object_type: str) -> None:
+    """REQ-LIF-09: its answer names the patients of what it found (PS3.15, A.5.3.10); the record names none."""
+    answer = await viewer.get(path.format(series=viewer.series))
+
+    all_recorded: list[Any] = [codec.decode(record.value, (Recorded,)).data for record in viewer.publisher.taken]
+    [recorded] = all_recorded
+    about = case_id_for(viewer.bench.site_id, STUDY) if object_type == "case" else None
+    assert answer.status_code == 200
+    assert (recorded.actor, recorded.action, recorded.object_type) == ("dr.test", action, object_type)
+    assert (recorded.object_id, recorded.case_id) == (str(about or ""), about)
 
 
 async def test_service_that_is_away_is_said_to_be_away(stack: Any, tmp_path: Path) -> None:

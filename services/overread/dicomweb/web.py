@@ -59,7 +59,7 @@ def build(service: Service, settings: DicomwebSettings, retrieval: Retrieval) ->
 def _routes(retrieval: Retrieval, views: Views, visitor: Any) -> APIRouter:
     router = APIRouter(dependencies=[Depends(visitor)])
     _Retrieving(retrieval, views, visitor).add_to(router)
-    _Searching(retrieval).add_to(router)
+    _Searching(retrieval, views, visitor).add_to(router)
     return router
 
 
@@ -73,7 +73,7 @@ class _Retrieving:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes, and record whose eyes the images reach."""
-        seen = [Depends(self._recorded())]
+        seen = [Depends(_look(self._views, self._visitor))]
         one = "/studies/{study}/series/{series}/instances/{instance}"
         for path, route in (
             ("/studies/{study}/metadata", self.study_metadata),
@@ -83,14 +83,6 @@ class _Retrieving:
             (one, self.instance),
         ):
             router.add_api_route(path, route, methods=["GET"], dependencies=seen)
-
-    def _recorded(self) -> Any:
-        visitor_dependency, views = self._visitor, self._views
-
-        async def recorded(study: Uid, visitor: Annotated[Visitor, Depends(visitor_dependency)]) -> None:
-            await views.record(visitor, study)
-
-        return recorded
 
     async def study_metadata(self, request: Request, study: Uid) -> Response:
         return self._metadata(request, await self._retrieval.held(parse_uid(study)))
@@ -154,14 +146,19 @@ class _Retrieving:
 class _Searching:
     """QIDO-RS, as little of it as a viewer needs: what there is under an address."""
 
-    def __init__(self, retrieval: Retrieval) -> None:
+    def __init__(self, retrieval: Retrieval, views: Views, visitor: Any) -> None:
         self._retrieval = retrieval
+        self._views = views
+        self._visitor = visitor
 
     def add_to(self, router: APIRouter) -> None:
-        """Add the routes."""
-        router.add_api_route("/studies", self.studies, methods=["GET"])
-        router.add_api_route("/studies/{study}/series", self.series, methods=["GET"])
-        router.add_api_route("/studies/{study}/series/{series}/instances", self.instances, methods=["GET"])
+        """Add the routes, and record who searched for what."""
+        seen = [Depends(_look(self._views, self._visitor))]
+        searched = [Depends(_search(self._views, self._visitor))]
+        router.add_api_route("/studies", self.studies, methods=["GET"], dependencies=searched)
+        router.add_api_route("/studies/{study}/series", self.series, methods=["GET"], dependencies=seen)
+        path = "/studies/{study}/series/{series}/instances"
+        router.add_api_route(path, self.instances, methods=["GET"], dependencies=seen)
 
     async def studies(
         self,
@@ -170,12 +167,10 @@ class _Searching:
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     ) -> Response:
         """Return the studies that we hold, the last received first."""
-        wanted = request.query_params.get("StudyInstanceUID") or request.query_params.get("0020000D")
         if unknown := sorted(set(request.query_params) - SEARCHED):
             raise HTTPException(400, f"studies are not searched by {', '.join(unknown)[:100]}")
-        study = parse_uid(wanted) if wanted else None
         answers = []
-        for held in await self._retrieval.studies(study, limit=limit, offset=offset):
+        for held in await self._retrieval.studies(_wanted(request), limit=limit, offset=offset):
             members = await self._retrieval.held(held.study_instance_uid)
             answer = await self._retrieval.attributes_of_any(members, STUDY_KEYWORDS)
             answers.append(answer | _counted("00201206", held.series) | _counted("00201208", held.instances))
@@ -204,6 +199,30 @@ class _Searching:
         found = await self._retrieval.held(parse_uid(study), parse_uid(series))
         page = found[offset : offset + limit]
         return _json(request, [await self._retrieval.attributes(held, INSTANCE_KEYWORDS) for held in page])
+
+
+def _look(views: Views, visitor_dependency: Any) -> Any:
+    """Return the dependency that records a look at the study of the address."""
+
+    async def looked(study: Uid, visitor: Annotated[Visitor, Depends(visitor_dependency)]) -> None:
+        await views.record(visitor, study)
+
+    return looked
+
+
+def _search(views: Views, visitor_dependency: Any) -> Any:
+    """Return the dependency that records a search among studies."""
+
+    async def searched(request: Request, visitor: Annotated[Visitor, Depends(visitor_dependency)]) -> None:
+        await views.record_search(visitor, _wanted(request))
+
+    return searched
+
+
+def _wanted(request: Request) -> str | None:
+    """Return the study that is searched for, None for any; raise `Malformed` for what is no UID."""
+    named = request.query_params.get("StudyInstanceUID") or request.query_params.get("0020000D")
+    return parse_uid(named) if named else None
 
 
 def _json(request: Request, answers: list[dict[str, Any]]) -> Response:

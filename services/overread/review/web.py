@@ -84,7 +84,8 @@ async def metrics(reader: Reader) -> Response:
 
 
 async def status(desk: TheDesk, reader: Reader) -> dict[str, Any]:
-    """Return counts of what is where, without any patient."""
+    """Return counts of what is where, without any patient, to somebody who looks after the system."""
+    reader.must_operate()
     async with desk.service.transaction() as tx:
         counted = await queries.counts(tx.connection, reader.site_id)
     return {"site_id": reader.site_id, "failing": dict(await desk.service.health.failing()), **counted}

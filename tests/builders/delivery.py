@@ -12,6 +12,7 @@ from overread.contracts.events.deliveries import DeliveryOutcome
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
 from overread.delivery.gate import Circumstances, ReleaseRequest
+from overread.delivery.large_messages import ObjectsAway
 from overread.delivery.sending import Patience
 from overread.delivery.sequence import Status
 from overread.delivery.store import OutboundRow, StoredCause, Why
@@ -192,16 +193,20 @@ class Rows:
         self.ended: list[tuple[str, DeliveryOutcome, str]] = []
         self.postponed: list[str] = []
         self.receivers_words: list[str] = []
+        self.not_at_hand: list[str] = []
         self.done = asyncio.Event()
 
     async def next_row(self) -> OutboundRow | None:
         return self.waiting[0] if self.waiting else None
 
     async def with_message(self, row: OutboundRow) -> OutboundRow:
+        if row.message_control_id in self.not_at_hand:
+            self.not_at_hand.remove(row.message_control_id)
+            raise ObjectsAway("the disk is at its watermark")
         return row
 
-    async def mark_sending(self, row: OutboundRow) -> None:
-        assert row is self.waiting[0]
+    async def mark_sending(self, row: OutboundRow) -> bool:
+        return row in self.waiting
 
     async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
         self.postponed.append(why.reason)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -19,22 +19,25 @@ from pydantic import SecretStr
 from overread.cli import deliveries
 from overread.contracts import codec, topics
 from overread.contracts.envelope import Event
-from overread.contracts.errors import OverreadError
+from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.events.audit import Recorded
-from overread.contracts.events.cases import Case, CaseWithdrawn, StudyReady
+from overread.contracts.events.cases import Case, CaseWithdrawn, PatientCorrected, StudyReady, StudySuperseded
 from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
+from overread.contracts.events.orders import PatientIdentifier
 from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned, Withdrawal
 from overread.contracts.identifiers import case_id_for, deterministic_id
 from overread.contracts.report_life import ReportState
-from overread.delivery import gate, operator_store, store
+from overread.delivery import case_store, gate, operator_store, store
 from overread.delivery.app import make_service
 from overread.delivery.destinations import Destination
-from overread.delivery.dispatch import Dispatch, GateKeeper, StoredOutbox
+from overread.delivery.dispatch import Dispatch, GateKeeper
+from overread.delivery.dispatch_store import RightToSend, sole_dispatcher
 from overread.delivery.handlers import Handlers
 from overread.delivery.large_messages import LARGEST_IN_A_ROW, MessageChanged, put_aside
 from overread.delivery.rendering import messages_for
 from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
+from overread.delivery.stored_outbox import StoredOutbox
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.stack_thread import StackThread
 from overread.protocols import mllp
@@ -42,9 +45,21 @@ from overread.protocols.hl7.oru_content import TakenBack
 from overread.protocols.hl7.oru_reading import read_back
 from overread.runtime import signatures
 from overread.runtime.consume import Delivered
+from overread.runtime.dead_letter import SourceRecord
+from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
 from tests.builders.delivery import PASSWORD, a_destination, a_dicom_destination, a_telling, an_outbound_row
-from tests.builders.events import NOON, STUDY, TRACEPARENT, a_case, a_report_document, a_signed_document, an_event
+from tests.builders.events import (
+    NOON,
+    STUDY,
+    TRACEPARENT,
+    a_case,
+    a_patient,
+    a_report_document,
+    a_signed_document,
+    a_study,
+    an_event,
+)
 from tests.fakes.objects import an_object_store
 
 pytestmark = pytest.mark.stack
@@ -64,6 +79,7 @@ class Desk:
         self.ca = signatures.make_site_ca(self.site, now=NOON, password=PASSWORD)
         self.clinician = signatures.certify_clinician(self.ca, "dr.test", self.site, now=NOON, password=PASSWORD)
         self.destinations: tuple[Destination, ...] = (a_destination(site_id=self.site),)
+        self.objects: LocalObjectStore | None = None
         self._first: Event[ReportSigned] | None = None
         self.handlers = Handlers(settings, self.destinations)
 
@@ -74,12 +90,19 @@ class Desk:
     def case(self, **changed: Any) -> Case:
         return a_case(**{"case_id": self.case_id} | changed)
 
-    async def hear_case(self, *cases: Case, withdrawn: bool = False) -> None:
+    async def hear_case(self, *cases: Case, withdrawn: bool = False, offset: int = 0) -> None:
         bodies = [
             CaseWithdrawn(case_id=c.case_id, case=c, reason="x") if withdrawn else StudyReady(case_id=c.case_id, case=c)
             for c in cases
         ]
-        await self._handle(self.handlers.cases_changed, [self.event(body) for body in bodies])
+        await self.hear([self.event(body) for body in bodies], offset=offset)
+
+    async def hear(self, events: Sequence[Event[Any]], *, offset: int = 0) -> None:
+        await self._handle(self.handlers.cases_changed, events, offset=offset)
+
+    async def hear_superseded(self, revision: int = 1, **changed: Any) -> None:
+        body = StudySuperseded(case_id=self.case_id, case=self.case(**changed), superseded_revision=revision)
+        await self.hear([self.event(body)])
 
     async def hear_draft(self, state: ReportState = ReportState.DRAFTED, **changed: Any) -> None:
         document = a_report_document(**self.names | changed)
@@ -127,9 +150,9 @@ class Desk:
     def event(self, body: Any, own_key: str = "1") -> Event[Any]:
         return an_event(body, site_id=self.site, own_key=own_key)
 
-    async def _handle(self, handler: Callable[..., Any], events: Sequence[Event[Any]]) -> None:
+    async def _handle(self, handler: Callable[..., Any], events: Sequence[Event[Any]], *, offset: int = 0) -> None:
         async with self.service.transaction() as tx:
-            await handler([Delivered(event, 0, 3, 0) for event in events], tx)
+            await handler([Delivered(event, 0, 3, offset) for event in events], tx)
 
     async def judge(self) -> bool:
         return await GateKeeper(self.service, self.settings, self.destinations).judge_pending()
@@ -146,7 +169,9 @@ class Desk:
         return [tuple(row) for row in rows]
 
     def outbox(self) -> StoredOutbox:
-        return StoredOutbox(self.service, self.destinations[0])
+        # A pool is as good as the connection that holds the lock, where nobody competes for it.
+        connection: Any = self.service.pool
+        return StoredOutbox(self.service, self.destinations[0], RightToSend(connection), self.objects)
 
 
 @pytest.fixture
@@ -168,6 +193,7 @@ async def desk(stack: StackThread, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     async with AsyncExitStack() as opened:
         await service._start_database(opened)
         await service.pool.execute("DELETE FROM release_requests WHERE state = 'pending'")
+        await service.pool.execute("DELETE FROM case_letters")
         ready = Desk(service, settings)
         (tmp_path / "root.pem").write_bytes(ready.ca.certificate_pem)
         yield ready
@@ -179,10 +205,10 @@ async def test_the_newest_case_is_kept_whatever_the_order(desk: Desk) -> None:
     await desk.hear_case(desk.case(revision=1))
 
     async with desk.service.transaction() as tx:
-        kept = await store.case_of(tx.connection, desk.site, desk.case_id)
+        kept = await case_store.case_of(tx.connection, desk.site, desk.case_id)
 
-    assert kept == desk.case(revision=3, identity_version=2)
-    assert await store.partition_of(desk.service.pool, desk.site, desk.case_id) == 3
+    assert kept == case_store.KnownCase(desk.case(revision=3, identity_version=2), 0)
+    assert await case_store.partition_of(desk.service.pool, desk.site, desk.case_id) == 3
 
 
 async def test_a_signed_report_is_released_once_however_often_it_comes(desk: Desk) -> None:
@@ -226,7 +252,7 @@ async def test_a_held_report_leaves_on_a_clinicians_word(desk: Desk) -> None:
     assert await desk.sent() == []
 
     for repeat in range(2):
-        await desk.hear_signed(desk.sent_again(repeat, submission=2, released_by="dr.test"))
+        await desk.hear_signed(desk.sent_again(repeat, submission=2, released_by="dr.test", released_case_revision=1))
         await desk.judge()
 
     decided = [(d.verdict, d.submission) for d in await desk.published() if isinstance(d, GateDecided)]
@@ -245,6 +271,124 @@ async def test_a_clinicians_word_does_not_let_out_a_report_of_a_withdrawn_case(d
     decided = [(d.verdict, d.submission) for d in await desk.published() if isinstance(d, GateDecided)]
     assert decided == [(GateVerdict.HELD, 1), (GateVerdict.HELD, 2), (GateVerdict.HELD, 3)]
     assert await desk.sent() == []
+
+
+async def test_a_clinicians_word_does_not_answer_for_what_came_after_it(desk: Desk) -> None:
+    """Released for a changed text; before the gate looks, the patient is merged into another."""
+    await desk.hear_case(desk.case(identity_version=2, revision=2))
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    released = desk.sent_again(0, submission=2, released_by="dr.test", released_case_revision=2)
+    other = a_patient(identifiers=(PatientIdentifier(id_number="TEST-0002", assigning_authority="HIS"),))
+    await desk.hear_case(desk.case(identity_version=3, revision=3, patient=other))
+
+    await desk.hear_signed(released)
+    await desk.judge()
+
+    decided = [(d.verdict, d.submission) for d in await desk.published() if isinstance(d, GateDecided)]
+    assert (decided, await desk.sent()) == ([(GateVerdict.HELD, 1), (GateVerdict.HELD, 2)], [])
+
+
+async def test_a_report_is_held_while_newer_images_of_its_study_arrive(desk: Desk) -> None:
+    """The snapshot keeps the old study until the next is complete; a later event that says no more changes nothing."""
+    await desk.hear_case(desk.case())
+    await desk.hear_superseded(revision=1)
+    await desk.hear_superseded(revision=1)
+
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+
+    [decided] = await desk.published()
+    assert isinstance(decided, GateDecided)
+    assert (decided.verdict, "newer images" in decided.reason) == (GateVerdict.HELD, True)
+
+
+async def test_a_report_waits_while_an_event_of_its_case_is_set_aside(desk: Desk) -> None:
+    """Its offset counts as read, and what it says is not known here; taken again, it counts."""
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    async with desk.service.transaction() as tx:
+        await desk.handlers.case_set_aside(_a_letter(str(desk.case_id).encode()), tx)
+
+    waits = await desk.judge()
+    unsent = await desk.sent()
+    await desk.hear_case(desk.case(revision=2, identity_version=2), offset=LETTER_OFFSET)
+    await desk.service.pool.execute("UPDATE release_requests SET next_attempt_at = 'epoch'")
+    await desk.judge()
+
+    assert (waits, unsent) == (True, [])
+    assert [d.verdict for d in await desk.published() if isinstance(d, GateDecided)] == [GateVerdict.HELD]
+
+
+async def test_a_report_waits_for_a_letter_whose_case_nobody_can_tell(desk: Desk) -> None:
+    """Any case of the partition may be meant, and no other."""
+    await desk.hear_case(desk.case())
+    async with desk.service.transaction() as tx:
+        await desk.handlers.case_set_aside(_a_letter(b"no case"), tx)
+        of_the_partition = await case_store.has_letter(tx.connection, desk.site, desk.case_id)
+        await tx.connection.execute("UPDATE cases SET partition = 4 WHERE site_id = $1", desk.site)
+        of_another = await case_store.has_letter(tx.connection, desk.site, desk.case_id)
+
+    assert (of_the_partition, of_another) == (True, False)
+
+
+async def test_a_letter_is_answered_by_the_next_complete_study_and_by_nothing_less(desk: Desk) -> None:
+    """Each event tells the whole case, but none of them whether its images are out of date."""
+    await desk.hear_case(desk.case())
+    async with desk.service.transaction() as tx:
+        await desk.handlers.case_set_aside(_a_letter(str(desk.case_id).encode()), tx)
+    corrected = PatientCorrected(case_id=desk.case_id, case=desk.case(revision=2))
+    await desk.hear([desk.event(corrected)], offset=LETTER_OFFSET + 1)
+    async with desk.service.transaction() as tx:
+        still_open = await case_store.has_letter(tx.connection, desk.site, desk.case_id)
+
+    await desk.hear_case(desk.case(revision=3, study=a_study(study_revision=2)), offset=LETTER_OFFSET + 2)
+
+    async with desk.service.transaction() as tx:
+        is_open = await case_store.has_letter(tx.connection, desk.site, desk.case_id)
+    assert (still_open, is_open) == (True, False)
+
+
+LETTER_OFFSET = 7
+
+
+def _a_letter(key: bytes) -> SourceRecord:
+    """Return what lay on the desk's partition of `cases.changed`."""
+    return SourceRecord(topic="cases.changed", partition=3, offset=LETTER_OFFSET, key=key, value=b"nobody reads this")
+
+
+async def test_a_report_whose_images_are_away_keeps_no_other_waiting(desk: Desk, tmp_path: Path) -> None:
+    """One unreadable image, or a full disk, is that report's own; afterwards it is judged like any other."""
+    folder = tmp_path / "objects"
+    folder.write_bytes(b"no folder")
+    other = deterministic_id("report", "other", desk.site)
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    await desk.hear_signed(desk.signed(report_id=other))
+
+    def judge(request: gate.ReleaseRequest, known: gate.Circumstances) -> gate.Released | gate.Held | gate.Wait:
+        verdict = gate.check(request, known)
+        if request.report_id != desk.report_id or not isinstance(verdict, gate.Released):
+            return verdict
+        content = b"x" * (LARGEST_IN_A_ROW + 1)
+        [message] = verdict.messages
+        return gate.Released((replace(message, message=content, message_digest=codec.sha256(content)),))
+
+    objects = LocalObjectStore(folder)
+    keeper = GateKeeper(desk.service, desk.settings, desk.destinations, judge=judge, objects=objects)
+    await keeper.judge_pending()
+    meanwhile = await _released(desk)
+    waits_itself = await keeper.judge_pending()
+    folder.unlink()
+    an_object_store(folder)
+    await desk.service.pool.execute("UPDATE release_requests SET next_attempt_at = 'epoch'")
+    await keeper.judge_pending()
+
+    assert (meanwhile, waits_itself, await _released(desk)) == ([other], False, [other, desk.report_id])
+
+
+async def _released(desk: Desk) -> list[UUID]:
+    return [d.report_id for d in await desk.published() if isinstance(d, GateDecided)]
 
 
 async def test_a_report_that_is_final_elsewhere_opens_no_gate(desk: Desk) -> None:
@@ -427,7 +571,8 @@ async def test_a_large_message_is_a_stored_object_and_leaves_as_it_was_rendered(
         [kept] = await put_aside(objects, desk.site, [large])
         cause = store.StoredCause(id=uuid4(), site_id=desk.site, traceparent=TRACEPARENT)
         await store.enqueue(tx.connection, [kept], cause, tx.clock())
-    outbox = StoredOutbox(desk.service, desk.destinations[0], objects)
+    desk.objects = objects
+    outbox = desk.outbox()
     row = await outbox.next_row()
 
     assert row is not None
@@ -513,6 +658,114 @@ async def test_a_refused_message_can_be_retried_until_a_newer_one_exists(desk: D
     assert outcomes == [DeliveryOutcome.GIVEN_UP, DeliveryOutcome.GIVEN_UP]
 
 
+async def _withdrawn_after_a_refusal(desk: Desk) -> store.OutboundRow:
+    """Return the refused final of a report that a clinician then withdrew: the destination had nothing to hear of it."""
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    row = await desk.outbox().next_row()
+    assert row is not None
+    await _give_up(desk)
+    await desk.hear_signed(desk.signed(withdrawal=Withdrawal(reason="wrong side"), findings=()))
+    await desk.judge()
+    return row
+
+
+async def test_a_refused_final_is_not_retried_once_its_report_was_withdrawn(desk: Desk) -> None:
+    """No W went to a destination that refused F, and yet the withdrawal stands for it."""
+    row = await _withdrawn_after_a_refusal(desk)
+
+    was_retried = await _retry(desk, row)
+
+    assert (was_retried, await desk.sent()) == (False, [(1, "F", "given_up")])
+
+
+async def test_a_refused_draft_is_not_retried_once_it_was_withdrawn(desk: Desk) -> None:
+    """The same without a signature: no X went there."""
+    await desk.hear_draft()
+    row = await desk.outbox().next_row()
+    assert row is not None
+    await _give_up(desk)
+    await desk.hear_draft(ReportState.WITHDRAWN)
+
+    was_retried = await _retry(desk, row)
+
+    assert (was_retried, await desk.sent()) == (False, [(1, "R", "given_up")])
+
+
+async def test_a_refused_final_is_retried_after_a_later_draft_was_withdrawn(desk: Desk) -> None:
+    """What nobody signed takes back nothing that a clinician signed."""
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    row = await desk.outbox().next_row()
+    assert row is not None
+    await _give_up(desk)
+    await desk.hear_draft(ReportState.WITHDRAWN, report_revision=2)
+
+    assert await _retry(desk, row)
+
+
+async def test_a_draft_that_comes_after_its_withdrawal_is_not_sent(desk: Desk) -> None:
+    """Set aside on its way and replayed: nobody had anything to hear of the withdrawal, and yet it was first."""
+    await desk.hear_draft(ReportState.WITHDRAWN)
+    await desk.hear_draft()
+
+    assert await desk.sent() == []
+
+
+async def test_the_database_revives_no_message_past_a_later_word(desk: Desk) -> None:
+    """Whoever asks: what a withdrawal stands for stays where it ended, and nothing that was taken is sent again."""
+    row = await _withdrawn_after_a_refusal(desk)
+    await _insert(desk, an_outbound_row(2), Status.UNVERIFIED, case="b")
+    taken = await desk.outbox().next_row()
+    assert taken is not None
+    await desk.outbox().mark_sending(taken)
+    await desk.outbox().end(taken, DeliveryOutcome.ACKNOWLEDGED, store.Why())
+
+    with pytest.raises(asyncpg.RaiseError, match="a later word"):
+        await _set_state(desk, row, "waiting")
+    with pytest.raises(asyncpg.RaiseError, match="that has ended is not sent"):
+        await _set_state(desk, row, "sending")
+    with pytest.raises(asyncpg.RaiseError, match="that has ended is not sent"):
+        await _set_state(desk, taken, "waiting")
+
+
+async def _set_state(desk: Desk, row: store.OutboundRow, state: str) -> None:
+    await desk.service.pool.execute("UPDATE outbound SET state = $2 WHERE delivery_id = $1", row.delivery_id, state)
+
+
+async def test_a_message_that_another_process_ended_is_not_marked_again(desk: Desk) -> None:
+    """Who lost the right to send and notices late finds that the row is no longer its to send."""
+    await _insert(desk, an_outbound_row(), Status.UNVERIFIED)
+    held = await desk.outbox().next_row()
+    assert held is not None
+    await desk.outbox().mark_sending(held)
+    await desk.outbox().end(held, DeliveryOutcome.ACKNOWLEDGED, store.Why())
+
+    is_marked = await desk.outbox().mark_sending(held)
+
+    assert (is_marked, [state for *_, state in await desk.sent()]) == (False, ["acknowledged"])
+
+
+async def test_nothing_leaves_by_a_right_whose_connection_is_lost(desk: Desk) -> None:
+    """The server ended the session, and with it the lock: marking asks the same connection, and so finds out first."""
+    await _insert(desk, an_outbound_row(), Status.UNVERIFIED)
+    row = await desk.outbox().next_row()
+    assert row is not None
+
+    async def mark_after_the_session_ended() -> None:
+        async with sole_dispatcher(desk.service.pool, lambda: None) as right:
+            session = await right._connection.fetchval("SELECT pg_backend_pid()")
+            await desk.service.pool.execute("SELECT pg_terminate_backend($1)", session)
+            await right.mark_sending(row)
+
+    with pytest.raises(Unavailable):
+        await mark_after_the_session_ended()
+
+    assert [state for *_, state in await desk.sent()] == ["waiting"]
+
+
 async def test_a_postponed_message_is_listed_and_leaves_at_once_when_retried(desk: Desk) -> None:
     """An operator who mended the receiver need not wait for the next try."""
     row = an_outbound_row()
@@ -547,7 +800,7 @@ async def test_an_operator_lists_and_retries_what_was_given_up(
     with pytest.raises(OverreadError, match=str(row.delivery_id)):
         await asyncio.to_thread(deliveries.run_retry, told)
 
-    recorded = await desk.service.pool.fetch("SELECT value FROM outbox WHERE topic = 'audit.recorded'")
+    recorded = await desk.service.pool.fetch("SELECT value FROM outbox WHERE topic = 'audit.recorded' ORDER BY id")
     acts = [codec.decode(r["value"], topics.AUDIT_RECORDED.bodies).data for r in recorded]
     mine = [act.outcome for act in acts if isinstance(act, Recorded) and act.object_id == str(row.delivery_id)]
     assert (await desk.sent(), mine) == ([(1, "R", "waiting")], ["done", "refused"])
@@ -638,7 +891,7 @@ async def test_only_one_process_sends_at_a_time(desk: Desk) -> None:
     entered: list[str] = []
 
     async def dispatcher(name: str, leave: asyncio.Event) -> None:
-        async with store.sole_dispatcher(desk.service.pool, lambda: None):
+        async with sole_dispatcher(desk.service.pool, lambda: None):
             entered.append(name)
             await leave.wait()
 

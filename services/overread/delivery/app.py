@@ -13,13 +13,14 @@ from overread.runtime.service import Service
 
 def make_service(settings: DeliverySettings) -> Service:
     """Wire delivery; nothing is opened until the service runs."""
-    service = Service("delivery", settings, owns="overread.delivery")
+    # What the gate knows of cases and of clinicians' words comes by the broker's rights alone: so does a replay of it.
+    service = Service("delivery", settings, owns="overread.delivery", proves_replays=True)
     destinations = load(settings.destinations, site_id=settings.site_id)
     objects = LocalObjectStore(settings.objects_folder) if settings.object_root else None
     # Without a folder of objects the first report in DICOM is held, and says so.
     images = StudyImages(objects) if objects and any(map(needs_images, destinations)) else None
     handlers = Handlers(settings, destinations, images=images, objects=objects)
-    service.consumes(CASES_CHANGED)(handlers.cases_changed)
+    service.consumes(CASES_CHANGED, set_aside=handlers.case_set_aside)(handlers.cases_changed)
     service.consumes(REPORTS_CHANGED)(handlers.reports_changed)
     service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
     if images:

@@ -10,32 +10,36 @@ from typing import TYPE_CHECKING, assert_never
 
 from overread.contracts import topics
 from overread.contracts.errors import Unavailable
-from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
+from overread.contracts.events.deliveries import GateDecided, GateVerdict
 from overread.contracts.events.reports import ReportDocument
-from overread.delivery import gate, store
+from overread.delivery import case_store, gate, store
 from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
+from overread.delivery.dispatch_store import RightToSend, sole_dispatcher
 from overread.delivery.fhir_sender import FhirChannel
 from overread.delivery.handlers import occasion_of
 from overread.delivery.hl7_sender import MllpChannel
-from overread.delivery.large_messages import put_aside, with_message
+from overread.delivery.large_messages import ObjectsAway, put_aside
 from overread.delivery.sending import Channel, Patience, Sender
+from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
+from overread.delivery.stored_outbox import StoredOutbox
 from overread.delivery.study_images import StudyImages, images_for
 from overread.delivery.telling import UnreadableDocument, read_document
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.retry import Defect, or_any_defect
 from overread.runtime.service import Service
-from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_OPEN, GATE_DECISIONS, log
+from overread.runtime.telemetry import GATE_DECISIONS, log
 
 if TYPE_CHECKING:
     from overread.delivery.imaging import Imaging
-    from overread.runtime.database import Connection
 
 REQUESTS_AT_ONCE = 50
 IDLE_SECONDS = 1.0
 AWAY_SECONDS = 0.5
 WATCH_SECONDS = 2.0
+OWN_WAIT_SECONDS = 5.0
+"""How long a report is put off that waits for something of its own, so that the others are judged meanwhile."""
 
 Verdict = gate.Released | gate.Held | gate.Wait | None
 """What became of a request; None when it was decided meanwhile."""
@@ -83,15 +87,26 @@ class GateKeeper:
     async def judge_pending(self) -> bool:
         """Judge what waits, oldest first; say whether something still waits."""
         is_waiting = False
-        for request, cause in await store.pending_requests(self._service.pool, REQUESTS_AT_ONCE):
+        due = await store.pending_requests(self._service.pool, REQUESTS_AT_ONCE, self._service.clock())
+        for request, cause in due:
             verdict = await or_any_defect(self._judge_one(request, cause), report_id=str(request.report_id))
             if isinstance(verdict, Defect):
                 verdict = await self._hold_defective(request, cause, verdict)
             is_waiting |= isinstance(verdict, gate.Wait)
+            if isinstance(verdict, gate.Wait) and verdict.is_its_own:
+                until = self._service.clock() + timedelta(seconds=OWN_WAIT_SECONDS)
+                await store.put_off(self._service.pool, cause, until)
             self._note(verdict, request)
         return is_waiting
 
     async def _judge_one(self, request: gate.ReleaseRequest, cause: store.StoredCause) -> Verdict:
+        """Judge one request; images or a disk that are away keep it alone waiting, whatever was begun is undone."""
+        try:
+            return await self._judge_with_images(request, cause)
+        except ObjectsAway as away:
+            return gate.Wait(str(away), is_its_own=True)
+
+    async def _judge_with_images(self, request: gate.ReleaseRequest, cause: store.StoredCause) -> Verdict:
         has_read = await self._has_read_to_the_end(request)
         root_pem = await asyncio.to_thread(_root, self._settings.site_ca_root)
         imaging = await self._imaging(request)
@@ -121,7 +136,7 @@ class GateKeeper:
 
     async def _has_read_to_the_end(self, request: gate.ReleaseRequest) -> bool:
         """Ask the broker for the end before the projection is read: what came before the question is then in it."""
-        partition = await store.partition_of(self._service.pool, request.site_id, request.case_id)
+        partition = await case_store.partition_of(self._service.pool, request.site_id, request.case_id)
         # A case that nobody spoke of yet may come on any partition.
         asked = range(topics.CASES_CHANGED.partitions) if partition is None else (partition,)
         try:
@@ -143,10 +158,13 @@ class GateKeeper:
         locked = await store.lock_pending(tx.connection, cause)
         if locked is None:
             return None
+        found = await case_store.case_of(tx.connection, request.site_id, request.case_id)
         known = gate.Circumstances(
             root_pem=root_pem,
             has_read_to_the_end=has_read,
-            case=await store.case_of(tx.connection, request.site_id, request.case_id),
+            has_case_letter=await case_store.has_letter(tx.connection, request.site_id, request.case_id),
+            case=found.case if found else None,
+            superseded_revision=found.superseded_revision if found else 0,
             released_revision=await store.released_revision(tx.connection, request.site_id, request.report_id),
             earlier=await store.positions(tx.connection, request.site_id, request.report_id),
             destinations=self._destinations,
@@ -156,8 +174,11 @@ class GateKeeper:
         )
         verdict = await asyncio.to_thread(self._judge, locked, known)
         match verdict:
-            case gate.Released(messages=messages):
+            case gate.Released(messages=messages, takes_back=takes_back):
                 await self._decide(tx, request, cause, GateVerdict.RELEASED, "")
+                if takes_back:
+                    told = (request.site_id, request.report_id, Status.WITHDRAWN, request.report_revision)
+                    await store.take_back(tx.connection, *told)
                 kept = await put_aside(self._objects, request.site_id, messages)
                 await store.enqueue(tx.connection, kept, cause, tx.clock())
             case gate.Held(reason=reason):
@@ -209,70 +230,6 @@ class GateKeeper:
         self._waits_because = verdict.reason if isinstance(verdict, gate.Wait) else ""
 
 
-class StoredOutbox:
-    """The rows of one destination in delivery's own tables."""
-
-    def __init__(self, service: Service, destination: Destination, objects: LocalObjectStore | None = None) -> None:
-        self._service = service
-        self._destination = destination
-        self._objects = objects
-
-    async def next_row(self) -> store.OutboundRow | None:
-        """Return the message that is due, None when there is none."""
-        destination, site_id = self._destination.name, self._destination.site_id or ""
-        row = await store.next_row(self._service.pool, site_id, destination, self._service.clock())
-        if row is None:
-            DELIVERIES_OPEN.labels(destination).set(await store.open_messages(self._service.pool, site_id, destination))
-        return row
-
-    async def with_message(self, row: store.OutboundRow) -> store.OutboundRow:
-        """Return the row with its bytes, which are those that were rendered."""
-        return await with_message(self._objects, row)
-
-    async def mark_sending(self, row: store.OutboundRow) -> None:
-        """Keep that it is about to leave."""
-        await store.mark_sending(self._service.pool, row)
-
-    async def postpone(self, row: store.OutboundRow, delay: timedelta, why: store.Why) -> None:
-        """Keep that it was not taken and when it is due again."""
-        await store.postpone(self._service.pool, row, self._service.clock() + delay, why)
-
-    async def is_overtaken(self, row: store.OutboundRow) -> bool:
-        """Say whether a later message of the same report waits behind it."""
-        return await store.is_overtaken(self._service.pool, row)
-
-    async def end(self, row: store.OutboundRow, outcome: DeliveryOutcome, why: store.Why) -> None:
-        """Keep how it ended, and say so to the other services, without the receiver's own words."""
-        async with self._service.transaction() as tx:
-            attempts = await store.end(tx.connection, row, outcome, why, tx.clock())
-            if attempts is None:
-                return
-            done = _done(row, outcome, why.reason, attempts, tx)
-            own_key = f"{row.delivery_id}/{attempts}"
-            tx.publish(topics.DELIVERIES_DONE, done, subject=str(row.delivery_id), own_key=own_key, caused_by=row.cause)
-        DELIVERIES_ENDED.labels(row.destination, outcome.value).inc()
-
-
-def _done(
-    row: store.OutboundRow, outcome: DeliveryOutcome, reason: str, attempts: int, tx: Transaction
-) -> DeliveryDone:
-    return DeliveryDone(
-        case_id=row.case_id,
-        report_id=row.report_id,
-        report_revision=row.report_revision,
-        delivery_id=row.delivery_id,
-        destination=row.destination,
-        form=row.form,
-        status=row.status.value,
-        outcome=outcome,
-        reason=reason,
-        attempts=attempts,
-        message_digest=row.message_digest,
-        message_control_id=row.message_control_id,
-        ended_at=tx.clock(),
-    )
-
-
 def channel_to(destination: Destination, patience: Patience) -> Channel:
     """Return the way to a destination, by the protocol of its kind."""
     match destination:
@@ -302,16 +259,10 @@ class Dispatch:
     ) -> None:
         self._service = service
         self._gate_keeper = GateKeeper(service, settings, destinations, images=images, objects=objects)
-        patience = _patience(settings)
-        self._senders = [
-            Sender(
-                channel_to(destination, patience),
-                StoredOutbox(service, destination, objects),
-                patience,
-                jitter=random.random,
-            )
-            for destination in destinations
-        ]
+        self._patience = _patience(settings)
+        self._destinations = destinations
+        self._objects = objects
+        self._senders: list[Sender] = []
 
     async def run(self) -> None:
         """Run until cancelled; when the database goes away, everything stops and begins anew."""
@@ -323,11 +274,16 @@ class Dispatch:
             await asyncio.sleep(AWAY_SECONDS)
 
     async def _run_while_connected(self) -> None:
-        async with store.sole_dispatcher(self._service.pool, self._wake) as connection, asyncio.TaskGroup() as group:
+        async with sole_dispatcher(self._service.pool, self._wake) as right, asyncio.TaskGroup() as group:
             group.create_task(self._gate_keeper.run())
+            self._senders = [self._sender_to(destination, right) for destination in self._destinations]
             for sender in self._senders:
                 group.create_task(sender.run())
-            group.create_task(_watch(connection))
+            group.create_task(_watch(right))
+
+    def _sender_to(self, destination: Destination, right: RightToSend) -> Sender:
+        outbox = StoredOutbox(self._service, destination, right, self._objects)
+        return Sender(channel_to(destination, self._patience), outbox, self._patience, jitter=random.random)
 
     def _wake(self) -> None:
         self._gate_keeper.wake()
@@ -345,10 +301,10 @@ def _patience(settings: DeliverySettings) -> Patience:
     )
 
 
-async def _watch(connection: "Connection") -> None:
+async def _watch(right: RightToSend) -> None:
     """End with `Unavailable` when the connection that holds the lock is lost."""
     while True:
-        await store.ping(connection)
+        await right.require()
         await asyncio.sleep(WATCH_SECONDS)
 
 

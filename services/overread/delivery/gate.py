@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class ReleaseRequest:
     """A signed document as it came: nothing of it is believed before it is checked.
 
-    `released_by` is the clinician who let it go after a hold, knowing that the case moved after the signature.
-    `submission` tells one such word from the next.
+    `released_by` is the clinician who let it go after a hold, knowing that the case moved after the signature: as far as
+    `released_case_revision`, which is what was on screen then. `submission` tells one such word from the next.
     """
 
     site_id: str
@@ -45,6 +45,7 @@ class ReleaseRequest:
     certificate_pem: str
     signed_at: datetime
     released_by: str = ""
+    released_case_revision: int | None = None
     submission: int = 1
 
 
@@ -53,8 +54,10 @@ class Circumstances:
     """What delivery itself knows when it judges.
 
     `root_pem` is None while the root isn't there; `has_read_to_the_end` says whether `case` is what the broker's last
-    word on it made of it; `earlier` holds each destination's messages of this report, `previous` the document that it
-    was told last. `imaging` is there where a destination takes DICOM and the images could be read.
+    word on it made of it, `has_case_letter` whether a word on it was set aside unread; `superseded_revision` is the newest
+    study revision that newer images put out of date. `earlier` holds each destination's messages of this report,
+    `previous` the document that it was told last. `imaging` is there where a destination takes DICOM and the images could
+    be read.
     """
 
     root_pem: str | None
@@ -64,15 +67,18 @@ class Circumstances:
     earlier: Mapping[str, Sequence[Position]]
     destinations: Sequence[Destination]
     occasion: Occasion
+    superseded_revision: int = 0
+    has_case_letter: bool = False
     previous: Mapping[str, ReportDocument] = field(default_factory=dict)
     imaging: "Imaging | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The report is out; these messages carry it."""
+    """The report is out; these messages carry it. `takes_back` when it withdraws what was out, whoever hears of it."""
 
     messages: tuple[OutboundMessage, ...]
+    takes_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """It can't be judged yet."""
+    """It can't be judged yet; `is_its_own` when what it waits for keeps no other report waiting."""
 
     reason: str
+    is_its_own: bool = False
 
 
 class Refused(OverreadError):
@@ -106,12 +113,14 @@ def check(request: ReleaseRequest, known: Circumstances) -> Released | Held | Wa
         document = authentic(request, known.root_pem)
         if not known.has_read_to_the_end:
             return Wait("cases.changed is not read to its end yet")
-        if document.withdrawal is None:
-            _require_same_case(request, document, known.case)
-            _require_newer(request, known.released_revision)
-        else:
+        if document.withdrawal is not None:
             _require_released(request, known.released_revision)
-        return Released(tuple(_messages(request, document, known)))
+        elif known.has_case_letter:
+            return Wait("an event of cases.changed was set aside here: an operator replays it", is_its_own=True)
+        else:
+            _require_same_case(request, document, known)
+            _require_newer(request, known.released_revision)
+        return Released(tuple(_messages(request, document, known)), takes_back=document.withdrawal is not None)
     except Unfaithful as defect:
         return Held(str(defect), is_defect=True)
     except Refused as refusal:
@@ -148,24 +157,26 @@ def _require_same_report(request: ReleaseRequest, document: ReportDocument) -> N
         raise Refused("the document is of another report than the event says")
 
 
-def _require_same_case(request: ReleaseRequest, document: ReportDocument, case: Case | None) -> None:
-    """Compare with the case as it is now; a clinician's word answers for what moved, never for a withdrawn case."""
-    if case is None:
+def _require_same_case(request: ReleaseRequest, document: ReportDocument, known: Circumstances) -> None:
+    """Compare with the case as it is now; a clinician's word answers for what was seen to move, and for nothing later."""
+    if known.case is None:
         raise Refused("the case is not known here")
-    if request.released_by and case.is_withdrawn:
-        raise Refused("the case was withdrawn")
     if not request.released_by:
-        require_unmoved(document, case)
+        _require_unmoved(document, known.case, known.superseded_revision)
+    elif known.case.is_withdrawn:
+        raise Refused("the case was withdrawn")
+    elif known.case.revision != request.released_case_revision:
+        raise Refused("the case moved after what the releasing clinician saw: to be confirmed again")
 
 
-def require_unmoved(document: ReportDocument, case: Case) -> None:
+def _require_unmoved(document: ReportDocument, case: Case, superseded_revision: int) -> None:
     """Raise `Refused` when patient, order or images are no longer those of the document."""
-    moved = next(_moved(document, case), None)
+    moved = next(_moved(document, case, superseded_revision), None)
     if moved:
         raise Refused(f"{moved}: to be confirmed again")
 
 
-def _moved(document: ReportDocument, case: Case) -> Iterator[str]:
+def _moved(document: ReportDocument, case: Case, superseded_revision: int) -> Iterator[str]:
     if case.is_withdrawn:
         yield "the case was withdrawn"
     if _is_cancelled_since(document, case):
@@ -176,11 +187,17 @@ def _moved(document: ReportDocument, case: Case) -> Iterator[str]:
         yield "the patient's identifiers changed"
     if _order_numbers(case.orders) != _order_numbers(document.orders):
         yield "the orders changed"
+    yield from _images_moved(document, case, superseded_revision)
+
+
+def _images_moved(document: ReportDocument, case: Case, superseded_revision: int) -> Iterator[str]:
     study = case.study
     if case.study_instance_uid != document.study_instance_uid or study is None:
         yield "the study is another one"
     elif (study.study_revision, study.manifest_digest) != (document.study_revision, document.manifest_digest):
         yield "the images changed"
+    elif superseded_revision >= document.study_revision:
+        yield "newer images came"
 
 
 def _is_cancelled_since(document: ReportDocument, case: Case) -> bool:

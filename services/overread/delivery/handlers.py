@@ -16,7 +16,7 @@ from overread.contracts.events.reports import ReportChanged, ReportDocument
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.report_life import ReportState
 from overread.contracts.topics import DELIVERIES_DONE
-from overread.delivery import store
+from overread.delivery import case_store, store
 from overread.delivery.destinations import Destination
 from overread.delivery.large_messages import put_aside
 from overread.delivery.rendering import messages_for
@@ -26,6 +26,7 @@ from overread.delivery.study_images import StudyImages, images_for
 from overread.delivery.telling import Occasion, Telling, orders_of, read_document
 from overread.protocols.hl7.oru_content import Party
 from overread.runtime.consume import Delivered
+from overread.runtime.dead_letter import SourceRecord
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.telemetry import log
@@ -51,7 +52,11 @@ class Handlers:
 
     async def cases_changed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Keep the newest of each case, for the gate to compare with."""
-        await store.keep_newest(tx.connection, batch)
+        await case_store.keep_newest(tx.connection, batch)
+
+    async def case_set_aside(self, source: SourceRecord, tx: Transaction) -> None:
+        """Keep that what is known of a case is not all that was told of it: no report of it is released on that."""
+        await case_store.note_letter(tx.connection, source)
 
     async def reports_signed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Put each signed document before the gate; nothing is judged here, and the same submission is one request."""
@@ -81,11 +86,14 @@ class Handlers:
             return
         raw = decoded(event.data.document_base64)
         earlier, previous = await self._earlier(event, tx), await self._previous(event, tx)
+        if event.data.report_revision <= await self._taken_back_revision(event, tx):
+            return  # it comes late: also where no destination had anything to hear of the withdrawal
         drafts = unverified_tellings(raw, self._destinations, earlier, self._occasion(tx.clock()))
         await self._tell([replace(d, previous=previous.get(d.destination.name)) for d in drafts], event, tx)
 
     async def _take_back(self, event: Event[ReportChanged], tx: Transaction) -> None:
         earlier, revision = await self._earlier(event, tx), event.data.report_revision
+        await store.take_back(tx.connection, event.site_id, event.data.report_id, Status.CANCELLED, revision)
         sent = await store.newest_documents(tx.connection, event.site_id, event.data.report_id)
         occasion = self._occasion(tx.clock(), event.data.reason)
         await self._tell(
@@ -126,6 +134,9 @@ class Handlers:
     async def _earlier(self, event: Event[ReportChanged], tx: Transaction) -> Earlier:
         await store.lock_report(tx.connection, event.site_id, event.data.report_id)
         return await store.positions(tx.connection, event.site_id, event.data.report_id)
+
+    async def _taken_back_revision(self, event: Event[ReportChanged], tx: Transaction) -> int:
+        return await store.taken_back_revision(tx.connection, event.site_id, event.data.report_id)
 
     async def _previous(self, event: Event[ReportChanged], tx: Transaction) -> Mapping[str, ReportDocument]:
         sent = await store.newest_documents(tx.connection, event.site_id, event.data.report_id)

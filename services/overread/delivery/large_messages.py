@@ -1,10 +1,11 @@
 """Messages too large for a row: stored objects, named by their digest, synced before their row commits."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from overread.contracts import codec
-from overread.contracts.errors import OverreadError
+from overread.contracts.errors import OverreadError, Unavailable
 from overread.delivery.store import OutboundRow
 from overread.delivery.telling import OutboundMessage
 from overread.runtime.object_store import LocalObjectStore
@@ -12,8 +13,21 @@ from overread.runtime.object_store import LocalObjectStore
 LARGEST_IN_A_ROW = 256 * 1024
 
 
+class ObjectsAway(Unavailable):
+    """Objects can't be read or kept for the moment: what needs them waits, and nothing else does."""
+
+
 class MessageChanged(OverreadError):
     """What is stored is not the message that was rendered: it is not sent."""
+
+
+@contextlib.contextmanager
+def objects_away() -> Iterator[None]:
+    """Say of a dependency that is away inside that it is the object store, so that nobody takes it for the database."""
+    try:
+        yield
+    except Unavailable as away:
+        raise ObjectsAway(str(away)) from away
 
 
 async def put_aside(
@@ -27,7 +41,8 @@ async def _put_aside(objects: LocalObjectStore | None, site_id: str, message: Ou
     if objects is None or len(message.message) <= LARGEST_IN_A_ROW:
         return message
     key = f"{site_id}/outbound/{message.message_digest}"
-    await objects.put(key, [message.message])
+    with objects_away():
+        await objects.put(key, [message.message])
     return replace(message, message=b"", message_key=key)
 
 
@@ -37,7 +52,8 @@ async def with_message(objects: LocalObjectStore | None, row: OutboundRow) -> Ou
         return row
     if objects is None:
         raise MessageChanged("the message is a stored object: set OVERREAD_OBJECT_ROOT")
-    content = await objects.get(row.message_key)
+    with objects_away():
+        content = await objects.get(row.message_key)
     if codec.sha256(content) != row.message_digest:
         raise MessageChanged("what is stored is not the message that was rendered")
     return replace(row, message=content)

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from overread.delivery.store import lock_report
+
 if TYPE_CHECKING:
     from overread.runtime.database import Connection
 
@@ -22,16 +24,20 @@ async def not_taken(connection: "Connection", site_id: str) -> list[Mapping[str,
 async def retry(connection: "Connection", site_id: str, delivery_id: UUID, now: datetime) -> bool:
     """Let a message leave now, the same bytes: one that was given up, or that waits for its next try.
 
-    False when there is no such message, or when a later one of the same report exists at that destination: it stands
-    for the newer state, and an older one must not follow it.
+    False when there is no such message, or when what a given-up one says no longer holds: a later one of the same report
+    went the same way, a later revision was released, or the report was taken back, whoever heard of that.
     """
+    report_id = await connection.fetchval(
+        "SELECT report_id FROM outbound WHERE site_id = $1 AND delivery_id = $2", site_id, delivery_id
+    )
+    if report_id is None:
+        return False
+    # What is taken back or sent meanwhile is decided under the same lock.
+    await lock_report(connection, site_id, report_id)
     revived = await connection.fetchval(
         "UPDATE outbound AS o SET state = 'waiting', next_attempt_at = $3, ended_at = NULL"
         " WHERE site_id = $1 AND delivery_id = $2 AND ((state IN ('waiting', 'sending') AND next_attempt_at > $3)"
-        " OR (state = 'given_up'"
-        " AND NOT EXISTS (SELECT FROM outbound AS l WHERE l.site_id = o.site_id AND l.destination = o.destination"
-        " AND l.report_id = o.report_id AND l.position > o.position"
-        " AND (l.report_revision, l.status) <> (o.report_revision, o.status)))) RETURNING delivery_id",
+        " OR (state = 'given_up' AND still_holds(o))) RETURNING delivery_id",
         site_id,
         delivery_id,
         now,

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from overread.contracts.errors import Unavailable
 from overread.contracts.events.deliveries import DeliveryOutcome
+from overread.delivery.large_messages import ObjectsAway
 from overread.delivery.store import OutboundRow, Why
 from overread.runtime.retry import Defect, or_any_defect
 from overread.runtime.telemetry import DELIVERIES_POSTPONED, DESTINATION_AWAY, log
@@ -69,8 +70,8 @@ class Outbox(Protocol):
     async def with_message(self, row: OutboundRow) -> OutboundRow:
         """Return the row with its bytes, where it does not hold them itself."""
 
-    async def mark_sending(self, row: OutboundRow) -> None:
-        """Keep that it is about to leave."""
+    async def mark_sending(self, row: OutboundRow) -> bool:
+        """Keep that it is about to leave; False when it must not leave any more."""
 
     async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
         """Keep that it was not taken and when it is due again."""
@@ -152,8 +153,14 @@ class Sender:
         except Unavailable as away:
             await self._back_off(away)
             return
-        whole = await self._outbox.with_message(row)
-        await self._outbox.mark_sending(row)
+        try:
+            whole = await self._outbox.with_message(row)
+        except ObjectsAway as away:
+            await self._put_aside_for_now(row, away)
+            return
+        if not await self._outbox.mark_sending(row):
+            log.warning("message_has_ended_meanwhile", delivery_id=str(row.delivery_id))
+            return
         try:
             answer = await self._channel.exchange(whole)
         except Unavailable as away:
@@ -163,6 +170,12 @@ class Sender:
             return
         self._answered()
         await self._end(row, answer)
+
+    async def _put_aside_for_now(self, row: OutboundRow, away: ObjectsAway) -> None:
+        """Let the other cases' messages pass one whose bytes can't be read now; the destination answers all the same."""
+        log.warning("message_not_at_hand", delivery_id=str(row.delivery_id), reason=str(away))
+        delay = timedelta(seconds=self._patience.longest_retry_seconds)
+        await self._outbox.postpone(row, delay, Why(reason=str(away)))
 
     def _delay(self, failures: int) -> timedelta:
         return timedelta(seconds=self._patience.delay(failures, self._jitter()))

@@ -1,29 +1,24 @@
 """Delivery's own tables; the only place with their SQL."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from overread.contracts.envelope import Event
-from overread.contracts.events.cases import Case
 from overread.contracts.events.deliveries import DeliveryOutcome, GateVerdict
 from overread.contracts.events.reports import ReportSigned
 from overread.delivery.gate import ReleaseRequest
 from overread.delivery.sequence import Position, Status
 from overread.delivery.telling import OutboundMessage
-from overread.runtime.consume import Delivered
 from overread.runtime.database import away_as_unavailable
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from overread.runtime.database import Connection, Pool
-
-STANDBY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,46 +61,13 @@ class Why:
     receiver_text: str = ""
 
 
-async def keep_newest(connection: "Connection", batch: Sequence[Delivered]) -> None:
-    """Keep the newest revision of each case, and the partition on which its events come."""
-    await connection.executemany(
-        "INSERT INTO cases (site_id, case_id, revision, identity_version, snapshot, partition)"
-        " VALUES ($1, $2, $3, $4, $5, $6)"
-        " ON CONFLICT (site_id, case_id) DO UPDATE SET revision = EXCLUDED.revision,"
-        " identity_version = EXCLUDED.identity_version, snapshot = EXCLUDED.snapshot, partition = EXCLUDED.partition"
-        " WHERE cases.revision < EXCLUDED.revision",
-        [_case_row(delivered.event.site_id, delivered.event.data.case, delivered.partition) for delivered in batch],
-    )
-
-
-def _case_row(site_id: str, case: Case, partition: int) -> tuple[object, ...]:
-    return site_id, case.case_id, case.revision, case.identity_version, case.model_dump_json(), partition
-
-
-async def case_of(connection: "Connection", site_id: str, case_id: UUID) -> Case | None:
-    """Return the case as the projection has it."""
-    snapshot = await connection.fetchval(
-        "SELECT snapshot FROM cases WHERE site_id = $1 AND case_id = $2", site_id, case_id
-    )
-    return None if snapshot is None else Case.model_validate_json(snapshot)
-
-
-async def partition_of(pool: "Pool", site_id: str, case_id: UUID) -> int | None:
-    """Return the partition on which the case's events come; None when none has come yet."""
-    async with away_as_unavailable():
-        partition: int | None = await pool.fetchval(
-            "SELECT partition FROM cases WHERE site_id = $1 AND case_id = $2", site_id, case_id
-        )
-    return partition
-
-
 async def ask_release(connection: "Connection", event: Event[ReportSigned], document: bytes, signature: bytes) -> bool:
     """Put a signed document before the gate; False when this submission is before it already, or was decided."""
     signed = event.data
     asked = await connection.execute(
         "INSERT INTO release_requests (site_id, event_id, case_id, report_id, report_revision, traceparent, document,"
-        " digest, signature, certificate_pem, signed_at, released_by, submission)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
+        " digest, signature, certificate_pem, signed_at, released_by, released_case_revision, submission)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
         event.site_id,
         event.id,
         signed.case_id,
@@ -118,16 +80,20 @@ async def ask_release(connection: "Connection", event: Event[ReportSigned], docu
         signed.certificate_pem,
         signed.signed_at,
         signed.released_by,
+        signed.released_case_revision,
         signed.submission,
     )
     return asked == "INSERT 0 1"
 
 
-async def pending_requests(pool: "Pool", limit: int) -> list[tuple[ReleaseRequest, StoredCause]]:
-    """Return the oldest requests that the gate has not decided."""
+async def pending_requests(pool: "Pool", limit: int, now: datetime) -> list[tuple[ReleaseRequest, StoredCause]]:
+    """Return the oldest requests that the gate has not decided and that are due."""
     async with away_as_unavailable():
         rows = await pool.fetch(
-            "SELECT * FROM release_requests WHERE state = 'pending' ORDER BY position LIMIT $1", limit
+            "SELECT * FROM release_requests WHERE state = 'pending' AND next_attempt_at <= $2"
+            " ORDER BY position LIMIT $1",
+            limit,
+            now,
         )
     return [(_request(row), StoredCause(id=row["event_id"], **_origin(row))) for row in rows]
 
@@ -138,7 +104,7 @@ def _origin(row: "Record") -> dict[str, Any]:
 
 def _request(row: "Record") -> ReleaseRequest:
     names = ("site_id", "case_id", "report_id", "report_revision", "document", "digest", "signature")
-    more = ("certificate_pem", "signed_at", "released_by", "submission")
+    more = ("certificate_pem", "signed_at", "released_by", "released_case_revision", "submission")
     return ReleaseRequest(**{name: row[name] for name in (*names, *more)})
 
 
@@ -150,6 +116,18 @@ async def lock_pending(connection: "Connection", cause: StoredCause) -> ReleaseR
         cause.id,
     )
     return None if row is None else _request(row)
+
+
+async def put_off(pool: "Pool", cause: StoredCause, until: datetime) -> None:
+    """Let the others pass a request that waits for something of its own."""
+    async with away_as_unavailable():
+        await pool.execute(
+            "UPDATE release_requests SET next_attempt_at = $3"
+            " WHERE site_id = $1 AND event_id = $2 AND state = 'pending'",
+            cause.site_id,
+            cause.id,
+            until,
+        )
 
 
 async def decide(
@@ -181,6 +159,27 @@ async def released_revision(connection: "Connection", site_id: str, report_id: U
 async def lock_report(connection: "Connection", site_id: str, report_id: UUID) -> None:
     """Let one transaction at a time decide what follows on what for this report."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{site_id}/{report_id}")
+
+
+async def take_back(connection: "Connection", site_id: str, report_id: UUID, status: Status, revision: int) -> None:
+    """Keep that this revision and those before it were taken back, whether or not a destination hears of it."""
+    await connection.execute(
+        "INSERT INTO taken_back (site_id, report_id, status, report_revision) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (site_id, report_id, status) DO UPDATE"
+        " SET report_revision = greatest(taken_back.report_revision, EXCLUDED.report_revision)",
+        site_id,
+        report_id,
+        status.value,
+        revision,
+    )
+
+
+async def taken_back_revision(connection: "Connection", site_id: str, report_id: UUID) -> int:
+    """Return the newest revision that was taken back, signed or not; 0 when none was."""
+    revision: int | None = await connection.fetchval(
+        "SELECT max(report_revision) FROM taken_back WHERE site_id = $1 AND report_id = $2", site_id, report_id
+    )
+    return revision or 0
 
 
 async def positions(connection: "Connection", site_id: str, report_id: UUID) -> Mapping[str, Sequence[Position]]:
@@ -279,22 +278,12 @@ def _outbound_row(row: "Record") -> OutboundRow:
     )
 
 
-async def mark_sending(pool: "Pool", row: OutboundRow) -> None:
-    """Keep that the message is about to leave; after a crash it leaves again."""
-    async with away_as_unavailable():
-        await pool.execute(
-            "UPDATE outbound SET state = 'sending', attempts = attempts + 1 WHERE site_id = $1 AND delivery_id = $2",
-            row.site_id,
-            row.delivery_id,
-        )
-
-
 async def postpone(pool: "Pool", row: OutboundRow, until: datetime, why: Why) -> None:
     """Keep that the message was not taken, and when it is due again; it is never given up for that."""
     async with away_as_unavailable():
         await pool.execute(
             "UPDATE outbound SET next_attempt_at = $3, reason = $4, receiver_text = $5"
-            " WHERE site_id = $1 AND delivery_id = $2",
+            " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending')",
             row.site_id,
             row.delivery_id,
             until,
@@ -343,31 +332,3 @@ async def open_messages(pool: "Pool", site_id: str, destination: str) -> int:
             destination,
         )
     return waiting
-
-
-async def ping(connection: "Connection") -> None:
-    """Raise `Unavailable` when this connection no longer answers."""
-    async with away_as_unavailable():
-        await connection.fetchval("SELECT 1")
-
-
-@asynccontextmanager
-async def sole_dispatcher(pool: "Pool", on_work: Callable[[], None]) -> AsyncIterator["Connection"]:
-    """Wait to be the one process that judges and sends, and hear of new rows while inside.
-
-    The lock lives as long as the connection: when the connection is lost, so is the right to send.
-    """
-    async with away_as_unavailable(), pool.acquire() as connection:
-        schema = await connection.fetchval("SELECT current_schema()")
-        await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}.dispatch", timeout=STANDBY_SECONDS)
-
-        def heard(*_notification: object) -> None:
-            on_work()
-
-        await connection.add_listener(f"work_{schema}", heard)
-        try:
-            yield connection
-        finally:
-            if not connection.is_closed():
-                await connection.remove_listener(f"work_{schema}", heard)
-                await connection.execute("SELECT pg_advisory_unlock_all()")

@@ -10,6 +10,7 @@ from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery.destinations import Destination
 from overread.delivery.forms import needs_images
+from overread.delivery.large_messages import objects_away
 from overread.delivery.telling import orders_of
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.telemetry import log
@@ -35,7 +36,8 @@ class StudyImages:
         """Return the images that `document` is about; raise an `OverreadError` when they are not as it says."""
         key = _key(document)
         if key not in self._kept:
-            self._kept[key] = await asyncio.to_thread(self._load, document)
+            with objects_away():
+                self._kept[key] = await asyncio.to_thread(self._load, document)
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)

@@ -15,7 +15,7 @@ from overread.delivery import gate, oru_form
 from overread.delivery.gate import Held, Released, ReleaseRequest, Wait
 from overread.delivery.sequence import Position, Status
 from overread.protocols.hl7 import oru
-from overread.protocols.hl7.data_types import Practitioner
+from overread.protocols.hl7.data_types import CodedElement, Practitioner
 from overread.protocols.hl7.oru_content import Numeric, OruContent, ResultStatus
 from overread.protocols.hl7.oru_reading import read_back
 from overread.runtime import signatures
@@ -184,28 +184,67 @@ def test_gate_holds_a_report_whose_case_has_moved(change: str) -> None:
     assert reason in verdict.reason
 
 
+def test_gate_holds_a_report_whose_images_are_out_of_date_before_the_newer_ones_are_complete() -> None:
+    """A late image is told at once, and the case keeps its old study until the next one is complete."""
+    verdict = gate.check(a_release_request(), some_circumstances(superseded_revision=1))
+
+    assert verdict == Held("newer images came: to be confirmed again")
+
+
+def test_gate_releases_a_report_of_the_images_that_came_after_those_out_of_date() -> None:
+    """What is out of date says nothing of the study revision that took its place."""
+    newer = some_circumstances(case=a_case(study=a_study(study_revision=2)), superseded_revision=1)
+
+    verdict = gate.check(a_release_request(a_signed_document(study_revision=2)), newer)
+
+    assert isinstance(verdict, Released)
+
+
+@pytest.mark.parametrize("word", [{}, {"released_by": "dr.test", "released_case_revision": 1}], ids=["signed", "word"])
+def test_gate_waits_while_a_word_on_the_case_is_set_aside_unread(word: dict[str, Any]) -> None:
+    """What is set aside counts as read by its offset, and nobody knows what it says: the report alone waits."""
+    verdict = gate.check(a_release_request(**word), some_circumstances(has_case_letter=True))
+
+    assert isinstance(verdict, Wait)
+    assert verdict.is_its_own
+
+
+A_WORD: dict[str, Any] = {"released_by": "dr.test", "released_case_revision": 1}
+"""The word of a clinician who saw the case as `a_case()` has it."""
+
+
 def test_a_clinicians_word_lets_a_moved_report_out_and_nothing_else() -> None:
     """Held, then released as it was signed: the comparison with the case is answered, the signature still is not."""
     moved = some_circumstances(case=a_case(identity_version=2))
 
-    released = gate.check(a_release_request(released_by="dr.test"), moved)
-    forged = gate.check(a_release_request(released_by="dr.test", digest="0" * 64), moved)
+    released = gate.check(a_release_request(**A_WORD), moved)
+    forged = gate.check(a_release_request(**A_WORD, digest="0" * 64), moved)
 
     assert isinstance(released, Released)
     assert isinstance(forged, Held)
 
 
+@pytest.mark.parametrize("seen", [1, 3, None])
+def test_a_clinicians_word_answers_for_the_case_that_was_seen_and_for_no_other(seen: int | None) -> None:
+    """Held for one change and released; another that lands before the gate was on nobody's screen (a merge, say)."""
+    merged = some_circumstances(case=a_case(revision=2, identity_version=2, patient=OTHER_PATIENT))
+
+    verdict = gate.check(a_release_request(released_by="dr.test", released_case_revision=seen), merged)
+
+    assert verdict == Held("the case moved after what the releasing clinician saw: to be confirmed again")
+
+
 @pytest.mark.parametrize("case", [a_case(is_withdrawn=True), None], ids=["withdrawn", "unknown"])
 def test_no_word_lets_a_report_of_a_withdrawn_or_unknown_case_out(case: Case | None) -> None:
     """Such a study is nobody's, or we know nothing of it: the clinician withdraws the report."""
-    verdict = gate.check(a_release_request(released_by="dr.test"), some_circumstances(case=case))
+    verdict = gate.check(a_release_request(**A_WORD), some_circumstances(case=case))
 
     assert isinstance(verdict, Held)
 
 
 def test_a_clinicians_word_waits_as_a_signature_does() -> None:
     """The gate judges nothing before it has read what there is of the case."""
-    verdict = gate.check(a_release_request(released_by="dr.test"), some_circumstances(has_read_to_the_end=False))
+    verdict = gate.check(a_release_request(**A_WORD), some_circumstances(has_read_to_the_end=False))
 
     assert isinstance(verdict, Wait)
 
@@ -317,6 +356,7 @@ FALSE_RENDERINGS: dict[str, Callable[[OruContent], OruContent]] = {
     "unit": lambda c: _with_value(c, {"value": Numeric(value="5512.3", unit=None)}),
     "code": lambda c: _with_value(c, {"identifier": dataclasses.replace(c.observations[0].identifier, identifier="X")}),
     "probability": lambda c: _with_value(c, {"probability": "0.5"}),
+    "site": lambda c: _with_value(c, {"body_site": CodedElement(identifier="X", coding_system="SCT")}),
     "finding left out": lambda c: dataclasses.replace(c, observations=()),
     "conclusion": lambda c: dataclasses.replace(c, narrative="X"),
     "study": lambda c: dataclasses.replace(c, study_instance_uid="1.2.3"),

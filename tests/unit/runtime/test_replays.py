@@ -1,15 +1,18 @@
 """A replay is asked for by place: the service reads its own letter, and takes nobody else's."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from overread.contracts.errors import Malformed
-from overread.contracts.topics import AUDIT_RECORDED
+from overread.contracts.topics import AUDIT_RECORDED, REPLAYS_REQUESTED
+from overread.delivery.app import make_service
+from overread.delivery.settings import DeliverySettings
 from overread.runtime.consume import Delivered
 from overread.runtime.dead_letter import SourceRecord
-from overread.runtime.dead_letters import DeadLetter, request_for
-from overread.runtime.replays import Replays
+from overread.runtime.dead_letters import DeadLetter, record_at, request_for
+from overread.runtime.replays import Replays, Source
 from overread.runtime.settings import ServiceSettings
 from tests.builders.events import NOON, a_replay_requested, an_event
 
@@ -36,14 +39,14 @@ def a_letter(*, consumer: str = SERVICE) -> DeadLetter:
     return DeadLetter(record=record, again=again, kind="Defect", reason="a bug", consumer=consumer)
 
 
-def some_replays(letter: DeadLetter | None) -> tuple[Replays, Kept]:
-    """Return the replays of a service in whose place 0/4 `letter` lies."""
+def some_replays(letter: DeadLetter | None, *, source: Source | None = None) -> tuple[Replays, Kept]:
+    """Return the replays of a service in whose place 0/4 `letter` lies; with `source` it asks for proof."""
 
     async def find(_settings: ServiceSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:
         return letter if (topic, partition, offset) == (AUDIT_RECORDED.dead_name, 0, 4) else None
 
     kept = Kept()
-    return Replays(SERVICE, ServiceSettings(), {AUDIT_RECORDED.name: kept}, find=find), kept
+    return Replays(SERVICE, ServiceSettings(), {AUDIT_RECORDED.name: kept}, find=find, source=source), kept
 
 
 def delivered(**changed: Any) -> Delivered:
@@ -90,3 +93,50 @@ async def test_request_that_names_no_letter_of_ours_is_malformed(
         await replays.requested([delivered(**changed)], NO_TRANSACTION)
 
     assert kept.again == []
+
+
+def a_source(**changed: Any) -> Source:
+    """Return a topic that holds what `a_letter()` was made of in its place, but for `changed`; `gone`: no more."""
+    is_gone = changed.pop("gone", False)
+    there = None if is_gone else replace(a_letter().again, replay_attempt=0, **changed)
+
+    async def record_at(_settings: ServiceSettings, topic: str, partition: int, offset: int) -> SourceRecord | None:
+        return there if (topic, partition, offset) == (AUDIT_RECORDED.name, 7, 41) else None
+
+    return record_at
+
+
+async def test_letter_that_its_source_topic_holds_is_taken_with_proof() -> None:
+    """Only that topic's writers can have written it."""
+    replays, kept = some_replays(a_letter(), source=a_source())
+
+    await replays.requested([delivered()], NO_TRANSACTION)
+
+    assert kept.again == [(a_letter().again, 9)]
+
+
+@pytest.mark.parametrize(
+    ("letter", "source"),
+    [
+        (a_letter(), a_source(value=b"the true bytes")),
+        (a_letter(), a_source(key=b"another site")),
+        (a_letter(), a_source(gone=True)),
+        (replace(a_letter(), again=replace(a_letter().again, offset=42)), a_source()),
+    ],
+    ids=["other bytes", "another key", "gone", "a place where it never lay"],
+)
+async def test_letter_without_proof_is_not_taken_where_proof_is_asked_for(letter: DeadLetter, source: Source) -> None:
+    """Whoever reads a topic may write its dead letters, in another's name and as if the topic had held them."""
+    replays, kept = some_replays(letter, source=source)
+
+    with pytest.raises(Malformed):
+        await replays.requested([delivered()], NO_TRANSACTION)
+
+    assert kept.again == []
+
+
+def test_delivery_asks_for_proof() -> None:
+    """A letter could tell its gate a case that assembly never told, or a clinician's word that nobody gave."""
+    handler: Any = make_service(DeliverySettings()).consumptions[REPLAYS_REQUESTED.name]._handler
+
+    assert handler.__self__._source is record_at

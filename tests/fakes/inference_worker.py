@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from overread.contracts import codec
 from overread.contracts.envelope import Body, Event
+from overread.contracts.errors import Unavailable
 from overread.contracts.events.inference import InferenceDone, Lane
 from overread.contracts.topics import INFERENCE_DONE, INFERENCE_REQUESTED, Topic
 from overread.inference import catalog
@@ -44,11 +45,12 @@ AN_ANSWER: Answer = {
 
 
 class FakeTriton:
-    """Answers, or raises `fault`; `is_ready` is what it says of its models."""
+    """Answers, or raises `fault`; `is_ready` is what it says of its models; `dies` of each request while that is set."""
 
     def __init__(self) -> None:
         self.fault: Exception | None = None
         self.is_ready = True
+        self.dies = False
         self.asked: list[ModelRequest] = []
 
     async def ready(self, _model: Model) -> bool:
@@ -58,6 +60,9 @@ class FakeTriton:
     async def infer(self, _model: Model, request: ModelRequest) -> Answer:
         """Answer as the lung density model does, or fail."""
         self.asked.append(request)
+        if self.dies:
+            self.is_ready = False
+            raise Unavailable("Triton did not answer (UNAVAILABLE)")
         if self.fault is not None:
             raise self.fault
         return {**AN_ANSWER, "LUNG_MASK": a_mask(request)}

@@ -23,8 +23,12 @@ from overread.runtime.telemetry import BACKLOG_SECONDS, INFERENCE_SECONDS, JOBS_
 
 ATTEMPTS = 3
 WORKER_LOST = "WorkerLost"
+LOST_SERVERS = 5
+"""How often a server may go away while it is asked for one job, before that job is taken for the reason."""
 IDLE_SECONDS = 0.5
 AWAY_SECONDS = 2.0
+LOST_SECONDS = 10.0
+"""How long a job waits that saw its server go, for each time: longer than a server takes to be back for the others."""
 
 
 class LeaseLost(OverreadError):
@@ -33,6 +37,10 @@ class LeaseLost(OverreadError):
 
 class NoAnswer(OverreadError):
     """Triton serves the model, and the model did not answer in its time."""
+
+
+class ServerLost(OverreadError):
+    """Triton served the model, and went away while it was asked."""
 
 
 class JobRunner:
@@ -110,6 +118,9 @@ class JobRunner:
             except Unavailable as away:
                 await self._give_back(job, str(away))
                 return
+            except ServerLost as lost:
+                await self._bear_the_loss(job, str(lost))
+                return
             except Malformed as refusal:
                 answer = self._without_findings(job, Outcome.REFUSED, str(refusal))
             except NoAnswer as fault:
@@ -152,7 +163,7 @@ class JobRunner:
     async def _ask(self, job: store.Job) -> Answered:
         requested = job.requested
         model = self._catalog.find(requested.model.name, requested.model.version)
-        await self._must_be_served(model)
+        await self._serving(model)
         manifest = Manifest.from_bytes(await self._objects.get(requested.manifest_key))
         images = manifest.series_named(requested.series_instance_uid)
         series = await asyncio.to_thread(self._read_series, images, model)
@@ -164,21 +175,29 @@ class JobRunner:
         findings = postprocessing.findings(model, answer, series_instance_uid=requested.series_instance_uid)
         return Answered(findings, await outlines.kept(self._objects, job, model, answer, series.grid))
 
-    async def _must_be_served(self, model: Model) -> None:
-        """Raise `Unavailable` before the study is read: a server may be away for hours, and each try costs a reading."""
+    async def _serving(self, model: Model) -> TritonClient:
+        """Return Triton if it serves the model, or raise `Unavailable`.
+
+        Asked before the study is read, since a server may be away for hours and each try costs a reading, and again
+        before the model is asked: who goes away from then on did so while it worked for this job.
+        """
         if self._triton is None or not await self._triton.ready(model):
             raise Unavailable(f"Triton does not serve {model.name}")
+        return self._triton
 
     async def _infer(self, model: Model, request: deidentify.ModelRequest) -> postprocessing.Answer:
-        """Return the model's answer. A server that is away costs no attempt; a model that it serves and that is silent does."""
-        if self._triton is None:
-            raise Unavailable("Triton is not connected yet")
+        """Return the model's answer.
+
+        A server that is away costs no attempt; a model that it serves and that is silent does; a server that goes away
+        meanwhile is counted by itself.
+        """
+        triton = await self._serving(model)
         try:
-            return await self._triton.infer(model, request)
+            return await triton.infer(model, request)
         except Unavailable as away:
-            if await self._triton.ready(model):
+            if await triton.ready(model):
                 raise NoAnswer(f"Triton serves {model.name}, but: {away}") from away
-            raise
+            raise ServerLost(f"Triton served {model.name}, and went away: {away}") from away
 
     def _read_series(self, images: ManifestSeries, model: Model) -> preprocessing.Series:
         files = (self._objects.read(instance.object_key) for instance in images.instances)
@@ -193,10 +212,21 @@ class JobRunner:
     def _without_findings(self, job: store.Job, outcome: Outcome, reason: str) -> InferenceDone:
         return results.ended_without_findings(job, outcome, reason, ended_at=self._service.clock())
 
-    async def _give_back(self, job: store.Job, reason: str) -> None:
+    async def _bear_the_loss(self, job: store.Job, reason: str) -> None:
+        """Let the job wait, longer each time, so that others get on; the last time it is the reason, and has failed."""
+        lost = job.lost_servers + 1
+        if lost >= LOST_SERVERS:
+            await self._tell(job, self._without_findings(job, Outcome.FAILED, _failed(ServerLost.__name__, lost)))
+        else:
+            await self._give_back(job, reason, wait_seconds=LOST_SECONDS * lost, lost_servers=lost)
+
+    async def _give_back(
+        self, job: store.Job, reason: str, *, wait_seconds: float = AWAY_SECONDS, lost_servers: int | None = None
+    ) -> None:
         log.warning("job_waits", job_id=str(job.requested.job_id), reason=reason)
+        lost = job.lost_servers if lost_servers is None else lost_servers
         async with self._service.transaction() as tx:
-            await store.give_back(tx, job, tx.clock() + timedelta(seconds=AWAY_SECONDS))
+            await store.give_back(tx, job, tx.clock() + timedelta(seconds=wait_seconds), lost_servers=lost)
 
     async def _retry(self, job: store.Job) -> None:
         async with self._service.transaction() as tx:
@@ -220,10 +250,11 @@ class JobRunner:
         BACKLOG_SECONDS.labels(model.name).set(waiting * model.service_seconds)
 
 
-def _failed(name: str) -> str:
+def _failed(name: str, attempts: int = ATTEMPTS) -> str:
     """Say why a job ended after its last attempt."""
     reasons = {
         NoAnswer.__name__: "the model did not answer in its time",
         WORKER_LOST: "the worker was lost each time while it read the study",
+        ServerLost.__name__: "the model's server was lost each time while it read the study",
     }
-    return f"{reasons.get(name, f'{name} while reading the study')}, {ATTEMPTS} attempts"
+    return f"{reasons.get(name, f'{name} while reading the study')}, {attempts} attempts"

@@ -11,7 +11,10 @@ from overread.runtime.inbox import Transaction
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A claimed job, with the lease under which this worker may end it."""
+    """A claimed job, with the lease under which this worker may end it.
+
+    `lost_servers` counts how often the model server went away while it was asked for this job.
+    """
 
     id: UUID
     site_id: str
@@ -20,6 +23,7 @@ class Job:
     attempts: int
     lease: UUID
     started_at: datetime
+    lost_servers: int = 0
 
 
 async def add(tx: Transaction, event: Event[InferenceRequested]) -> None:
@@ -73,20 +77,24 @@ async def claim(
     """Claim the job that should run next, None when nothing waits.
 
     STAT goes first, then what has aged past `ageing`; within a lane the site with the fewest running jobs, then the
-    longest wait. A running job whose lease ran out is free again.
+    longest wait. A running job whose lease ran out is free again. Of the jobs that saw their server go, one runs at a
+    time: whichever ends it then is seen to be the one.
     """
     now = tx.clock()
     row = await tx.connection.fetchrow(
         "WITH next AS ("
         "  SELECT j.site_id, j.job_id FROM jobs j WHERE ((j.state = 'waiting' AND j.not_before <= $1)"
         "   OR (j.state = 'running' AND j.leased_until < $1)) AND (NOT $5 OR j.lane = 'stat')"
+        "   AND (j.lost_servers = 0 OR NOT EXISTS (SELECT FROM jobs s WHERE s.state = 'running'"
+        "    AND s.lost_servers > 0 AND s.leased_until >= $1))"
         "  ORDER BY (j.lane = 'stat' OR j.waiting_since < $4) DESC,"
         "   (SELECT count(*) FROM jobs r WHERE r.site_id = j.site_id AND r.state = 'running'), j.waiting_since"
         "  LIMIT 1 FOR UPDATE OF j SKIP LOCKED)"
         " UPDATE jobs SET state = 'running', lease = $2, leased_until = $3, attempts = attempts + 1,"
         " started_at = coalesce(started_at, $1) FROM next"
         " WHERE jobs.site_id = next.site_id AND jobs.job_id = next.job_id"
-        " RETURNING jobs.site_id, jobs.event_id, jobs.traceparent, jobs.requested, jobs.attempts, jobs.started_at",
+        " RETURNING jobs.site_id, jobs.event_id, jobs.traceparent, jobs.requested, jobs.attempts, jobs.started_at,"
+        " jobs.lost_servers",
         now,
         lease,
         now + lease_time,
@@ -103,6 +111,7 @@ async def claim(
         attempts=row["attempts"],
         lease=lease,
         started_at=row["started_at"],
+        lost_servers=row["lost_servers"],
     )
 
 
@@ -133,15 +142,16 @@ async def end(tx: Transaction, job: Job) -> bool:
     )
 
 
-async def give_back(tx: Transaction, job: Job, not_before: datetime) -> None:
-    """Let the job wait again until `not_before`; a server that is away costs no attempt."""
+async def give_back(tx: Transaction, job: Job, not_before: datetime, *, lost_servers: int) -> None:
+    """Let the job wait again until `not_before`; a server that is away costs no attempt, one that went is counted."""
     await tx.connection.execute(
-        "UPDATE jobs SET state = 'waiting', lease = NULL, attempts = attempts - 1, not_before = $4"
+        "UPDATE jobs SET state = 'waiting', lease = NULL, attempts = attempts - 1, not_before = $4, lost_servers = $5"
         " WHERE site_id = $1 AND job_id = $2 AND lease = $3 AND state = 'running'",
         job.site_id,
         job.requested.job_id,
         job.lease,
         not_before,
+        lost_servers,
     )
 
 

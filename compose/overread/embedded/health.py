@@ -13,7 +13,8 @@ _OK = 200
 async def answers(address: Path | int, route: str) -> bool:
     """Tell whether HTTP GET `route` on a Unix socket or a loopback port answers 200 now."""
     try:
-        return await asyncio.wait_for(_get(address, route), _PATIENCE_SECONDS) == _OK
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await _get(address, route) == _OK
     except (OSError, EOFError, ValueError, IndexError, TimeoutError):
         return False
 
@@ -21,7 +22,8 @@ async def answers(address: Path | int, route: str) -> bool:
 async def accepts(port: int) -> bool:
     """Tell whether something listens on this loopback port now."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), _PATIENCE_SECONDS)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
     except (OSError, TimeoutError):
         return False
     writer.close()

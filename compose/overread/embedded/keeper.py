@@ -209,8 +209,7 @@ class Keeper:
         try:
             status = await self.running.wait()
         finally:
-            gate.cancel()
-            await asyncio.gather(gate, return_exceptions=True)
+            await _ended(gate)
         reached = self.healthy.is_set()
         self.healthy.clear()
         processes.kill_group(self.running.pid)
@@ -234,6 +233,16 @@ class Keeper:
 
 def _ending(status: int) -> str:
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """End `task`, asking again while it lives: `asyncio.wait_for` may swallow a cancellation (python/cpython#86296).
+
+    A gate that asked on for ever would keep a child that died from being started again.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_ASK_EVERY_SECONDS)
 
 
 async def _until(is_true: Callable[[], Awaitable[bool]]) -> None:

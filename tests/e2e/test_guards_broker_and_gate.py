@@ -1,20 +1,34 @@
 """The third and fourth guard, alone: records go round API and database; the broker refuses, and the gate believes none.
 
 What stands on `reports.signed` is believed only for its signature. For `cases.changed` there is no such proof: only
-assembly may write it, and that right is its whole protection (ADR 0009).
+assembly may write it, and that right is its whole protection (SECURITY.md). What a false one can do ends at the draft.
 """
 
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from overread.contracts import codec
 from overread.contracts.errors import Unavailable
-from overread.contracts.events.cases import PatientCorrected
-from overread.contracts.events.reports import ReportChanged, ReportSigned, Withdrawal
+from overread.contracts.events.cases import (
+    CaseBody,
+    CaseWithdrawn,
+    OrderChangedOnCase,
+    PatientCorrected,
+    PatientsMerged,
+)
+from overread.contracts.events.orders import Patient
+from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned, Withdrawal
 from overread.contracts.report_life import ReportState
 from overread.contracts.topics import CASES_CHANGED, DELIVERIES_DONE, REPORTS_CHANGED, REPORTS_SIGNED, SERVICES, Topic
 from overread.embedded.kafka_admin import OPS
+from overread.embedded.stack_thread import StackThread
 from overread.runtime.publisher import Outgoing
 from tests.e2e.forgery import (
     a_case_event,
@@ -28,6 +42,7 @@ from tests.e2e.forgery import (
     with_another_document,
 )
 from tests.e2e.hospital import Hospital, Visit
+from tests.e2e.victims import stopped
 from tests.fakes.peers import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -110,7 +125,13 @@ FORGERIES: dict[str, tuple[Callable[[Hospital, Visit], ReportSigned], str]] = {
         "another report",
     ),
     "a true signature of a revision that was released before": (
-        lambda hospital, visit: _signed(hospital, visit).model_copy(update={"submission": 9, "released_by": "x"}),
+        lambda hospital, visit: _signed(hospital, visit).model_copy(
+            update={
+                "submission": 9,
+                "released_by": "x",
+                "released_case_revision": case_of(hospital, visit).revision,
+            }
+        ),
         "released before",
     ),
 }
@@ -148,8 +169,9 @@ def test_gate_holds_what_the_owner_of_the_tables_slips_into_its_outbox(hospital:
 @pytest.mark.parametrize("state", [ReportState.DRAFTED, ReportState.WITHDRAWN, ReportState.FINAL])
 def test_lower_status_never_follows_a_final(hospital: Hospital, visit: Visit, state: ReportState) -> None:
     """Even told by review itself: after F neither R nor X leaves, and no state that is only said opens the gate."""
-    told = len(hospital.emr.about(visit.study_instance_uid))
+    before = _rows(hospital, visit)
     signed = _signed(hospital, visit)
+    raw = _next_draft(signed)
     body = ReportChanged(
         case_id=signed.case_id,
         report_id=signed.report_id,
@@ -157,19 +179,38 @@ def test_lower_status_never_follows_a_final(hospital: Hospital, visit: Visit, st
         revision=99,
         state=state,
         reason="told by nobody",
-        digest=signed.digest,
-        document_base64=signed.document_base64 if state is ReportState.DRAFTED else "",
+        digest=codec.sha256(raw),
+        document_base64=base64.b64encode(raw).decode() if state is ReportState.DRAFTED else "",
     )
     record = an_outgoing(hospital, REPORTS_CHANGED, body, source="review", subject=str(signed.report_id))
 
     hospital.publish("review", record)
 
+    _wait_until_read(hospital, record)
+    assert _rows(hospital, visit) == before
+
+
+def _next_draft(signed: ReportSigned) -> bytes:
+    """Return a draft of the next revision, which no destination has been told of yet."""
+    document = ReportDocument.model_validate_json(base64.b64decode(signed.document_base64))
+    unsigned = {"report_revision": 2, "verdict": None, "signed_by": None, "signed_at": None}
+    return codec.document_bytes(document.model_copy(update=unsigned))
+
+
+def _wait_until_read(hospital: Hospital, record: Outgoing) -> None:
+    """Wait until delivery's transaction with the record has committed: what it led to is then in its tables."""
     heard = "SELECT count(*) FROM inbox WHERE event_id = $1::text::uuid"
     event_id = json.loads(record.value)["id"]
     wait_until(lambda: hospital.count("delivery", heard, event_id), "delivery's reading", HELD_SECONDS)
-    open_messages = "SELECT count(*) FROM outbound WHERE report_id = $1::text::uuid AND state IN ('waiting', 'sending')"
-    assert hospital.count("delivery", open_messages, str(signed.report_id)) == 0
-    assert len(hospital.emr.about(visit.study_instance_uid)) == told
+
+
+def _rows(hospital: Hospital, visit: Visit) -> list[int]:
+    """Return how many messages about the visit there are, how many of them are open, and how many the EMR got."""
+    [case] = hospital.user().cases(visit)
+    rows = "SELECT count(*) FROM outbound WHERE case_id = $1::text::uuid"
+    asked = (rows, f"{rows} AND state IN ('waiting', 'sending')")
+    counted = [hospital.count("delivery", question, str(case["case_id"])) for question in asked]
+    return [*counted, len(hospital.emr.about(visit.study_instance_uid))]
 
 
 def test_final_is_not_withdrawn_without_a_signature(hospital: Hospital, visit: Visit) -> None:
@@ -181,6 +222,98 @@ def test_final_is_not_withdrawn_without_a_signature(hospital: Hospital, visit: V
 
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:overread:problem:wrong-state")
     assert _state(hospital, visit) == "final"
+
+
+FALSEHOODS: dict[str, tuple[type[CaseBody], dict[str, Any], dict[str, Any]]] = {
+    "another patient": (PatientsMerged, {"patient": Patient(identifiers=())}, {"prior_identifiers": ()}),
+    "no order any more": (OrderChangedOnCase, {"orders": ()}, {"order_id": uuid4()}),
+    "withdrawn": (CaseWithdrawn, {"is_withdrawn": True}, {"reason": "told by nobody"}),
+}
+"""Events of a case that never happened: what they are, what they make of the case, and what else they say."""
+
+
+@pytest.mark.parametrize("falsehood", FALSEHOODS)
+def test_false_case_event_changes_nothing_of_what_was_signed(hospital: Hospital, visit: Visit, falsehood: str) -> None:
+    """Given the right on the topic: document, signature and state stay, and no further message leaves."""
+    before = (_rows(hospital, visit), truly_signed(hospital, _report_id(hospital, visit), 1))
+
+    with a_user_with_the_right(hospital, STRANGER, CASES_CHANGED), _true_again_at_last(hospital, visit):
+        _tell_falsely(hospital, visit, falsehood)
+
+        assert (_rows(hospital, visit), truly_signed(hospital, _report_id(hospital, visit), 1)) == before
+        assert _state(hospital, visit) == "final"
+
+
+def test_false_case_event_holds_or_withdraws_and_never_releases(hospital: Hospital, servers: StackThread) -> None:
+    """The most that it does: a draft is taken back, a signed report waits; told so that it fits, it lets nothing out."""
+    seen = hospital.admit()
+    hospital.order(seen)
+    hospital.scan(seen)
+    hospital.user().draft(seen)
+    hospital.emr.wait_for(seen.study_instance_uid, "R", seconds=HELD_SECONDS)
+
+    with a_user_with_the_right(hospital, STRANGER, CASES_CHANGED):
+        with _true_again_at_last(hospital, seen):
+            _tell_falsely(hospital, seen, "withdrawn")
+            hospital.emr.wait_for(seen.study_instance_uid, "X", seconds=HELD_SECONDS)
+            withdrawn = _state(hospital, seen)
+        hospital.user().draft(seen)
+        as_signed = case_of(hospital, seen)
+        with stopped(servers, "delivery"):
+            hospital.user().sign(seen)
+            publish_once_allowed(hospital, STRANGER, _false_event(hospital, seen, "another patient"))
+        _wait_until_held(hospital, seen)
+        held, now = _rows(hospital, seen), case_of(hospital, seen)
+        fitting = {"revision": now.revision, "identity_version": as_signed.identity_version - 1}
+        _publish_false(hospital, a_case_event(hospital, PatientCorrected, as_signed.model_copy(update=fitting)))
+
+    fits = case_of(hospital, seen)
+    assert withdrawn == "withdrawn"
+    assert (fits.identity_version, fits.patient) == (as_signed.identity_version, as_signed.patient)
+    assert (_state(hospital, seen), _rows(hospital, seen)) == ("held", held)
+    assert hospital.emr.about(seen.study_instance_uid, "F") == []
+
+
+def _wait_until_held(hospital: Hospital, visit: Visit) -> None:
+    """Wait until review shows the report as held, and the gate has said so too."""
+    wait_until(lambda: _state(hospital, visit) == "held", "the held report", HELD_SECONDS)
+    asked = "SELECT count(*) FROM release_requests WHERE report_id = $1::text::uuid AND state = 'held'"
+    report_id = _report_id(hospital, visit)
+    wait_until(lambda: hospital.count("delivery", asked, report_id), "the gate's word", HELD_SECONDS)
+
+
+def _false_event(hospital: Hospital, visit: Visit, falsehood: str) -> Outgoing:
+    kind, changed, more = FALSEHOODS[falsehood]
+    return a_case_event(hospital, kind, case_of(hospital, visit).model_copy(update=changed), **more)
+
+
+def _tell_falsely(hospital: Hospital, visit: Visit, falsehood: str) -> None:
+    _publish_false(hospital, _false_event(hospital, visit, falsehood))
+
+
+def _publish_false(hospital: Hospital, record: Outgoing) -> None:
+    """Publish in a stranger's name, and wait until the event is what both who judge reports know of the case."""
+    publish_once_allowed(hospital, STRANGER, record)
+    case = json.loads(record.value)["data"]["case"]
+    heard = "SELECT count(*) FROM cases WHERE case_id = $1::text::uuid AND revision >= $2::text::integer"
+    for service in ("delivery", "review"):
+        known = partial(hospital.count, service, heard, case["case_id"], str(case["revision"]))
+        wait_until(known, f"{service}'s reading", HELD_SECONDS)
+
+
+@contextmanager
+def _true_again_at_last(hospital: Hospital, visit: Visit) -> Iterator[None]:
+    """Tell the case as it was before the block, so that no other story meets the falsehood."""
+    true = case_of(hospital, visit)
+    yield
+    again = true.model_copy(update={"revision": case_of(hospital, visit).revision})
+    _publish_false(hospital, a_case_event(hospital, PatientCorrected, again))
+
+
+def _report_id(hospital: Hospital, visit: Visit) -> str:
+    report = hospital.user().report(visit)
+    assert report is not None
+    return str(report["report_id"])
 
 
 def _signed(hospital: Hospital, visit: Visit) -> ReportSigned:

@@ -1,4 +1,4 @@
-"""Our transactions at a FHIR server that other people wrote: HAPI's, as the demo's EMR."""
+"""Our transactions at the demo's EMR: HAPI's parser and server frame, with a store and transactions of our own behind."""
 
 import json
 from collections.abc import AsyncIterator

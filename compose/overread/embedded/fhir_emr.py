@@ -1,7 +1,7 @@
-"""An EMR that speaks FHIR R4, for demo and tests: HAPI's server with a store in memory, in a process of its own.
+"""An EMR that speaks FHIR R4, for demo and tests: HAPI's server frame over a store in memory, in a process of its own.
 
-It is a receiver played by other people's code: HAPI parses strictly, refuses what R4 does not know, and answers
-transactions, reads and searches. `fhir_emr_src` is what holds it together; nothing of it is part of Overread's stack.
+HAPI, which other people wrote, parses strictly, refuses what R4 does not know, and serves HTTP. What is kept, found and
+done in a transaction is ours (`fhir_emr_src`). Nothing of it is part of Overread's stack.
 `python -m overread.embedded.fhir_emr FOLDER [PORT]` runs one in the foreground.
 """
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from overread.contracts.envelope import Body
-from overread.contracts.topics import AUDIT_RECORDED, SERVICES, TOPICS, Topic, read_by, written_by
+from overread.contracts.topics import AUDIT_RECORDED, REPLAYS_REQUESTED, SERVICES, TOPICS, Topic, read_by, written_by
 
 _HEAD = """\
 # Where does a message go?
@@ -20,9 +20,10 @@ the patient does not go to assembly's desk, without an event.
 
 **An image** comes in by C-STORE (`dicom_intake/storage_scp.py`) as `InstanceStored`. When the wait for more is over, a
 timer in `assembly/readiness.py` tells `StudyReady`, which alone starts models: `routing` plans, `inference_worker` asks
-Triton, `review` drafts (`ReportChanged`, drafted), a clinician signs (`ReportSigned`), and `delivery` sends ORU^R01 over
-MLLP (`delivery/hl7_sender.py`): unverified drafts and cancellations to destinations that take them, final results only
-through `delivery/gate.py`.
+Triton, `review` drafts (`ReportChanged`, drafted), a clinician signs (`ReportSigned`), and `delivery` sends the result in
+up to three forms: ORU^R01 over MLLP (`delivery/hl7_sender.py`), a FHIR transaction (`delivery/fhir_sender.py`), DICOM
+objects by C-STORE (`delivery/dicom_sender.py`). Unverified drafts and cancellations go to destinations that take them,
+final results, and what takes a final back, only through `delivery/gate.py`.
 """
 
 _TAIL = """\
@@ -33,7 +34,9 @@ dead-letter topic with its bytes unchanged; `consumer` (the reader that set it a
 reason, attempts and place are in the record's headers, and the metric `overread_dead_letters_total` rises. An operator
 lists and replays them with `./run overread dead list` and `./run overread dead replay`: a `ReplayRequested` names the
 letter's place, and the service that set it aside reads it again itself, with the same id and `replay_attempt` raised by
-one. So an operator needs no right to write any topic of the services, and can change no byte of what is replayed. While a dependency is away nothing is set aside: the reader waits.
+one. The page asks through `review`, the command line as the broker's user `ops`, which may write `replays.requested` and
+nothing else. So an operator can change no byte of what is replayed. While a dependency is away nothing is set aside: the
+reader waits.
 """
 
 
@@ -54,7 +57,10 @@ def _key(topic: Topic) -> str:
 
 
 def _producers(topic: Topic) -> str:
-    return "any service, with the act" if topic.producers == SERVICES else _names(topic, topic.producers)
+    if topic.producers == SERVICES:
+        return "any service, with the act"
+    operators = ["the command line (as `ops`)"] if topic is REPLAYS_REQUESTED else []
+    return ", ".join([_names(topic, topic.producers), *operators])
 
 
 def _readers(topic: Topic) -> str:

@@ -4,25 +4,30 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 from pydicom.dataset import Dataset
 
 from overread.embedded.stack_thread import StackThread
 from tests.builders.hl7 import an_orm
-from tests.e2e.checker import Expected, Got, Sent, faults
+from tests.e2e.checker import SIGNED_STATUSES, Expected, Got, Sent, faults
+from tests.e2e.conftest import FAST
 from tests.e2e.hospital import Hospital, Visit, assert_gone_once, unsigned_finals
-from tests.e2e.victims import EVERYBODY, rounds_of, strike
-from tests.fakes.peers import send_hl7_until_kept, store_until_kept
+from tests.e2e.victims import EVERYBODY, LONG_PAUSED, rounds_of, strike
+from tests.fakes.peers import send_hl7_until_kept, store_until_kept, wait_until
 
 pytestmark = [pytest.mark.stack]
 
 SEED, ROUNDS = 20261122, 10
-VISITS, APART_SECONDS = 12, 3.5
-REST_SECONDS = 1.0
+TWO_VISITS_IN = frozenset({1, 6})
+"""In these rounds two visits begin, in every other one: twelve in all."""
+OPEN_SECONDS, LATEST_SECONDS = 15.0, 1.5
+"""How long the first acknowledgement of a visit may take, and how long after it a strike comes at most."""
 LONG_SECONDS = 240.0
+LEASE_SECONDS = float(FAST["OVERREAD_LEASE_SECONDS"])
 
-Way = Callable[[Visit], object]
+Way = Callable[[Visit], None]
 
 
 @dataclass
@@ -35,16 +40,24 @@ class Load:
     sent: Sent = field(default_factory=Sent)
     ways: list[Future[None]] = field(default_factory=list)
 
-    def begin(self, number: int, apart_seconds: float) -> None:
-        """Let visits begin one after the other: ordered by OMI, by ORM, not at all, and one that no model may read."""
-        for place in range(number):
-            kind = place % 4
-            visit = self.hospital.admit(kernel="B70f" if kind == 3 else "STANDARD")
-            self._expect(visit, has_order=kind != 2)
-            parts: list[Way] = [self._scan, self._sign(has_order=kind != 2, has_findings=kind != 3), self._wait]
-            if kind != 2:
-                parts.append(self._order(an_orm(**visit.known) if kind == 1 else visit.order))
-            self.ways += [self.people.submit(_later, place * apart_seconds, part, visit) for part in parts]
+    def begin(self) -> None:
+        """Let the next visit begin: ordered by OMI, by ORM, not at all, and one that no model may read, in turn."""
+        kind = len(self.sent.expected) % 4
+        visit = self.hospital.admit(kernel="B70f" if kind == 3 else "STANDARD")
+        self._expect(visit, has_order=kind != 2)
+        parts: list[Way] = [self._scan, self._sign(has_order=kind != 2, has_findings=kind != 3), self._wait]
+        if kind != 2:
+            parts.append(self._order(an_orm(**visit.known) if kind == 1 else visit.order))
+        self.ways += [self.people.submit(part, visit) for part in parts]
+
+    def in_mid_flow(self) -> int:
+        """Return how many visits have something acknowledged by us, and no final result at the EMR."""
+        kept = {*self.sent.orders, *self.sent.instances}
+        final = {m.study_instance_uid for m in list(self.hospital.emr.received) if m.status in SIGNED_STATUSES}
+        return sum(
+            each.study_instance_uid not in final and bool(kept & {each.placer_order_number, *each.sop_instance_uids})
+            for each in self.sent.expected
+        )
 
     def end(self) -> list[str]:
         """Wait until everybody has what they came for; return what became of those who have not."""
@@ -101,28 +114,31 @@ class Load:
         )
 
 
-def _later(seconds: float, part: Way, visit: Visit) -> None:
-    time.sleep(seconds)
-    part(visit)
-
-
 @pytest.mark.timeout(600)
 def test_ten_rounds_of_kills_and_pauses_break_no_promise(hospital: Hospital, servers: StackThread) -> None:
     """Acknowledged is used or set aside, nothing is doubled, nothing final is unsigned, each case is told in order."""
-    began, rounds = time.monotonic(), rounds_of(SEED, ROUNDS)
+    began, rounds, moments = time.monotonic(), rounds_of(SEED, ROUNDS), Random(SEED)
     hospital.user().token()
     with ThreadPoolExecutor(max_workers=64) as people:
         load = Load(hospital, people, hospital.set_aside())
-        load.begin(VISITS, APART_SECONDS)
         for number, blows in enumerate(rounds, start=1):
-            time.sleep(REST_SECONDS)
+            for _ in range(1 + (number in TWO_VISITS_IN)):
+                load.begin()
+            wait_until(load.in_mid_flow, "a visit in mid-flow", OPEN_SECONDS)
+            time.sleep(moments.uniform(0, LATEST_SECONDS))
+            struck = load.in_mid_flow()
+            assert struck > 0, f"round {number} struck a hospital in which nothing went on"
             strike(servers, blows)
-            print(f"round {number}: {', '.join(map(str, blows))} ({time.monotonic() - began:.0f} s)")  # noqa: T201
+            said = f"round {number}: {', '.join(map(str, blows))}; {struck} in mid-flow"
+            print(f"{said} ({time.monotonic() - began:.0f} s)")  # noqa: T201
         unserved = load.end()
+        print(f"all ways ended ({time.monotonic() - began:.0f} s)")  # noqa: T201
 
     found = faults(load.sent, load.got())
 
-    assert {blow.victim for blows in rounds for blow in blows} == set(EVERYBODY)
+    every = [blow for blows in rounds for blow in blows]
+    assert {blow.victim for blow in every} == set(EVERYBODY)
+    assert {blow.victim for blow in every if blow.pause_seconds > LEASE_SECONDS} == LONG_PAUSED
     assert (found, unserved) == ([], [])
     for each in load.sent.expected:
         [visit] = [visit for visit in hospital.visits if visit.study_instance_uid == each.study_instance_uid]

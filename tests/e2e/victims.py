@@ -14,7 +14,9 @@ from overread.embedded.stack_thread import StackThread
 from overread.embedded.supervisor import SERVERS
 
 EVERYBODY: tuple[str, ...] = (*SERVICES, *SERVERS)
-PAUSE_SECONDS = (1.0, 3.0)
+PAUSE_SECONDS, LONG_PAUSE_SECONDS = (1.0, 3.0), (5.0, 8.0)
+LONG_PAUSED = frozenset({"inference_worker", "kafka", "postgres"})
+"""Who stands still for longer than a job's lease (`tests.e2e.conftest.FAST`): the lease ends, and its holder comes back."""
 BACK_SECONDS = 90.0
 
 
@@ -37,15 +39,17 @@ def rounds_of(seed: int, number: int) -> list[list[Blow]]:
     """
     order = Random(seed)
     kills = [Blow(victim=victim) for victim in order.sample(EVERYBODY, k=len(EVERYBODY))]
-    pauses = [
-        Blow(victim=v, pause_seconds=order.uniform(*PAUSE_SECONDS)) for v in order.sample(EVERYBODY, k=len(kills))
-    ]
+    pauses = [Blow(victim=v, pause_seconds=order.uniform(*_span(v))) for v in order.sample(EVERYBODY, k=len(kills))]
     rounds: list[list[Blow]] = [[] for _ in range(number)]
     for place, blow in enumerate([*kills, *pauses]):
         turn = (place + step for step in range(number))
         chosen = next(t % number for t in turn if blow.victim not in {b.victim for b in rounds[t % number]})
         rounds[chosen].append(blow)
     return rounds
+
+
+def _span(victim: str) -> tuple[float, float]:
+    return LONG_PAUSE_SECONDS if victim in LONG_PAUSED else PAUSE_SECONDS
 
 
 def strike(servers: StackThread, blows: Sequence[Blow]) -> None:

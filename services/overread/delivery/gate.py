@@ -118,8 +118,8 @@ def check(request: ReleaseRequest, known: Circumstances) -> Released | Held | Wa
         elif known.has_case_letter:
             return Wait("an event of cases.changed was set aside here: an operator replays it", is_its_own=True)
         else:
-            _require_same_case(request, document, known)
             _require_newer(request, known.released_revision)
+            _require_same_case(request, document, known)
         return Released(tuple(_messages(request, document, known)), takes_back=document.withdrawal is not None)
     except Unfaithful as defect:
         return Held(str(defect), is_defect=True)

@@ -82,7 +82,8 @@ class GateKeeper:
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     async def judge_pending(self) -> bool:
         """Judge what waits, oldest first; say whether something still waits."""

@@ -138,7 +138,8 @@ class Sender:
     async def _rest(self) -> None:
         await self._channel.idle()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), self._patience.idle_seconds)
+            async with asyncio.timeout(self._patience.idle_seconds):
+                await self._woken.wait()
 
     async def _send_or_put_off(self, row: OutboundRow) -> None:
         failed = await or_any_defect(self._send_or_wait(row), delivery_id=str(row.delivery_id))

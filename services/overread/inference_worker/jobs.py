@@ -96,7 +96,8 @@ class JobRunner:
 
     async def _wait_for_work(self) -> None:
         try:
-            await asyncio.wait_for(self._work.wait(), IDLE_SECONDS)
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._work.wait()
             await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311 - spreads the slots, guards nothing
         except TimeoutError:
             return

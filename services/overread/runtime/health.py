@@ -59,7 +59,8 @@ class Health:
 
     async def _ask(self, ping: Ping) -> str | None:
         try:
-            await asyncio.wait_for(ping(), PING_SECONDS)
+            async with asyncio.timeout(PING_SECONDS):
+                await ping()
         except Unavailable as away:
             return str(away)
         except TimeoutError:

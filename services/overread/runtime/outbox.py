@@ -88,7 +88,8 @@ class OutboxRelay:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._woken.wait(), IDLE_SECONDS)
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._woken.wait()
         except TimeoutError:
             return
 

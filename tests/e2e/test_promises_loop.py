@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -19,12 +18,13 @@ from pydicom.uid import (
 
 from overread.protocols.dicom.sop_classes import OUR_MANUFACTURER
 from tests.e2e.hospital import Hospital, Visit
-from tests.fakes.peers import store_until_kept, wait_until
+from tests.e2e.stillness import everything_known, wait_until_all_is_read
+from tests.fakes.peers import store_until_kept
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 ROUNDS = 8
-KEPT_SECONDS = 30.0
+TOLD_SECONDS = 30.0
 
 ACCOMPANYING = {
     "SR": ComprehensiveSRStorage,
@@ -43,20 +43,21 @@ def test_pacs_that_sends_everything_back_moves_nothing(hospital: Hospital) -> No
     hospital.order(visit)
     hospital.scan(visit)
     hospital.user().draft(visit)
-    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=KEPT_SECONDS)
-    drafted = _everything_known(hospital, visit)
+    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=TOLD_SECONDS)
+    drafted = everything_known(hospital, visit)
     _send_back(hospital, visit)
-    still_drafted = _everything_known(hospital, visit)
+    still_drafted = everything_known(hospital, visit)
     hospital.user().sign(visit)
     hospital.final(visit)
-    final = _everything_known(hospital, visit)
+    final = everything_known(hospital, visit)
 
     for _ in range(ROUNDS):
         _send_back(hospital, visit)
 
-    _wait_until_all_is_read(hospital, visit, rounds=ROUNDS + 1)
+    of_strangers = (ROUNDS + 1) * (len(ACCOMPANYING) - 1)
+    wait_until_all_is_read(hospital, visit, accompanying=len(ACCOMPANYING) + of_strangers)
     assert still_drafted == drafted
-    assert _everything_known(hospital, visit) == final
+    assert everything_known(hospital, visit) == final
 
 
 def _send_back(hospital: Hospital, visit: Visit) -> None:
@@ -86,31 +87,3 @@ def _a_result(image: Dataset, modality: str, sop_class: UID, uid: str, *, is_our
     result.SOPInstanceUID = result.file_meta.MediaStorageSOPInstanceUID = UID(uid)
     result.SeriesInstanceUID = UID(f"{uid}.1")
     return result
-
-
-def _everything_known(hospital: Hospital, visit: Visit) -> dict[str, Any]:
-    """Return what would show that anything moved: case, jobs, every revision of the report, every message."""
-    [case] = hospital.user().cases(visit)
-    report = hospital.user().report(visit)
-    assert report is not None
-    words = (str(case["case_id"]),)
-    of_case = "SELECT count(*) FROM {} WHERE case_id = $1::text::uuid"
-    return {
-        "case": case["case"],
-        "report": {name: report[name] for name in ("report_revision", "state", "digest", "history")},
-        "jobs": hospital.count("inference_worker", of_case.format("jobs"), *words),
-        "plans": hospital.count("review", of_case.format("plans"), *words),
-        "outbound": hospital.count("delivery", of_case.format("outbound"), *words),
-        "messages": [message.raw for message in hospital.emr.about(visit.study_instance_uid)],
-    }
-
-
-def _wait_until_all_is_read(hospital: Hospital, visit: Visit, *, rounds: int) -> None:
-    """Wait until assembly has kept what came, and the timers that it could have set have passed."""
-    [case] = hospital.user().cases(visit)
-    kept = "SELECT count(*) FROM instances WHERE case_id = $1::text::uuid AND is_accompanying"
-    wanted = len(ACCOMPANYING) + rounds * (len(ACCOMPANYING) - 1)
-    case_id = str(case["case_id"])
-    wait_until(lambda: hospital.count("assembly", kept, case_id) == wanted, "what came back", KEPT_SECONDS)
-    waiting = "SELECT count(*) FROM timers WHERE case_id = $1::text::uuid"
-    wait_until(lambda: not hospital.count("assembly", waiting, case_id), "the timers", KEPT_SECONDS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from overread.cli.demo_peers import FhirReceiver, Pacs
 from overread.embedded import fhir_emr
@@ -17,7 +17,8 @@ from overread.embedded.profile import Profile
 from overread.embedded.stack_thread import StackThread
 from tests.e2e.conftest import FAST
 from tests.e2e.hospital import FIRST_OFFSET, Hospital, Visit, free_offset
-from tests.fakes.peers import Emr, wait_until
+from tests.e2e.stillness import everything_known, wait_until_all_is_read
+from tests.fakes.peers import Emr, store_until_kept, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -64,11 +65,15 @@ def _stored(pacs: Pacs, visit: Visit, modality: str, count: int = 1) -> list[Dat
     """Return the visit's objects of one modality, once there are so many."""
 
     def there() -> list[Dataset]:
-        about = [stored for stored, *_ in pacs.received if stored.StudyInstanceUID == visit.study_instance_uid]
+        about = [stored for stored, *_ in pacs.received if _is_about(stored, visit)]
         found = [stored for stored in about if modality == stored.Modality]
         return found if len(found) >= count else []
 
     return wait_until(there, f"{count} {modality} of {visit.accession_number} at the PACS", SECONDS)
+
+
+def _is_about(stored: Dataset, visit: Visit) -> bool:
+    return bool(visit.study_instance_uid == stored.StudyInstanceUID)
 
 
 def _reports(receiver: FhirReceiver, report_id: str, status: str) -> list[dict[str, Any]]:
@@ -89,8 +94,19 @@ def _withdraw(hospital: Hospital, report_id: str) -> None:
     clinician.ask("POST", f"/reports/{report_id}/withdraw-final", json=body).raise_for_status()
 
 
+def _send_everything_back(hospital: Hospital, pacs: Pacs, visit: Visit) -> list[str]:
+    """Send all that the PACS ever got of us about the visit to our own port; return what each of it is."""
+    objects = [dcmread(path) for stored, path, _ in pacs.received if _is_about(stored, visit)]
+    store_until_kept(hospital.dicom_port, objects)
+    wait_until_all_is_read(hospital, visit, accompanying=len(objects))
+    return sorted(f"{each.Modality} {each.get('VerificationFlag', '')}".strip() for each in objects)
+
+
 def test_one_report_is_drafted_signed_and_taken_back_at_three_receivers(receivers: Receivers) -> None:
-    """REQ-REV-01 in every form: R, F, W; partial, final, entered-in-error; UNVERIFIED, VERIFIED, rejected (IHE IOCM)."""
+    """REQ-REV-01 in every form: R, F, W; partial, final, entered-in-error; UNVERIFIED, VERIFIED, rejected (IHE IOCM).
+
+    REQ-CPL-10: when the PACS then sends all of it back, as archives do, nothing comes of it.
+    """
     hospital, pacs, receiver = receivers
     visit = hospital.admit()
     hospital.order(visit)
@@ -124,3 +140,8 @@ def test_one_report_is_drafted_signed_and_taken_back_at_three_receivers(receiver
         for item in series.ReferencedSOPSequence
     }
     assert {draft.SOPInstanceUID, final.SOPInstanceUID, segmentation.SOPInstanceUID} < rejected
+
+    before = everything_known(hospital, visit)
+    came_back = _send_everything_back(hospital, pacs, visit)
+    assert came_back == ["KO", "OT", "OT", "SEG", "SR UNVERIFIED", "SR VERIFIED"]
+    assert everything_known(hospital, visit) == before

@@ -16,6 +16,7 @@ from overread.contracts.events.cases import (
     OrderLinked,
     PatientCorrected,
     PatientsMerged,
+    SeriesSummary,
     Study,
     StudyReady,
     StudySuperseded,
@@ -222,6 +223,7 @@ def a_study(**changed: Any) -> Study:
         "series_count": 1,
         "instance_count": 60,
         "completeness_basis": CompletenessBasis.QUIET_AFTER_ASSOCIATION,
+        "series": (SeriesSummary(series_instance_uid=SERIES, modality="CT", instance_count=60),),
     }
     return Study.model_validate(fields | changed)
 

@@ -15,6 +15,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
 from overread.contracts import codec
+from overread.contracts.events.cases import SeriesSummary
 from overread.contracts.events.inference import Artefact, Decision, Finding, Outcome
 from overread.contracts.events.orders import CodedElement
 from overread.contracts.events.reports import ModelResult, ReportDocument, Verdict, Withdrawal
@@ -171,6 +172,14 @@ def _document(manifest: Manifest, result: ModelResult, **changed: Any) -> Report
         "manifest_digest": codec.sha256(manifest.to_bytes()),
         "orders": (ORDER,),
         "modalities": (manifest.series[0].instances[0].attributes.modality,),
+        "series": tuple(
+            SeriesSummary(
+                series_instance_uid=series.series_instance_uid,
+                modality=series.instances[0].attributes.modality,
+                instance_count=len(series.instances),
+            )
+            for series in manifest.series
+        ),
         "study_date_time": "2026-11-22T09:58:00",
         "ai_results": (result,),
         "findings": result.findings,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from overread.contracts.events.cases import SeriesSummary
 from overread.contracts.events.inference import Finding
 from overread.contracts.events.orders import CodedElement, PatientIdentifier
 from overread.protocols.fhir.content import FhirContent, ReportedFinding, ReportStatus
@@ -12,6 +13,7 @@ from tests.builders.events import (
     DIGEST,
     NOON,
     REPORT_ID,
+    SERIES,
     SITE,
     STUDY,
     a_finding,
@@ -45,6 +47,14 @@ def a_nodule(**changed: Any) -> Finding:
     return Finding.model_validate(fields | changed)
 
 
+def some_series() -> tuple[SeriesSummary, ...]:
+    """Return a series of a known modality, and one whose images do not say it."""
+    return (
+        SeriesSummary(series_instance_uid=SERIES, modality="CT", instance_count=60),
+        SeriesSummary(series_instance_uid=f"{STUDY}.2", instance_count=1),
+    )
+
+
 def a_fhir_content(status: str = "final", **changed: Any) -> FhirContent:
     """Return a report of a volume, a nodule and a clinician's remark; signed when its status says so."""
     report_status = ReportStatus(status)
@@ -65,6 +75,7 @@ def a_fhir_content(status: str = "final", **changed: Any) -> FhirContent:
         "study_instance_uid": STUDY,
         "modalities": ("CT",),
         "study_description": "CT ngực",
+        "series": some_series(),
         "effective_at": (NOON - timedelta(hours=1)).astimezone(HANOI),
         "issued_at": moment,
         "findings": some_findings(),

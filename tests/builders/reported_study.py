@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from overread.contracts import codec
-from overread.contracts.events.cases import Case
+from overread.contracts.events.cases import Case, SeriesSummary
 from overread.contracts.events.inference import Artefact, Concept, Finding, Outcome
 from overread.contracts.events.reports import ModelResult, ReportDocument
 from overread.contracts.manifest import Manifest
@@ -114,6 +114,7 @@ def an_imaged_document(**changed: Any) -> ReportDocument:
         "manifest_digest": codec.sha256(the_manifest().to_bytes()),
         "ai_results": (result,),
         "findings": result.findings,
+        "series": (SeriesSummary(series_instance_uid=A_STUDY.series_instance_uid, modality="CT", instance_count=72),),
     }
     return a_report_document(**fields | changed)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from overread.assembly import image_store, store
 from overread.contracts import codec
 from overread.contracts.errors import OverreadError, Unavailable
-from overread.contracts.events.cases import CompletenessBasis, Study, StudyReady
+from overread.contracts.events.cases import CompletenessBasis, SeriesSummary, Study, StudyReady
 from overread.contracts.events.intake import InstanceStored
 from overread.contracts.manifest import Manifest, ManifestInstance, ManifestSeries
 from overread.contracts.topics import CASES_CHANGED, DICOM_RECEIVED
@@ -20,6 +20,8 @@ from overread.runtime.telemetry import log
 TICK_SECONDS = 0.1
 AWAY_SECONDS = 1.0
 DEFECT_WAIT = timedelta(seconds=30)
+MOST_SERIES = 250
+"""As many as an event lists: of 256 KiB they take a tenth."""
 
 
 class Timekeeper:
@@ -136,4 +138,19 @@ def _study(manifest: Manifest, images: list[InstanceStored], key: str, digest: s
         series_count=len(manifest.series),
         instance_count=len(images),
         completeness_basis=basis,
+        series=summaries(manifest),
+    )
+
+
+def summaries(manifest: Manifest) -> tuple[SeriesSummary, ...]:
+    """Return the study's series for those who can't read the manifest; none where an event has no room for them."""
+    if len(manifest.series) > MOST_SERIES:
+        return ()
+    return tuple(
+        SeriesSummary(
+            series_instance_uid=series.series_instance_uid,
+            modality=next((i.attributes.modality for i in series.instances if i.attributes.modality), ""),
+            instance_count=len(series.instances),
+        )
+        for series in manifest.series
     )

@@ -65,6 +65,7 @@ def content_for(telling: Telling[FhirDestination]) -> FhirContent:
         study_instance_uid=document.study_instance_uid,
         modalities=document.modalities,
         study_description=document.study_description,
+        series=document.series,
         effective_at=observed_at(document.study_date_time, occasion.time_zone),
         issued_at=telling.said_at,
         findings=_reported(telling.stated, document),
@@ -113,6 +114,8 @@ def _unlike_document(said: FhirReading, telling: Telling[FhirDestination]) -> It
         yield "accession number"
     if said.study_instance_uid != document.study_instance_uid or said.is_synthetic != document.is_synthetic:
         yield "study"
+    if said.series != _series_of(document):
+        yield "series"
     if _said_signer(said) != _signer_of(telling):
         yield "signer"
     if faithful.lines(said.conclusion) != faithful.lines("" if telling.status.takes_back else document.conclusion):
@@ -138,6 +141,12 @@ def _patient_of(document: ReportDocument) -> tuple[object, ...]:
     sex = faithful.sex_of(document)
     gender = GENDERS.get(sex, "unknown" if sex else "")
     return numbers, *faithful.name_of(document), faithful.birth_date_of(document), gender
+
+
+def _series_of(document: ReportDocument) -> tuple[tuple[str, str, str], ...]:
+    """Return the study's series as FHIR has them: those whose modality is known."""
+    every = ((series.series_instance_uid, series.modality, str(series.instance_count)) for series in document.series)
+    return tuple(said for said in every if said[1])
 
 
 def _accession_numbers(telling: Telling[FhirDestination]) -> set[str]:

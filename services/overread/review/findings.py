@@ -146,7 +146,8 @@ def is_due(plan: InferencePlanned, results: Sequence[InferenceDone], *, now: dat
 
 def basis_of(document: ReportDocument) -> str:
     """Return the digest of what the draft says, whatever its number and time, and however far its orders got."""
-    orders = tuple(order.model_copy(update={"status": OrderStatus.ACTIVE}) for order in document.orders)
+    progress = {"status": OrderStatus.ACTIVE, "scheduled_at": None}
+    orders = tuple(order.model_copy(update=progress) for order in document.orders)
     said = document.model_copy(update={"report_revision": 0, "drafted_at": _EPOCH, "orders": orders})
     return codec.sha256(codec.document_bytes(said))
 
@@ -250,6 +251,7 @@ def _document(
         drafted_at=now,
         signed_by=None,
         signed_at=None,
+        series=study.series,
     )
     return in_nfc(document)
 

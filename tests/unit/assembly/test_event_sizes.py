@@ -1,5 +1,7 @@
+from overread.assembly.readiness import MOST_SERIES
 from overread.contracts import codec
 from overread.contracts.envelope import MAX_EVENT_BYTES
+from overread.contracts.events.cases import SeriesSummary
 from overread.dicom_intake.storage_scp import INSTANCES_PER_HINT
 from tests.builders.events import a_study, a_study_hint, a_study_ready, an_event
 
@@ -13,6 +15,16 @@ def test_hint_of_as_many_of_the_longest_uids_as_it_may_name_is_an_event() -> Non
 
     assert {len(uid) for uid in uids} == {64}
     assert len(codec.encode(an_event(hint))) < MAX_EVENT_BYTES
+
+
+def test_ready_event_has_room_for_as_many_series_as_it_lists() -> None:
+    """Each with the longest UID that DICOM has (PS3.5, 9): a quarter of what an event may be, at most."""
+    uids = (f"{LONGEST_UID}.{number:04d}" for number in range(MOST_SERIES))
+    series = tuple(SeriesSummary(series_instance_uid=uid, modality="CT", instance_count=99_999) for uid in uids)
+
+    ready = a_study_ready(study=a_study(series=series))
+
+    assert len(codec.encode(an_event(ready))) < MAX_EVENT_BYTES // 4
 
 
 def test_ready_event_does_not_grow_with_the_study() -> None:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from overread.assembly.readiness import make_manifest, ready_key
+from overread.assembly.readiness import MOST_SERIES, make_manifest, ready_key, summaries
 from overread.assembly.settings import AssemblySettings
 from overread.assembly.store import CaseRow
 from tests.builders.events import CASE_ID, SITE, STUDY, a_patient, a_study, an_instance_stored, some_attributes
@@ -34,6 +34,32 @@ def test_manifest_names_every_image_once_under_its_series() -> None:
     assert [series.series_instance_uid for series in manifest.series] == [f"{STUDY}.1", f"{STUDY}.2"]
     assert [len(series.instances) for series in manifest.series] == [1, 2]
     assert manifest.series[0].instances[0].object_key == images[1].object_key
+
+
+def test_study_says_of_each_series_what_it_is_and_how_many_images_it_has() -> None:
+    """Who renders a result can't read the manifest; a series whose images do not say their modality has none."""
+    images = [
+        an_instance_stored(1, attributes=some_attributes(1)),
+        an_instance_stored(2, attributes=some_attributes(2)),
+        an_instance_stored(3, attributes=some_attributes(3, series_instance_uid=f"{STUDY}.2", modality="")),
+    ]
+
+    series = summaries(make_manifest(a_case_row(), images))
+
+    assert [(s.series_instance_uid, s.modality, s.instance_count) for s in series] == [
+        (f"{STUDY}.1", "CT", 2),
+        (f"{STUDY}.2", "", 1),
+    ]
+
+
+def test_more_series_than_an_event_has_room_for_are_not_listed() -> None:
+    """No event exceeds 256 KiB; that they are not listed says nothing of how many there are."""
+    images = [
+        an_instance_stored(n, attributes=some_attributes(n, series_instance_uid=f"{STUDY}.{n}"))
+        for n in range(1, MOST_SERIES + 2)
+    ]
+
+    assert summaries(make_manifest(a_case_row(), images)) == ()
 
 
 def test_first_revision_is_one_and_each_later_one_follows() -> None:

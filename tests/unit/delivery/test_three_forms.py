@@ -391,6 +391,7 @@ FALSE_IN_FHIR: dict[str, Callable[[Any], Any]] = {
     ),
     "site": lambda c: _finding_in_fhir(c, finding_site=None),
     "property": lambda c: _finding_in_fhir(c, property=LUNG),
+    "series": lambda c: dataclasses.replace(c, series=()),
 }
 
 

@@ -19,8 +19,20 @@ class CompletenessBasis(StrEnum):
     HOLD_CAP = "hold_cap"
 
 
+class SeriesSummary(Value):
+    """One series of a study; `modality` is empty where its images do not say it."""
+
+    series_instance_uid: str
+    modality: str = ""
+    instance_count: int
+
+
 class Study(Value):
-    """The newest complete revision of a study; the manifest is a stored object."""
+    """The newest complete revision of a study; the manifest is a stored object.
+
+    `series` are those of the manifest; empty in what was made before they were kept, and where there are too many for an
+    event.
+    """
 
     study_instance_uid: StudyInstanceUid
     study_revision: int
@@ -33,6 +45,7 @@ class Study(Value):
     series_count: int
     instance_count: int
     completeness_basis: CompletenessBasis
+    series: tuple[SeriesSummary, ...] = ()
 
 
 class Case(Value):

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from overread.contracts.envelope import Body, Value
+from overread.contracts.events.cases import SeriesSummary
 from overread.contracts.events.inference import Artefact, Finding, ModelReference, Outcome
 from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.identifiers import Sha256, StudyInstanceUid
@@ -55,7 +56,7 @@ class ReportDocument(Body):
     stored list of the images; empty in documents made before it was kept here. `withdrawal` is present in the document
     that a clinician signs to take a final report back: what it then states is that nothing of it holds any more.
     `verdict_reasons` are the clinician's reasons for changing or rejecting, as words of a fixed list; empty where none
-    was given.
+    was given. `series` are the study's; empty where they are not known.
     """
 
     report_id: UUID
@@ -83,6 +84,7 @@ class ReportDocument(Body):
     manifest_key: str = ""
     withdrawal: Withdrawal | None = None
     verdict_reasons: tuple[str, ...] = ()
+    series: tuple[SeriesSummary, ...] = ()
 
 
 class ReportChanged(Body):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from overread.contracts.errors import Malformed
+from overread.contracts.events.cases import SeriesSummary
 from overread.contracts.events.inference import Finding, ModelReference
 from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.events.reports import Signer
@@ -105,6 +106,7 @@ class FhirContent:
     study_instance_uid: str
     modalities: tuple[str, ...] = ()
     study_description: str = ""
+    series: tuple[SeriesSummary, ...] = ()
     effective_at: datetime | None
     issued_at: datetime
     findings: tuple[ReportedFinding, ...]

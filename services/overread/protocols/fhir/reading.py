@@ -57,7 +57,8 @@ class SaidFinding:
 class FhirReading:
     """What a bundle of ours says; an identifier is (system, value).
 
-    `models` are name, version and digest of each; `retracted` are the findings that no longer hold.
+    `models` are name, version and digest of each; `retracted` are the findings that no longer hold. A series is its UID,
+    its modality, and how many images it has.
     """
 
     report_id: UUID
@@ -72,6 +73,7 @@ class FhirReading:
     order_identifiers: tuple[frozenset[tuple[str, str]], ...]
     accession_numbers: tuple[str, ...]
     study_instance_uid: str
+    series: tuple[tuple[str, str, str], ...]
     effective_at: datetime | None
     issued_at: datetime
     findings: tuple[SaidFinding, ...]
@@ -143,6 +145,7 @@ class _Bundle:
             order_identifiers=tuple(_identifiers(self.target(order)) for order in self.report.get("basedOn", ())),
             accession_numbers=tuple(identifier["value"] for identifier in study["identifier"][1:]),
             study_instance_uid=_study_instance_uid(study),
+            series=tuple(_series(series) for series in study.get("series", ())),
             effective_at=_time(self.report.get("effectiveDateTime")),
             issued_at=datetime.fromisoformat(self.report["issued"]),
             findings=tuple(_finding(observation) for observation in self.results),
@@ -239,6 +242,10 @@ def _study_instance_uid(study: Resource) -> str:
     return str(identifier["value"]).removeprefix("urn:oid:")
 
 
+def _series(series: Resource) -> tuple[str, str, str]:
+    return series["uid"], series["modality"]["code"], series.get("numberOfInstances", "")
+
+
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -300,6 +307,11 @@ def meant(content: FhirContent) -> FhirReading:
         ),
         accession_numbers=tuple(nfc(order.accession_number) for order in content.orders if order.accession_number),
         study_instance_uid=content.study_instance_uid,
+        series=tuple(
+            (series.series_instance_uid, series.modality, str(series.instance_count))
+            for series in content.series
+            if series.modality
+        ),
         effective_at=_to_the_millisecond(content.effective_at),
         issued_at=_to_the_millisecond(content.issued_at) or content.issued_at,
         findings=tuple(_meant_finding(content, reported) for reported in content.findings),

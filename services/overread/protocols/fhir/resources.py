@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from overread.contracts.events.cases import SeriesSummary
 from overread.contracts.events.inference import Concept, Finding, ModelReference
 from overread.contracts.events.orders import OrderStatus, PatientIdentifier, ServiceRequest
 from overread.contracts.events.reports import Signer
@@ -175,7 +176,23 @@ def imaging_study(content: FhirContent) -> Resource:
         "started": instant(content.effective_at),
         "basedOn": based_on(content),
         "description": content.study_description.strip(),
+        "numberOfSeries": _count(len(content.series)),
+        "numberOfInstances": _count(sum(series.instance_count for series in content.series)),
+        "series": [_series(content, series) for series in content.series if series.modality],
     }
+
+
+def _series(content: FhirContent, series: SeriesSummary) -> Resource:
+    """Return a series; R4 asks each for its modality."""
+    return {
+        "uid": series.series_instance_uid,
+        "modality": coding(coding_system(content.site_id, "DCM"), series.modality),
+        "numberOfInstances": _count(series.instance_count),
+    }
+
+
+def _count(number: int) -> Digits | None:
+    return Digits(str(number)) if number else None
 
 
 def _is_accession(identifier: Resource) -> bool:

@@ -7,12 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from overread.contracts.events.inference import Concept, Finding
 from overread.contracts.events.reports import Signer
 from overread.protocols.fhir.codes import coding_system, identifier_system
 from overread.protocols.fhir.content import OBSERVATION_STATUS, ReportStatus
 from overread.protocols.fhir.diagnostic_report import NotRenderable, meant, read, render
 from overread.protocols.hl7.oru_content import SYNTHETIC, UNCONFIRMED, Language, differences
-from tests.builders.events import a_finding, a_model, a_patient
+from tests.builders.events import SERIES, a_finding, a_model, a_patient
 from tests.builders.fhir import a_fhir_content, a_nodule, a_reported, an_order
 
 STATUSES = [status.value for status in ReportStatus]
@@ -101,6 +102,68 @@ def test_test_data_is_marked_on_every_resource() -> None:
     marks = [entry["resource"]["meta"]["security"][0]["code"] for entry in bundle["entry"]]
     assert set(marks) == {"HTEST"}
     assert SYNTHETIC[Language.VIETNAMESE] in resource(json.dumps(bundle).encode(), "DiagnosticReport")["conclusion"]
+
+
+def test_study_names_its_series_as_far_as_r4_lets_it() -> None:
+    """ImagingStudy.series.modality is 1..1: one whose images do not say it is counted and not listed."""
+    study = resource(render(a_fhir_content("final")), "ImagingStudy")
+
+    assert (study["numberOfSeries"], study["numberOfInstances"]) == ("2", "61")
+    ((said,), modality) = study["series"], study["series"][0]["modality"]["code"]
+    assert (said["uid"], modality, said["numberOfInstances"]) == (SERIES, "CT", "60")
+
+
+def test_device_is_the_model_version_with_the_files_that_ran() -> None:
+    """Type, manufacturer, version, and the digest as a property (111002 of TID 4019)."""
+    model = a_model(manufacturer="Maker")
+
+    device = resource(render(a_fhir_content("final", models=(model,))), "Device")
+
+    assert (device["manufacturer"], device["version"][0]["value"]) == ("Maker", "1.0.0")
+    assert device["type"]["coding"][0]["code"] == "123110"
+    (files,) = device["property"]
+    assert (files["type"]["coding"][0]["code"], files["valueCode"][0]["text"]) == ("111002", f"sha256={model.digest}")
+
+
+PRESENT = {"coded_value": "52101004", "coded_value_scheme": "SCT", "coded_value_display": "Present"}
+PNEUMONIA = a_nodule(code="233604007", scheme="SCT", display="Pneumonia", **PRESENT)
+
+
+@pytest.mark.parametrize(
+    ("finding", "codes"),
+    [
+        (a_nodule(), ["427359005"]),
+        (PNEUMONIA, ["233604007"]),
+        (a_nodule(coded_value="airway-not-found", coded_value_scheme="99OVERREAD"), []),
+        (a_finding(), []),
+    ],
+    ids=["an answer", "something that is there", "a code of our own", "a number"],
+)
+def test_conclusion_has_the_code_of_what_is_concluded(finding: Finding, codes: list[str]) -> None:
+    """DiagnosticReport.conclusionCode: what is present, or the answer to a question; withdrawn, nothing."""
+    stated = (a_reported(finding),)
+
+    report = resource(render(a_fhir_content("final", findings=stated)), "DiagnosticReport")
+    withdrawn = resource(render(a_fhir_content("entered-in-error", findings=stated)), "DiagnosticReport")
+
+    assert [code["coding"][0]["code"] for code in report.get("conclusionCode", ())] == codes
+    assert "conclusionCode" not in withdrawn
+
+
+def test_observation_says_where_what_and_by_what_method() -> None:
+    """bodySite, the broader code beside our own, method and orders; a withdrawn one keeps no site."""
+    site = Concept(code="39607008", scheme="SCT", display="Lung")
+    measured = Concept(code="118565006", scheme="SCT", display="Volume")
+    stated = (a_reported(a_finding(finding_site=site, property=measured)),)
+
+    observation = resource(render(a_fhir_content("final", findings=stated)), "Observation")
+    withdrawn = resource(render(a_fhir_content("cancelled", findings=stated)), "Observation")
+
+    assert observation["bodySite"]["coding"][0]["code"] == "39607008"
+    assert [coding["code"] for coding in observation["code"]["coding"]] == ["OR-LUNG-VOLUME", "118565006"]
+    assert observation["method"]["coding"][0]["code"] == "AI"
+    assert len(observation["basedOn"]) == 1
+    assert "bodySite" not in withdrawn
 
 
 @pytest.mark.parametrize("digits", ["5512.30", "0.10", "-0.0", "100", "0.30000000000000000004"])

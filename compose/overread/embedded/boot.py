@@ -36,13 +36,6 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Red Hat keep the bundle of trusted authorities."""
 
-REFEREES = {
-    "dciodvfy": "dicom3tools",
-    "dcmsend": "dcmtk",
-    "/usr/share/java/pixelmed.jar": "libpixelmed-java",
-}
-"""Other people's judges of DICOM: a program or a file, and the Debian package that brings it."""
-
 HELP = """\
 Overread stands between a hospital's systems and imaging AI: orders and images in, a clinician's signature, results out.
 
@@ -164,7 +157,7 @@ def mend_machine() -> None:
     packages = [lack.package for lack in missing if lack.package]
     if missing and len(packages) == len(missing) and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"set-up: installing {' '.join(packages)} by apt-get")
-        _apt(packages)
+        apt(packages)
         missing = list(lacks())
     if missing:
         say(*(f"missing: {lack.what}" for lack in missing))
@@ -173,7 +166,8 @@ def mend_machine() -> None:
         sys.exit(2)
 
 
-def _apt(packages: list[str]) -> None:
+def apt(packages: list[str]) -> None:
+    """Install Debian packages, nobody asked."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run(["apt-get", "-q", *words], env=quiet, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603, S607  # fixed words; the PATH's apt-get is meant
@@ -236,7 +230,7 @@ def _run(words: list[str], is_shown: Callable[[str], bool] = lambda _: True) -> 
     with subprocess.Popen(  # noqa: S603  # words of this module
         words,
         cwd=CHECKOUT,
-        env=_own_caches(),
+        env=own_caches(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -262,7 +256,7 @@ def system_certificates() -> dict[str, str]:
     return {name: path for name, path in wanted.items() if path}
 
 
-def _own_caches() -> dict[str, str]:
+def own_caches() -> dict[str, str]:
     """Return an environment in which every cache lies in the checkout and certificates are the system's."""
     inherited = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     return {
@@ -302,17 +296,9 @@ def run_tests(arguments: list[str]) -> None:
     """Make what the integration tests' servers need, then become pytest."""
     if subprocess.run([PYTHON, "-m", "overread.embedded.setup"], cwd=CHECKOUT, check=False).returncode:  # noqa: S603
         sys.exit(1)
-    fetch_referees()
+    subprocess.run([PYTHON, "-m", "overread.embedded.referees"], cwd=CHECKOUT, check=False)  # noqa: S603
     os.chdir(CHECKOUT)
     become([str(PYTHON), "-m", "pytest", *arguments])
-
-
-def fetch_referees() -> None:
-    """Install the tests' outside judges where we may (root on Debian); without them their tests skip, with a word."""
-    missing = [package for what, package in REFEREES.items() if not (shutil.which(what) or Path(what).exists())]
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"test: installing {' '.join(missing)} by apt-get")
-        _apt(missing)
 
 
 def become(words: list[str]) -> None:

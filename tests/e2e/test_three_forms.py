@@ -1,11 +1,12 @@
 """One report in three forms at three receivers of other people's making: drafted, signed, and taken back."""
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -27,8 +28,15 @@ Receivers = tuple[Hospital, Pacs, FhirReceiver]
 
 
 @pytest.fixture(scope="module")
-def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receivers]:
-    """Yield a stack of its own whose results go to an EMR, a PACS and a FHIR server."""
+def ward() -> Iterator[Emr]:
+    """Yield a second EMR, which knows no R: what nobody has confirmed comes to it as P, in English."""
+    with Emr() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def receivers(tmp_path_factory: pytest.TempPathFactory, ward: Emr) -> Iterator[Receivers]:
+    """Yield a stack of its own whose results go to an EMR, a PACS and a FHIR server, and to a ward."""
     if not fhir_emr.is_here():
         pytest.skip("the FHIR receiver is not set up: python -m overread.embedded.setup does it")
     folder = tmp_path_factory.mktemp("three-forms")
@@ -39,7 +47,7 @@ def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receivers]:
     try:
         with (
             Emr() as emr,
-            StackThread(_profile(folder, emr, pacs, server).stack()) as stack,
+            StackThread(_profile(folder, _destinations(folder, emr, ward, pacs, server)).stack()) as stack,
             closing(Hospital(stack.endpoints, emr)) as hospital,
         ):
             yield hospital, pacs, FhirReceiver(folder, server)
@@ -49,16 +57,34 @@ def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receivers]:
         loop.close()
 
 
-def _profile(folder: Path, emr: Emr, pacs: Pacs, server: FhirEmr) -> Profile:
+def _profile(folder: Path, listed: Path) -> Profile:
     return Profile(
         data_dir=folder / "data",
         port_offset=free_offset(FIRST_OFFSET + 3_600 + os.getpid() % 20 * 20),
-        emr=emr.url,
-        pacs=f"dicom://DEMO_PACS@127.0.0.1:{pacs.port}",
-        fhir=server.url,
-        fhir_token_file=server.token_file,
-        settings=FAST,
+        settings={**FAST, "OVERREAD_DESTINATIONS": str(listed)},
     )
+
+
+def _destinations(folder: Path, emr: Emr, ward: Emr, pacs: Pacs, server: FhirEmr) -> Path:
+    """Write the list that a site writes: four receivers, each with its own word for what nobody has confirmed."""
+    token = str(server.token_file)
+    listed: dict[str, dict[str, str]] = {
+        "emr": {"kind": "hl7", "url": emr.url, "send_unverified": "R", "country_code": "VNM"},
+        "ward": {"kind": "hl7", "url": ward.url, "send_unverified": "P", "language": "en"},
+        "fhir": {"kind": "fhir", "url": server.url, "send_unverified": "partial", "bearer_token_file": token},
+        "pacs": {
+            "kind": "dicom",
+            "url": f"dicom://DEMO_PACS@127.0.0.1:{pacs.port}",
+            "send_unverified": "unverified",
+        },
+    }
+    path = folder / "destinations.toml"
+    tables = (
+        "[[destination]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"name": name, **told}.items())
+        for name, told in listed.items()
+    )
+    path.write_text("\n".join(tables), encoding="utf-8")
+    return path
 
 
 def _stored(pacs: Pacs, visit: Visit, modality: str, count: int = 1) -> list[Dataset]:
@@ -145,3 +171,96 @@ def test_one_report_is_drafted_signed_and_taken_back_at_three_receivers(receiver
     came_back = _send_everything_back(hospital, pacs, visit)
     assert came_back == ["KO", "OT", "OT", "SEG", "SR UNVERIFIED", "SR VERIFIED"]
     assert everything_known(hospital, visit) == before
+
+
+def _read_again(hospital: Hospital, visit: Visit) -> dict[str, Any]:
+    """Answer the question about late images by reading them; return the draft, claimed, once the models have seen them."""
+    clinician = hospital.user()
+
+    def claimed() -> dict[str, Any] | None:
+        [case] = clinician.cases(visit)
+        task = clinician.ask("GET", f"/cases/{case['case_id']}/reading").raise_for_status().json()["task"]
+        report = clinician.report(visit)
+        if task is None or report is None:
+            return None
+        answer = clinician.ask("POST", f"/reports/{report['report_id']}/tasks/{task['task_id']}/read-again")
+        return dict(answer.json()) if answer.is_success else None
+
+    return cast("dict[str, Any]", wait_until(claimed, f"the second reading of {visit.accession_number}", SECONDS))
+
+
+def _sign_changed(hospital: Hospital, report: dict[str, Any]) -> None:
+    """Sign with another volume than the model's, for a reason out of the list."""
+    volume, *others = report["document"]["findings"]
+    body = {
+        "digest": report["digest"],
+        "verdict": "changed",
+        "findings": [{**volume, "value": "4321"}, *others],
+        "reasons": ["wrong_value"],
+    }
+    hospital.user().ask("POST", f"/reports/{report['report_id']}/sign", json=body).raise_for_status()
+
+
+def _both_signed(pacs: Pacs, visit: Visit) -> list[Dataset]:
+    """Return the signed reports in the order of their making, once there are two."""
+    signed = [sr for sr in _stored(pacs, visit, "SR") if sr.VerificationFlag == "VERIFIED"]
+    return sorted(signed, key=lambda sr: int(sr.InstanceNumber)) if len(signed) == 2 else []
+
+
+def test_second_revision_is_changed_and_signed_at_every_receiver(receivers: Receivers, ward: Emr) -> None:
+    """C with the reason in NTE, corrected with the same in Provenance, and a new SR after the signed one (PS3.3, C.17.2)."""
+    hospital, pacs, receiver = receivers
+    visit = hospital.admit()
+    late, in_time = visit.datasets[-1], visit.datasets[:-1]
+    hospital.order(visit)
+    store_until_kept(hospital.dicom_port, in_time)
+    report_id = str(hospital.user().draft(visit)["report_id"])
+    hospital.user().sign(visit)
+    hospital.final(visit)
+
+    store_until_kept(hospital.dicom_port, [late])
+    _sign_changed(hospital, _read_again(hospital, visit))
+
+    corrected = hospital.emr.wait_for(visit.study_instance_uid, "C", seconds=SECONDS)
+    assert corrected.findings["lung-volume-ct"] == "4321"
+    assert corrected.field("MSH", 17) == "VNM"
+    assert corrected.field("NTE", 3).endswith("sai giá trị.")
+    told = ward.wait_for(visit.study_instance_uid, "C", seconds=SECONDS)
+    assert told.field("NTE", 3).endswith("wrong value.")
+    [report] = _reports(receiver, report_id, "corrected")
+    assert "sai giá trị." in report["conclusion"]
+    first, second = wait_until(lambda: _both_signed(pacs, visit), "both signed SRs at the PACS", SECONDS)
+    predecessor = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == first.SOPInstanceUID
+
+
+def test_draft_that_is_cancelled_is_taken_back_at_every_receiver(receivers: Receivers, ward: Emr) -> None:
+    """R or P, then X; partial, then cancelled; a note that rejects what nobody had signed (113001, IHE IOCM)."""
+    hospital, pacs, receiver = receivers
+    visit = hospital.admit()
+    hospital.order(visit)
+    hospital.scan(visit)
+    report_id = str(hospital.user().draft(visit)["report_id"])
+    early = ward.wait_for(visit.study_instance_uid, "P", seconds=SECONDS)
+    texts = [fields[5] for fields in early.segments if fields[0] == "OBX" and fields[2] == "TX"]
+    assert [text.split("~")[0] for text in texts] == [
+        "NOT CONFIRMED: this is the output of an AI; no clinician has confirmed it."
+    ]
+    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=SECONDS)
+    _reports(receiver, report_id, "partial")
+    [draft] = _stored(pacs, visit, "SR")
+
+    hospital.user().ask("POST", f"/reports/{report_id}/withdraw", json={"reason": "chụp nhầm"}).raise_for_status()
+
+    for emr in (hospital.emr, ward):
+        cancelled = emr.wait_for(visit.study_instance_uid, "X", seconds=SECONDS)
+        assert (cancelled.findings, "chụp nhầm" in cancelled.field("NTE", 3)) == ({}, True)
+    _reports(receiver, report_id, "cancelled")
+    [note] = _stored(pacs, visit, "KO")
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
+    rejected = {
+        item.ReferencedSOPInstanceUID
+        for series in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert draft.SOPInstanceUID in rejected

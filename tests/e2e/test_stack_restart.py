@@ -22,6 +22,7 @@ from overread.embedded.endpoints import Endpoints
 from overread.embedded.places import DataFolder
 from overread.embedded.processes import end_leftovers, marked
 from overread.embedded.profile import SERVICES
+from tests.builders.hl7 import NAME
 from tests.e2e.disk import Disk, a_disk_or_folder
 from tests.e2e.hospital import (
     FIRST_OFFSET,
@@ -34,6 +35,7 @@ from tests.e2e.hospital import (
     free_offset,
     unsigned_finals,
 )
+from tests.e2e.scanning import named_in, number_of_all, studies_in
 from tests.fakes.peers import Emr, send_hl7, store_until_kept, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -275,6 +277,15 @@ def test_nothing_was_set_aside_on_the_way(house: House) -> None:
     answer = house.hospital.overread("dead", "list", "--data", str(house.up.data))
 
     assert (answer.returncode, answer.stdout) == (0, "")
+
+
+def test_what_up_says_itself_names_nobody(house: House) -> None:
+    """Promise 5: its own standard error too, with a power cut and a second start in it."""
+    said = {"up": house.up.log.read_bytes()}
+
+    assert b"services healthy" in said["up"]
+    assert named_in(said, [number_of_all(house.hospital.visits), *NAME.split("^")]) == []
+    assert studies_in(said, house.hospital.visits) == []
 
 
 def test_second_stack_on_the_same_data_is_refused(house: House) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import errno
 import os
 import socket
 import subprocess
@@ -41,6 +42,7 @@ AUTHORITY = "BVX"
 SIGNED_STATUSES = frozenset({"F", "C"})
 OPEN_STATES = frozenset({"drafted", "in_review", "rejected"})
 GONE_SECONDS = 90.0
+TAKEN_SECONDS = 1.0
 
 RUN = "".join(chr(ord("G") + int(digit, 16)) for digit in uuid4().hex[:8])
 """Every number of every visit of this run holds these letters; no hexadecimal digest or id does."""
@@ -438,4 +440,5 @@ def free_offset(first: int = FIRST_OFFSET) -> int:
 
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        probe.settimeout(TAKEN_SECONDS)  # who hangs, and lets nobody in, has the port all the same
+        return probe.connect_ex(("127.0.0.1", port)) != errno.ECONNREFUSED

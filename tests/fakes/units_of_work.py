@@ -116,6 +116,7 @@ def a_record(
     partition: int = 0,
     topic: Topic = AUDIT_RECORDED,
     headers: Mapping[str, str | None] | None = None,
+    key: bytes = b"site",
 ) -> "ConsumerRecord[bytes, bytes]":
     """Return what a consumer polled: an event, or any bytes."""
     value = codec.encode(content) if isinstance(content, Event) else content
@@ -125,10 +126,10 @@ def a_record(
         offset=offset,
         timestamp=1_795_348_800_000,
         timestamp_type=1,
-        key=b"site",
+        key=key,
         value=value,
         checksum=None,
-        serialized_key_size=4,
+        serialized_key_size=len(key),
         serialized_value_size=len(value or b""),
         headers=tuple((name, None if text is None else text.encode()) for name, text in (headers or {}).items()),
     )

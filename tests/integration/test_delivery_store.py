@@ -61,6 +61,7 @@ from tests.builders.events import (
     an_event,
 )
 from tests.fakes.objects import an_object_store
+from tests.fakes.units_of_work import a_record
 
 pytestmark = pytest.mark.stack
 
@@ -308,7 +309,7 @@ async def test_a_report_waits_while_an_event_of_its_case_is_set_aside(desk: Desk
     await desk.hear_case(desk.case())
     await desk.hear_signed(desk.signed())
     async with desk.service.transaction() as tx:
-        await desk.handlers.case_set_aside(_a_letter(str(desk.case_id).encode()), tx)
+        await desk.handlers.case_set_aside(_a_letter(_key(desk)), tx)
 
     waits = await desk.judge()
     unsent = await desk.sent()
@@ -318,6 +319,23 @@ async def test_a_report_waits_while_an_event_of_its_case_is_set_aside(desk: Desk
 
     assert (waits, unsent) == (True, [])
     assert [d.verdict for d in await desk.published() if isinstance(d, GateDecided)] == [GateVerdict.HELD]
+
+
+async def test_an_event_that_this_version_does_not_know_keeps_its_case_waiting(desk: Desk) -> None:
+    """Delivery is older than assembly: the record is set aside, its offset moves on, and the gate knows of it."""
+    event = desk.event(StudyReady(case_id=desk.case_id, case=desk.case()))
+    unknown = codec.encode(event).replace(b"StudyReady.v1", b"CaseEmbargoed.v1")
+    record = a_record(unknown, topic=topics.CASES_CHANGED, partition=3, offset=LETTER_OFFSET, key=_key(desk))
+    await desk.hear_case(desk.case())
+
+    await desk.service.consumptions[topics.CASES_CHANGED.name].on_records([record])
+    await desk.hear_signed(desk.signed())
+
+    assert (await desk.judge(), await desk.sent()) == (True, [])
+
+
+def _key(desk: Desk) -> bytes:
+    return topics.CASES_CHANGED.key_of(desk.event(StudyReady(case_id=desk.case_id, case=desk.case())))
 
 
 async def test_a_report_waits_for_a_letter_whose_case_nobody_can_tell(desk: Desk) -> None:
@@ -336,7 +354,7 @@ async def test_a_letter_is_answered_by_the_next_complete_study_and_by_nothing_le
     """Each event tells the whole case, but none of them whether its images are out of date."""
     await desk.hear_case(desk.case())
     async with desk.service.transaction() as tx:
-        await desk.handlers.case_set_aside(_a_letter(str(desk.case_id).encode()), tx)
+        await desk.handlers.case_set_aside(_a_letter(_key(desk)), tx)
     corrected = PatientCorrected(case_id=desk.case_id, case=desk.case(revision=2))
     await desk.hear([desk.event(corrected)], offset=LETTER_OFFSET + 1)
     async with desk.service.transaction() as tx:

@@ -127,8 +127,14 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Return when every record is acknowledged, in order within a key; raise `Unavailable` otherwise."""
-        sent = [await self.enqueue(record) for record in records]
+        sent: list[Awaitable[None]] = []
         fault: OverreadError | None = None
+        for record in records:
+            try:
+                sent.append(await self.enqueue(record))
+            except OverreadError as error:
+                fault = error
+                break  # what comes after it must not overtake it; what came before is waited for
         for acknowledged in sent:
             try:
                 await acknowledged

@@ -50,6 +50,30 @@ async def test_publishing_ends_when_every_record_is_acknowledged() -> None:
     assert producer.awaited == [b"1", b"2", b"3"]
 
 
+async def test_what_has_its_place_is_waited_for_though_the_next_record_finds_none() -> None:
+    """A broker that is away for long: nothing overtakes the record that found no place, and no failure goes unheard."""
+    subject, _ = publisher()
+    placed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asked: list[bytes] = []
+
+    async def enqueue(record: Outgoing) -> "asyncio.Future[None]":
+        asked.append(record.value)
+        if len(asked) > 1:
+            raise Unavailable("no place")
+        return placed
+
+    wired: Any = subject
+    wired.enqueue = enqueue
+    publishing = asyncio.create_task(subject.publish(RECORDS))
+    await asyncio.wait([publishing], timeout=0.05)
+    was_done = publishing.done()
+    placed.set_exception(Unavailable("no acknowledgement"))
+
+    with pytest.raises(Unavailable, match="no place"):
+        await publishing
+    assert (was_done, asked) == (False, [b"1", b"2"])
+
+
 @pytest.mark.parametrize("error", [KafkaTimeoutError(), KafkaConnectionError(), ConnectionResetError()])
 async def test_a_record_without_acknowledgement_is_unavailable(error: Exception) -> None:
     """One missing acknowledgement is no success; the others are still heard to their end."""

@@ -1,6 +1,7 @@
 """Promise 2: what cannot be used is set aside with its reason, and an operator gives it back."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -8,10 +9,12 @@ import pytest
 
 from overread.contracts import codec
 from overread.contracts.envelope import event_of
+from overread.contracts.events.cases import PatientCorrected
 from overread.contracts.events.intake import HL7Received
-from overread.contracts.topics import HL7_RECEIVED
+from overread.contracts.topics import CASES_CHANGED, HL7_RECEIVED, REPLAYS_REQUESTED
 from overread.runtime.publisher import Outgoing
 from overread.runtime.telemetry import new_traceparent
+from tests.e2e.forgery import a_case_event, case_of
 from tests.e2e.hospital import Hospital
 from tests.fakes.peers import wait_until
 
@@ -54,6 +57,43 @@ def test_order_whose_body_was_missing_is_taken_after_replay(hospital: Hospital) 
     wait_until(lambda: hospital.count("assembly", orders, visit.accession_number), "the order", SET_ASIDE_SECONDS)
     assert before == 0
     assert hospital.count("assembly", orders, visit.accession_number) == 1
+
+
+def test_letter_that_its_topic_never_held_tells_delivery_nothing(hospital: Hospital) -> None:
+    """Governance reads what delivery reads, and so may write its dead letters: a false case, planted there, is refused.
+
+    The gate has no other proof of a case than that assembly alone may write it.
+    """
+    visit = hospital.admit()
+    hospital.order(visit)
+    hospital.scan(visit)
+    hospital.user().draft(visit)
+    case = case_of(hospital, visit)
+    false = a_case_event(hospital, PatientCorrected, case.model_copy(update={"revision": 998, "orders": ()}))
+    hospital.publish("governance", replace(false, topic=CASES_CHANGED.dead_name, headers=_as_if_set_aside("delivery")))
+    [line] = wait_until(lambda: _about(hospital, "planted"), "the planted letter", SET_ASIDE_SECONDS)
+
+    hospital.overread("dead", "replay", "--data", _data(hospital), line.split()[0])
+
+    wait_until(lambda: _refused_replays(hospital, CASES_CHANGED.name), "the refusal", SET_ASIDE_SECONDS)
+    known = "SELECT count(*) FROM cases WHERE case_id = $1::text::uuid AND revision < 900"
+    assert hospital.count("delivery", known, str(case.case_id)) == 1
+
+
+def _as_if_set_aside(consumer: str) -> tuple[tuple[str, bytes], ...]:
+    said = {"kind": "Defect", "reason": "planted", "consumer": consumer, "source_partition": "0", "source_offset": "0"}
+    return tuple((name, value.encode()) for name, value in said.items())
+
+
+def _refused_replays(hospital: Hospital, topic: str) -> list[str]:
+    """Return what delivery said of letters that `topic` does not hold, or does not hold in the place that they name."""
+    return [line for line in _about(hospital, topic) if line.startswith(REPLAYS_REQUESTED.dead_name)]
+
+
+def _about(hospital: Hospital, word: str) -> list[str]:
+    answer = hospital.overread("dead", "list", "--data", _data(hospital))
+    assert answer.returncode == 0, answer.stderr
+    return [line for line in answer.stdout.splitlines() if word in line]
 
 
 def test_place_that_holds_no_dead_letter_is_named(hospital: Hospital) -> None:

@@ -159,7 +159,7 @@ async def test_change_after_the_signature_holds_the_report(bench: ReviewBench, c
 
 
 async def test_final_report_stays_final_whatever_comes_later(bench: ReviewBench) -> None:
-    """Late images and corrections never undo a final."""
+    """Late images and corrections never undo a final; that the case is another one now stands in its history, once."""
     await bench.hears_of_a_study(a_study_ready(), an_inference_planned(), an_inference_done())
     await bench.sign()
     await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id))
@@ -170,7 +170,9 @@ async def test_final_report_stays_final_whatever_comes_later(bench: ReviewBench)
         an_inference_done(study_revision=2),
     )
 
+    noted = [step["reason"] for step in (await bench.report())["history"] if step["action"] == "case moved"]
     assert await bench.states() == ["final"]
+    assert noted == ["patient or order changed after the report was final, which stays as it is (identity 3)"]
 
 
 async def test_gate_that_holds_leaves_a_held_report_to_confirm_again(bench: ReviewBench) -> None:

@@ -86,6 +86,13 @@ class Hold:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The final report stays as it is; its history keeps, once, that the case is no longer the one it is about."""
+
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that a draft rests on, as it is known now; `superseded_revision` of the study is out of date, 0: none is."""
@@ -98,17 +105,17 @@ class Facts:
     superseded_revision: int = 0
 
 
-def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Draft | Withdraw | Hold | None:
+def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Draft | Withdraw | Hold | Note | None:
     """Say what the facts ask of the case's report, whose newest revision is `newest`.
 
-    A final report is left as it is: what comes later raises a task, it never undoes a final.
+    A final report is left as it is: what comes later raises a task or is noted, it never undoes a final.
     """
     reason = why_not_reportable(facts.case)
-    if newest and newest.state is ReportState.SIGNED:
-        return _hold(newest, facts, reason)
+    if newest and newest.state in {ReportState.SIGNED, ReportState.FINAL}:
+        return _hold(newest, facts, reason) if newest.state is ReportState.SIGNED else _note(newest, facts.case, reason)
     if reason:
         return Withdraw(reason) if newest and newest.state in OPEN_STATES else None
-    if newest and newest.state in {ReportState.HELD, ReportState.FINAL, ReportState.REPLACED}:
+    if newest and newest.state in {ReportState.HELD, ReportState.REPLACED}:
         return None
     if newest and newest.is_signed_withdrawal and newest.may_be_sent_again:
         return None  # first the withdrawal leaves, then what takes its place is drafted
@@ -191,6 +198,14 @@ def _hold(newest: Revision, facts: Facts, reason: str) -> Hold | None:
         return None if is_as_seen else Hold("the case moved after the report was released")
     moved = reason or _moved(newest, facts)
     return Hold(moved) if moved else None
+
+
+def _note(newest: Revision, case: Case, reason: str) -> Note | None:
+    is_as_seen = bool(newest.released_by) and case.revision == newest.released_case_revision
+    if is_as_seen or not (reason or case.identity_version != newest.identity_version):
+        return None
+    said = reason or "patient or order changed"
+    return Note(f"{said} after the report was final, which stays as it is (identity {case.identity_version})")
 
 
 def _moved(newest: Revision, facts: Facts) -> str:

@@ -11,12 +11,15 @@ from overread.contracts.events.inference import InferenceDone, InferencePlanned
 from overread.contracts.events.reports import ReportChanged
 from overread.contracts.report_life import OPENING_STATE, ReportAction, ReportState, next_state
 from overread.contracts.topics import REPORTS_CHANGED
-from overread.review import findings, store
+from overread.review import findings, queries, store
 from overread.review.revision import OPEN_STATES, Head, Revision
 from overread.runtime.inbox import Cause, Transaction
 
 MACHINE = ""
 """The actor of what nobody did: an event or a timer led to it."""
+
+CASE_MOVED = "case moved"
+"""What stands in the history of a final report whose case became another; it is none of the table's actions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +111,22 @@ async def _carry_out(tx: Transaction, head: Head, facts: findings.Facts, cause: 
             await apply(tx, head, newest, Act(action=ReportAction.WITHDRAW, reason=reason, cause=cause))
         case findings.Hold(reason) if newest:
             await apply(tx, head, newest, Act(action=ReportAction.HOLD, reason=reason, cause=cause))
-        case findings.Withdraw() | findings.Hold():
+        case findings.Note(reason) if newest:
+            await _note_once(tx, newest, reason)
+        case findings.Withdraw() | findings.Hold() | findings.Note():
             pass
         case _:
             assert_never(decision)
+
+
+async def _note_once(tx: Transaction, final: Revision, reason: str) -> None:
+    """Keep in the report's history, once, what a reader of it should know; the report itself is not touched."""
+    known = await queries.history_of(tx.connection, final.site_id, final.report_id)
+    if (CASE_MOVED, reason) in {(step["action"], step["reason"]) for step in known}:
+        return
+    state = final.state.value
+    step = store.Step(action=CASE_MOVED, from_state=state, to_state=state, actor=MACHINE, reason=reason, at=tx.clock())
+    await store.add_step(tx.connection, final, step)
 
 
 async def facts_of(tx: Transaction, head: Head, *, language: str) -> findings.Facts | None:

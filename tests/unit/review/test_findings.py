@@ -9,7 +9,7 @@ from overread.contracts.events.inference import Decision, InferenceDone, Inferen
 from overread.contracts.events.orders import OrderStatus
 from overread.contracts.report_life import ReportState
 from overread.review import findings
-from overread.review.findings import Draft, Facts, Hold, Withdraw
+from overread.review.findings import Draft, Facts, Hold, Note, Withdraw
 from overread.review.revision import Revision, report_id_for
 from tests.builders.events import (
     NOON,
@@ -63,7 +63,7 @@ def a_revision(state: ReportState, facts: Facts | None = None, **changed: Any) -
     return Revision(**fields | changed)
 
 
-def decided(newest: Revision | None, facts: Facts, now: datetime = NOON) -> Draft | Withdraw | Hold | None:
+def decided(newest: Revision | None, facts: Facts, now: datetime = NOON) -> Draft | Withdraw | Hold | Note | None:
     """Return what `facts` ask for at noon."""
     return findings.decide(newest, facts, now=now)
 
@@ -119,12 +119,36 @@ def test_news_ask_for_a_new_draft_while_the_report_is_open(state: ReportState, f
     assert decision.document.report_revision == 2
 
 
-@pytest.mark.parametrize("state", [ReportState.FINAL, ReportState.REPLACED, ReportState.HELD])
+@pytest.mark.parametrize("state", [ReportState.REPLACED, ReportState.HELD])
 def test_news_never_touch_a_report_that_left_or_waits_for_a_person(state: ReportState) -> None:
     """A final is undone by nothing but a signature."""
     facts = some_facts(a_case(identity_version=2, is_withdrawn=True))
 
     assert decided(a_revision(state), facts) is None
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (a_case(identity_version=2), "patient or order changed"),
+        (a_case(identity_version=2, is_withdrawn=True), "the case was withdrawn"),
+    ],
+    ids=["moved", "withdrawn"],
+)
+def test_what_becomes_of_a_case_after_its_report_was_final_is_noted(case: Case, said: str) -> None:
+    """A final is undone by nothing but a signature; its readers are told that the case is another one now."""
+    noted = decided(a_revision(ReportState.FINAL), some_facts(case))
+
+    assert decided(a_revision(ReportState.FINAL), some_facts()) is None
+    assert noted == Note(f"{said} after the report was final, which stays as it is (identity 2)")
+
+
+def test_case_that_a_clinician_saw_when_they_let_the_report_go_is_not_noted() -> None:
+    """Who let it go knew it; what comes after that is noted."""
+    released = replace(a_revision(ReportState.FINAL), released_by="dr.test", released_case_revision=7)
+
+    assert decided(released, some_facts(a_case(identity_version=2, revision=7))) is None
+    assert isinstance(decided(released, some_facts(a_case(identity_version=2, revision=8))), Note)
 
 
 def test_signed_report_is_held_when_the_identity_moved() -> None:

@@ -127,8 +127,18 @@ def test_case_that_moves_between_gate_and_send_leaves_as_it_was_released(hospita
     signed = ReportDocument.model_validate(report["document"])
     assert codec.sha256(final.raw) == released
     assert (report["state"], signed.patient.identifiers) == ("final", case.patient.identifiers)
+    assert _noted(report) == [case.identity_version + 1]
     assert visit.patient_id in [identifier.split("^")[0] for identifier in final.field("PID", 3).split("~")]
     assert_told_once(hospital.emr, visit)
+
+
+def _noted(report: Mapping[str, Any]) -> list[int]:
+    """Return which versions of the case's identity the history of a final report names, oldest first."""
+    said = "patient or order changed after the report was final, which stays as it is (identity {})"
+    noted = [step["reason"] for step in report["history"] if step["action"] == "case moved"]
+    versions = [int(reason.rpartition(" ")[2].rstrip(")")) for reason in noted]
+    assert noted == [said.format(version) for version in versions]
+    return versions
 
 
 def _waiting_final(hospital: Hospital, report_id: str) -> str:
@@ -156,7 +166,7 @@ def test_case_that_moves_while_the_result_is_sent_changes_nothing_of_it(hospital
 
 
 def test_case_that_moves_after_the_acknowledgement_undoes_nothing_and_tells_nobody(hospital: Hospital) -> None:
-    """DESIGN, Life of a report: a final is undone by a signature alone; what the reader sees beside it is the case now."""
+    """DESIGN, Life of a report: a final is undone by a signature alone; its reader sees the case now, and each move."""
     visit = _drafted(hospital)
     hospital.user().sign(visit)
     hospital.final(visit)
@@ -172,6 +182,7 @@ def test_case_that_moves_after_the_acknowledgement_undoes_nothing_and_tells_nobo
     report = _report(hospital, visit)
     assert (report["state"], report["document"]) == ("final", signed)
     assert _merged_id(visit) in [identifier["id_number"] for identifier in report["patient"]["identifiers"]]
+    assert _noted(report) == [case.identity_version + 1, case.identity_version + 2]
     assert hospital.emr.about(visit.study_instance_uid) == told
     assert_told_once(hospital.emr, visit)
 

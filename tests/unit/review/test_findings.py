@@ -103,6 +103,14 @@ def test_same_facts_ask_for_nothing_again() -> None:
     assert decided(newest, some_facts(), NOON + timedelta(hours=1)) is None
 
 
+@pytest.mark.parametrize("progress", [{"status": OrderStatus.COMPLETED}, {"scheduled_at": NOON}])
+def test_progress_of_an_order_asks_for_no_new_draft(progress: dict[str, Any]) -> None:
+    """How far an order got, and when it was to begin, change nothing of what is on screen."""
+    facts = some_facts(a_case(orders=(a_service_request(**progress),)))
+
+    assert decided(a_revision(ReportState.IN_REVIEW), facts) is None
+
+
 @pytest.mark.parametrize("state", [ReportState.DRAFTED, ReportState.IN_REVIEW, ReportState.REJECTED])
 @pytest.mark.parametrize(
     "facts",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
-from hl7apy.exceptions import HL7apyException
+from hl7apy.exceptions import HL7apyException, MaxLengthReached
 from hl7apy.parser import parse_message
 
 from overread.protocols.hl7.oru_content import SYNTHETIC, UNCONFIRMED, Language
@@ -109,6 +109,12 @@ def test_hl7apy_accepts_every_state(model: str, state: str) -> None:
     message = parse_message(text, validation_level=VALIDATION_LEVEL.STRICT)
 
     assert message.validate()
+
+
+def test_hl7apy_takes_a_text_for_a_short_string() -> None:
+    """The disagreement that the cut above stands for: TX has no such limit (2.A.79), and HAPI takes the whole."""
+    with pytest.raises(MaxLengthReached):
+        parse_message(an_oru(LUNGS, "unverified").decode("utf-8"), validation_level=VALIDATION_LEVEL.STRICT)
 
 
 def _with_short_texts(message: str) -> str:

@@ -45,6 +45,7 @@ from overread.protocols.hl7.oru_content import TakenBack
 from overread.protocols.hl7.oru_reading import read_back
 from overread.runtime import signatures
 from overread.runtime.consume import Delivered
+from overread.runtime.database import migrations_of
 from overread.runtime.dead_letter import SourceRecord
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
@@ -696,6 +697,18 @@ async def test_a_refused_final_is_not_retried_once_its_report_was_withdrawn(desk
     was_retried = await _retry(desk, row)
 
     assert (was_retried, await desk.sent()) == (False, [(1, "F", "given_up")])
+
+
+async def test_an_upgrade_knows_what_was_withdrawn_before_it(desk: Desk) -> None:
+    """What clinicians took back before it was kept is read out of the documents that the gate had released."""
+    row = await _withdrawn_after_a_refusal(desk)
+    await desk.service.pool.execute("DELETE FROM taken_back")
+    [migration] = [sql for name, sql in migrations_of("overread.delivery") if "taken_back" in name]
+    fill = migration[migration.index("INSERT INTO taken_back") :].split(";")[0]
+
+    await desk.service.pool.execute(fill)
+
+    assert not await _retry(desk, row)
 
 
 async def test_a_refused_draft_is_not_retried_once_it_was_withdrawn(desk: Desk) -> None:

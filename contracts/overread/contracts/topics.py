@@ -93,7 +93,8 @@ ORDERS_CHANGED = Topic(
 
 CASES_CHANGED = Topic(
     name="cases.changed",
-    says="a study is ready or superseded; an order was linked, changed, cancelled; a patient corrected or merged",
+    says="a study is ready or superseded; an order was linked, changed, cancelled; a patient corrected or merged; a case"
+    " withdrawn",
     bodies=(
         cases.StudyReady,
         cases.StudySuperseded,
@@ -177,7 +178,7 @@ REPLAYS_REQUESTED = Topic(
     says="an operator asks a service to take a dead letter of its own once more; names its place, carries none of it",
     bodies=(operations.ReplayRequested,),
     key=("consumer",),
-    producers=("review",),
+    producers=("review",),  # and the command line, as the broker's user `ops`, which is no service
     consumers=("archive", "assembly", "routing", "inference_worker", "review", "delivery", "governance"),
 )
 

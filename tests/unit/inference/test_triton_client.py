@@ -126,3 +126,14 @@ async def test_ready_is_a_plain_yes_or_no(monkeypatch: pytest.MonkeyPatch, failu
     """Readiness asks; it doesn't raise."""
     async with _client(monkeypatch, FakeServer(failure)) as triton:
         assert await triton.ready(lung_density_model()) is is_ready
+
+
+def test_server_that_is_back_after_hours_is_seen_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left alone gRPC tries again after 1, 2, 3, 4, 7, 11 … up to 120 seconds, however often it is asked meanwhile."""
+    told: list[Any] = []
+    monkeypatch.setattr(client, "InferenceServerClient", lambda *_args, **options: told.append(options))
+
+    TritonClient("localhost:1")
+
+    [options] = told
+    assert dict(options["channel_args"])["grpc.max_reconnect_backoff_ms"] <= 5_000

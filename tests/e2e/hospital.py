@@ -284,10 +284,10 @@ class Hospital:
         study = cases[0]["case"]["study"] if len(cases) == 1 else None
         return int(study["instance_count"]) if study else 0
 
-    def set_aside(self) -> list[str]:
+    def set_aside(self, *, seconds: float = 60) -> list[str]:
         """Return what an operator is shown as set aside or given up, a line each."""
         data = str(self.endpoints.data.root)
-        told = [self.overread("dead", "list", "--data", data), self.overread("deliveries", "list", "--data", data)]
+        told = [self.overread(what, "list", "--data", data, seconds=seconds) for what in ("dead", "deliveries")]
         for answer in told:
             assert answer.returncode == 0, answer.stderr
         return [line for answer in told for line in answer.stdout.splitlines()]

@@ -217,7 +217,7 @@ class Ward:
         for visit in visits:
             assert_gone_once(self.hospital, visit)
         self.record.unsigned = unsigned_finals(self.hospital)
-        self.record.set_aside = self.hospital.set_aside()
+        self.record.set_aside = self.hospital.set_aside(seconds=CATCH_UP_SECONDS)
         self.record.started_after = self._starts()
 
     def _is_read_by_model(self, visit: Visit) -> bool:

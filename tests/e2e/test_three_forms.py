@@ -208,7 +208,10 @@ def _both_signed(pacs: Pacs, visit: Visit) -> list[Dataset]:
 
 
 def test_second_revision_is_changed_and_signed_at_every_receiver(receivers: Receivers, ward: Emr) -> None:
-    """C with the reason in NTE, corrected with the same in Provenance, and a new SR after the signed one (PS3.3, C.17.2)."""
+    """C with the reason in NTE, corrected with the same in Provenance, and a new SR after the signed one (PS3.3, C.17.2).
+
+    Each says where the finding is; the FHIR server keeps the study as it was first told of it.
+    """
     hospital, pacs, receiver = receivers
     visit = hospital.admit()
     late, in_time = visit.datasets[-1], visit.datasets[:-1]
@@ -232,6 +235,15 @@ def test_second_revision_is_changed_and_signed_at_every_receiver(receivers: Rece
     first, second = wait_until(lambda: _both_signed(pacs, visit), "both signed SRs at the PACS", SECONDS)
     predecessor = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert predecessor.ReferencedSOPInstanceUID == first.SOPInstanceUID
+
+    sites = [fields[5] for fields in corrected.segments if fields[0] == "OBX" and fields[3].startswith("363698007^")]
+    assert set(sites) == {"39607008^Lung^SCT"}
+    assert "39607008" in [element.value for element in second.iterall() if element.keyword == "CodeValue"]
+    [study] = asyncio.run(
+        receiver.server.received("ImagingStudy", identifier=f"urn:dicom:uid|urn:oid:{visit.study_instance_uid}")
+    )
+    series = [(each["uid"], each["modality"]["code"], each["numberOfInstances"]) for each in study["series"]]
+    assert series == [(f"{visit.study_instance_uid}.1", "CT", len(in_time))]
 
 
 def test_draft_that_is_cancelled_is_taken_back_at_every_receiver(receivers: Receivers, ward: Emr) -> None:

@@ -14,6 +14,7 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from pydicom import dcmread
 
+from overread.cli import demo, demo_hops
 from tests.e2e.demo_run import DemoRun
 from tests.referees import dicom, hapi
 
@@ -84,6 +85,18 @@ def test_mask_at_the_pacs_leaves_no_grey_or_white_matter_out(told: dict[str, Any
 def test_story_is_told_in_two_minutes(told: dict[str, Any]) -> None:
     """From the first server to the last final result, beside whatever else this machine does."""
     assert told["seconds"]["total"] <= LONGEST_SECONDS
+
+
+@pytest.mark.parametrize("study", ["ct", "mr"])
+def test_story_says_how_long_each_service_had_the_study(told: dict[str, Any], study: str) -> None:
+    """Seconds a hop, by the events' own times: together they are the way from the last image to the draft."""
+    seconds = told["seconds"]
+
+    hops = [seconds[f"{study}_{service}"] for service in demo_hops.HOPS]
+
+    assert min(hops) >= 0
+    assert hops[0] > float(demo.QUIET_SECONDS) - 0.5
+    assert sum(hops) <= seconds[f"{study}_last_image_to_draft"] + 0.05
 
 
 def test_final_results_arrive_in_three_forms(told: dict[str, Any]) -> None:

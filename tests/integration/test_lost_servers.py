@@ -31,7 +31,7 @@ async def loses_its_server(bench: WorkerBench) -> None:
 async def claimed(bench: WorkerBench) -> UUID | None:
     """Return the id of the job that is claimed next."""
     job = await bench.claim()
-    return job and job.requested.job_id
+    return job.requested.job_id if job else None
 
 
 async def test_job_that_ends_its_server_each_time_fails(bench: WorkerBench) -> None:

@@ -15,6 +15,7 @@ from overread.cli.demo_peers import Emr, FhirReceiver, Pacs
 from overread.cli.demo_story import Story
 from overread.cli.demo_way import NAMED, SIGNER, Hospital, Way
 from overread.contracts.errors import OverreadError
+from overread.embedded.endpoints import Endpoints
 from overread.embedded.fhir_emr import FhirEmr
 from overread.embedded.profile import MODELS_FILE, Profile
 from overread.inference import catalog
@@ -116,8 +117,9 @@ class _Demo:
             await way.arrive(self.profile.port("MLLP"), self.profile.port("DICOM"))
         api = await asyncio.to_thread(self._sign_in)
         _show_cards(self.story)
+        endpoints = Endpoints.of(self.profile.data_dir)
         for way in ways:
-            await way.draft(api)
+            await way.draft(api, endpoints)
         for way in ways:
             await way.sign(api)
         self.story.seconds["total"] = self.story.so_far

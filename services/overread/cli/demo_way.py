@@ -3,17 +3,20 @@
 import asyncio
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from overread.cli import api_client, demo_mask
+from overread.cli import api_client, demo_hops, demo_mask
 from overread.cli.demo_mask import MaskOnTemplate
 from overread.cli.demo_peers import Emr, FhirReceiver, Pacs, send_images, send_order
 from overread.cli.demo_story import Story, mask_lines
 from overread.cli.demo_study import DemoStudy
 from overread.contracts.errors import OverreadError
+from overread.embedded.endpoints import Endpoints
 from overread.embedded.t1_template import T1Truth
+from overread.runtime.clock import utc_now
 
 SIGNER = "radiologist"
 DRAFT_SECONDS = 180.0
@@ -56,6 +59,7 @@ class Way:
     messages: dict[str, str] = field(default_factory=dict)
     _report: dict[str, Any] = field(default_factory=dict)
     _last_image: float = 0.0
+    _last_image_at: datetime | None = None
     _mask: MaskOnTemplate | None = None
 
     async def arrive(self, mllp_port: int, dicom_port: int) -> None:
@@ -70,15 +74,25 @@ class Way:
         self.story.step(f"The scanner sends {len(study.datasets)} {study.name} images by C-STORE (pynetdicom)")
         await asyncio.to_thread(send_images, dicom_port, study.datasets)
         self._done("images_stored", "0x0000 for each: every image is on synced disk")
-        self._last_image = monotonic()
+        self._last_image, self._last_image_at = monotonic(), utc_now()
 
-    async def draft(self, api: api_client.Api) -> None:
-        """Wait for the draft, and show what the model found beside the truth."""
+    async def draft(self, api: api_client.Api, endpoints: Endpoints) -> None:
+        """Wait for the draft, and show what the model found beside the truth, and how long each service had the study."""
         self.story.step(f"Waiting until the {self.study.name} study is whole, and its model has read it")
         self._report = await self._until_drafted(api)
         self._seconds("last_image_to_draft", monotonic() - self._last_image)
         self._done("draft", f"report {self._report['report_id']} is drafted")
+        await self._split(endpoints)
         self.story.findings(self._report["document"], self.study.truth)
+
+    async def _split(self, endpoints: Endpoints) -> None:
+        """Say which service took how much of the way to the draft."""
+        if self._last_image_at is None:
+            return
+        hops = await demo_hops.seconds_by_service(endpoints, self._report["document"]["case_id"], self._last_image_at)
+        for service, seconds in hops.items():
+            self._seconds(service, seconds)
+        self.story.note(" · ".join(f"{service} {seconds:.2f} s" for service, seconds in hops.items()))
 
     async def _until_drafted(self, api: api_client.Api) -> dict[str, Any]:
         deadline = monotonic() + DRAFT_SECONDS

@@ -1,8 +1,6 @@
 """Every form says what was signed, is read back before it leaves, and a fault of ours in writing it holds the report."""
 
 import dataclasses
-from collections.abc import Callable
-from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -11,15 +9,14 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from overread.contracts.errors import OverreadError
-from overread.contracts.events.reports import ReportDocument, Withdrawal
-from overread.delivery import dicom_forms, fhir_form, gate, reasons
-from overread.delivery.gate import Held, Released
+from overread.contracts.events.reports import Withdrawal
+from overread.delivery import reasons
+from overread.delivery.gate import Held
 from overread.delivery.imaging import load
 from overread.delivery.rendering import messages_for
-from overread.delivery.sequence import Position, Status
+from overread.delivery.sequence import Status
 from overread.delivery.telling import OutboundMessage
 from overread.protocols.fhir import reading as fhir_reading
-from overread.protocols.fhir.content import ReportStatus
 from overread.protocols.hl7.oru_content import Language, TakenBack
 from overread.protocols.hl7.oru_reading import read_back
 from overread.protocols.hl7.tokenise import tokenise
@@ -27,52 +24,11 @@ from overread.review.sign_off import DisagreementReason
 from tests.builders.delivery import (
     a_destination,
     a_dicom_destination,
-    a_fhir_destination,
-    a_release_request,
     a_telling,
-    some_circumstances,
 )
-from tests.builders.events import NOON, a_finding, a_signer
-from tests.builders.reported_study import LUNG, an_imaged_case, an_imaged_document, some_imaging, the_objects
-
-EVERYWHERE = (a_destination(), a_fhir_destination(), a_dicom_destination())
-
-
-def a_signed_imaged_document(**changed: Any) -> ReportDocument:
-    """Return the report about the phantom as a clinician signed it."""
-    return an_imaged_document(
-        **{"signed_by": a_signer(), "signed_at": NOON + timedelta(minutes=5), "verdict": "accepted"} | changed
-    )
-
-
-def judged(document: ReportDocument | None = None, **changed: Any) -> gate.Released | gate.Held | gate.Wait:
-    """Put a signed report for an EMR, a FHIR server and an archive before the gate."""
-    known = {"case": an_imaged_case(), "destinations": EVERYWHERE, "imaging": some_imaging()}
-    return gate.check(a_release_request(document or a_signed_imaged_document()), some_circumstances(**known | changed))
-
-
-def released(document: ReportDocument | None = None, **changed: Any) -> list[OutboundMessage]:
-    """Return what the gate lets out."""
-    verdict = judged(document, **changed)
-    assert isinstance(verdict, Released), verdict
-    return list(verdict.messages)
-
-
-def told(messages: list[OutboundMessage]) -> dict[str, tuple[Position, ...]]:
-    """Return the messages as each destination then has them."""
-    return {
-        destination.name: tuple(
-            Position(
-                report_revision=m.report_revision,
-                status=m.status,
-                form=m.form,
-                message_control_id=m.message_control_id,
-            )
-            for m in messages
-            if m.destination == destination.name
-        )
-        for destination in EVERYWHERE
-    }
+from tests.builders.events import a_finding
+from tests.builders.released_study import EVERYWHERE, a_signed_imaged_document, judged, released, told
+from tests.builders.reported_study import an_imaged_case, an_imaged_document, some_imaging, the_objects
 
 
 def as_dicom(messages: list[OutboundMessage], form: str) -> Dataset:
@@ -359,113 +315,6 @@ def test_what_a_clinician_took_out_is_not_shown_as_marked() -> None:
     imaging = dataclasses.replace(some_imaging(), segmentations=())
 
     assert [m.form for m in released(document, imaging=imaging) if m.destination == "pacs"] == ["sr"]
-
-
-FINDING = {"findings": (a_finding(value="9.9"),)}
-
-FALSE_IN_FHIR: dict[str, Callable[[Any], Any]] = {
-    "patient": lambda c: dataclasses.replace(c, patient=c.patient.model_copy(update={"given_name": "X"})),
-    "identifier": lambda c: dataclasses.replace(
-        c,
-        patient=c.patient.model_copy(
-            update={"identifiers": (c.patient.identifiers[0].model_copy(update={"id_number": "X"}),)}
-        ),
-    ),
-    "accession": lambda c: dataclasses.replace(c, orders=(c.orders[0].model_copy(update={"accession_number": "X"}),)),
-    "study": lambda c: dataclasses.replace(c, study_instance_uid="1.2.3"),
-    "status": lambda c: dataclasses.replace(c, status=ReportStatus.CORRECTED, reason="x"),
-    "signer": lambda c: dataclasses.replace(c, signer=a_signer(subject="dr.other")),
-    "signer's name": lambda c: dataclasses.replace(c, signer=a_signer(family_name="X")),
-    "conclusion": lambda c: dataclasses.replace(c, conclusion="X"),
-    "synthetic": lambda c: dataclasses.replace(c, is_synthetic=False),
-    "finding left out": lambda c: dataclasses.replace(c, findings=()),
-    "value": lambda c: dataclasses.replace(
-        c,
-        findings=(
-            dataclasses.replace(c.findings[0], finding=c.findings[0].finding.model_copy(update={"value": "1.0"})),
-        ),
-    ),
-    "unit": lambda c: dataclasses.replace(
-        c,
-        findings=(dataclasses.replace(c.findings[0], finding=c.findings[0].finding.model_copy(update={"unit": "L"})),),
-    ),
-    "site": lambda c: _finding_in_fhir(c, finding_site=None),
-    "property": lambda c: _finding_in_fhir(c, property=LUNG),
-    "series": lambda c: dataclasses.replace(c, series=()),
-}
-
-
-def _finding_in_fhir(content: Any, **changed: Any) -> Any:
-    (said,) = content.findings
-    false = dataclasses.replace(said, finding=said.finding.model_copy(update=changed))
-    return dataclasses.replace(content, findings=(false,))
-
-
-@pytest.mark.parametrize("fault", FALSE_IN_FHIR)
-def test_gate_holds_a_bundle_that_says_something_else(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundle is compared with the document itself, not with what was made of it."""
-    meant = fhir_form.content_for
-    monkeypatch.setattr(fhir_form, "content_for", lambda telling: FALSE_IN_FHIR[fault](meant(telling)))
-
-    verdict = judged(destinations=(a_fhir_destination(),))
-
-    assert isinstance(verdict, Held)
-    assert verdict.is_defect
-
-
-def _patient(content: Any, **changed: Any) -> Any:
-    return dataclasses.replace(content, patient=dataclasses.replace(content.patient, **changed))
-
-
-FALSE_IN_DICOM: dict[str, Callable[[Any], Any]] = {
-    "patient's name": lambda c: _patient(c, patient_name="X"),
-    "patient's number": lambda c: _patient(c, patient_id="X"),
-    "patient's sex": lambda c: _patient(c, patient_sex="F"),
-    "study": lambda c: dataclasses.replace(c, study=dataclasses.replace(c.study, study_instance_uid="1.2.3")),
-    "accession": lambda c: dataclasses.replace(c, study=dataclasses.replace(c.study, accession_number="X")),
-}
-
-FALSE_IN_SR: dict[str, Callable[[Any], Any]] = {
-    **FALSE_IN_DICOM,
-    "status": lambda c: dataclasses.replace(c, signature=None),
-    "signer": lambda c: dataclasses.replace(c, signature=dataclasses.replace(c.signature, identifier="dr.other")),
-    "conclusion": lambda c: dataclasses.replace(c, conclusion="X"),
-    "finding left out": lambda c: dataclasses.replace(c, findings=()),
-    "value": lambda c: dataclasses.replace(
-        c, findings=(dataclasses.replace(c.findings[0], value=dataclasses.replace(c.findings[0].value, value="1.0")),)
-    ),
-    "probability": lambda c: dataclasses.replace(c, findings=(dataclasses.replace(c.findings[0], probability="0.5"),)),
-    "site": lambda c: dataclasses.replace(c, findings=(dataclasses.replace(c.findings[0], finding_site=None),)),
-    "property": lambda c: dataclasses.replace(
-        c, findings=(dataclasses.replace(c.findings[0], measured_property=None),)
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FALSE_IN_SR)
-def test_gate_holds_a_structured_report_that_says_something_else(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Status, patient, signer and every finding of the SR are the document's own."""
-    meant = dicom_forms._report
-    monkeypatch.setattr(dicom_forms, "_report", lambda *given: FALSE_IN_SR[fault](meant(*given)))
-
-    verdict = judged(destinations=(a_dicom_destination(forms=["sr"]),))
-
-    assert isinstance(verdict, Held)
-    assert verdict.is_defect
-
-
-@pytest.mark.parametrize("form", ["seg", "sc"])
-@pytest.mark.parametrize("fault", FALSE_IN_DICOM)
-def test_gate_holds_an_image_object_of_somebody_else(form: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A segmentation or a picture under a wrong name is as wrong as a report."""
-    maker = {"seg": "_segmentation", "sc": "_capture"}[form]
-    meant = getattr(dicom_forms, maker)
-    monkeypatch.setattr(dicom_forms, maker, lambda *given: FALSE_IN_DICOM[fault](meant(*given)))
-
-    verdict = judged(destinations=(a_dicom_destination(forms=[form]),))
-
-    assert isinstance(verdict, Held)
-    assert verdict.is_defect
 
 
 @pytest.mark.parametrize("destination", EVERYWHERE[:2], ids=["hl7", "fhir"])

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.stack]
 SEED, ROUNDS = 20261122, 10
 TWO_VISITS_IN = frozenset({1, 6})
 """In these rounds two visits begin, in every other one: twelve in all."""
-OPEN_SECONDS, LATEST_SECONDS = 15.0, 1.5
+OPEN_SECONDS, LATEST_SECONDS = 60.0, 1.5
 """How long the first acknowledgement of a visit may take, and how long after it a strike comes at most."""
 LONG_SECONDS = 240.0
 LEASE_SECONDS = float(FAST["OVERREAD_LEASE_SECONDS"])

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, StorageState, ViewportSize, sync_playwright
+from pydicom.uid import UID
 
 from overread.embedded.profile import Profile
 from overread.embedded.stack_thread import StackThread
@@ -21,6 +22,8 @@ FIRST_OFFSET = 9_100
 FAST = {"OVERREAD_QUIET_AFTER_ASSOCIATION_SECONDS": "1"}
 DRAFT_SECONDS = 90.0
 SHARP_KERNEL = "B70f"
+MR_IMAGE_STORAGE = UID("1.2.840.10008.5.1.4.1.1.4")
+MR_WINDOW = (300, 1000)
 
 
 class Window(TypedDict):
@@ -52,8 +55,10 @@ class Cases:
 
     stat: Visit
     normal: tuple[Visit, ...]
+    typed: tuple[Visit, ...]
     sharp: Visit
     child: Visit
+    brain: Visit
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +91,16 @@ def hospital(servers: StackThread, emr: Emr) -> Iterator[Hospital]:
 @pytest.fixture(scope="session")
 def cases(hospital: Hospital) -> Cases:
     """Return the cases, each drafted: the urgent one came last."""
-    normal = tuple(hospital.admit() for _ in range(6))
-    waiting = Cases(stat=hospital.admit(), normal=normal, sharp=hospital.admit(SHARP_KERNEL), child=_a_child(hospital))
-    for visit in (*normal, waiting.sharp, waiting.child):
+    normal, typed = (tuple(hospital.admit() for _ in range(number)) for number in (6, 3))
+    waiting = Cases(
+        stat=hospital.admit(),
+        normal=normal,
+        typed=typed,
+        sharp=hospital.admit(SHARP_KERNEL),
+        child=_a_child(hospital),
+        brain=_a_brain(hospital),
+    )
+    for visit in (*normal, *typed, waiting.sharp, waiting.child, waiting.brain):
         hospital.order(visit, an_omi(**visit.known, priority="R"))
         hospital.scan(visit)
     hospital.order(waiting.stat)
@@ -104,6 +116,16 @@ def _a_child(hospital: Hospital) -> Visit:
     for dataset in visit.datasets:
         dataset.PatientAge = "011Y"
         dataset.PatientBirthDate = ""
+    return visit
+
+
+def _a_brain(hospital: Hospital) -> Visit:
+    """Return a visit whose images come from an MR scanner, and from no series that a model is meant for."""
+    visit = hospital.admit()
+    for dataset in visit.datasets:
+        dataset.Modality = "MR"
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MR_IMAGE_STORAGE
+        dataset.WindowCenter, dataset.WindowWidth = MR_WINDOW
     return visit
 
 

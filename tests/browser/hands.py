@@ -9,6 +9,7 @@ from tests.e2e.hospital import Hospital, Visit, first_password
 
 SHOWN = ".picture[data-shown]:not([data-shown=''])"
 PATIENCE = 30_000
+MOST_TABS = 60
 _GREYS = """() => {
   const canvas = document.querySelector(".picture .pixels canvas");
   const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
@@ -16,6 +17,27 @@ _GREYS = """() => {
   const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   return new Set(Array.from({ length: data.length / 4 }, (_, pixel) => data[pixel * 4])).size;
 }"""
+
+_CUT_OFF = """() => {
+  const words = "button, a, h1, h2, h3, p, label, legend, select, summary, dt, dd, th, td, span, strong";
+  const isSeen = (element) => element.checkVisibility() && !element.closest(".hidden, .clip, .exam");
+  const holder = (element) => {
+    let up = element.parentElement;
+    while (up && up !== document.body && getComputedStyle(up).overflowX === "visible") up = up.parentElement;
+    return (up ?? document.body).getBoundingClientRect();
+  };
+  const isCut = (element) => {
+    const own = element.getBoundingClientRect();
+    const around = holder(element);
+    if (own.right > around.right + 1 || own.left < around.left - 1) return true;
+    return getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
+  };
+  return [...document.querySelectorAll(words)].filter(isSeen).filter(isCut)
+    .map((element) => `${element.tagName} ${element.className}: ${element.textContent.slice(0, 60)}`);
+}"""
+
+_WINDOW_IS = """(numbers) =>
+  document.querySelector(".bottom-right").innerText.split("\\n")[0].replace(/\\s+/g, " ") === numbers"""
 
 _HAS_MARKS = """() => {
   const canvas = document.querySelector(".picture canvas.above");
@@ -69,6 +91,27 @@ class Hands:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def type(self, text: str) -> None:
+        """Type a text where one is."""
+        self.page.keyboard.type(text)
+
+    def find(self, visit: Visit) -> None:
+        """Open the visit's case out of the list with keys alone: search its number, and two Enters."""
+        self.press("/", "Control+a")
+        self.type(visit.accession_number)
+        self.page.locator("tbody tr").nth(1).wait_for(state="detached", timeout=PATIENCE)
+        self.row(visit).wait_for(timeout=PATIENCE)
+        self.press("Enter", "Enter")
+        self.shown(visit)
+
+    def tab_to(self, wanted: str) -> None:
+        """Press Tab until the focus is on what the selector names."""
+        for _ in range(MOST_TABS):
+            self.press("Tab")
+            if self.page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted):
+                return
+        raise AssertionError(f"no {wanted} within {MOST_TABS} tabs")
+
     def say(self, text: str) -> Locator:
         """Wait until the page says `text` somewhere."""
         said = self.page.get_by_text(text, exact=False).first
@@ -83,6 +126,10 @@ class Hands:
         )
         return max(0, told[0]), max(0, told[1])
 
+    def cut_off(self) -> list[str]:
+        """Return the words that reach beyond what holds them: beyond the window, a panel, a dialog, or their own box."""
+        return [str(found) for found in self.page.evaluate(_CUT_OFF)]
+
     def greys(self) -> int:
         """Return how many different values the image's pixels have: 1 when nothing is drawn."""
         return int(self.page.evaluate(_GREYS))
@@ -96,6 +143,10 @@ class Hands:
     def wait_for_marks(self, *, are_there: bool) -> None:
         """Wait until something, or nothing, is drawn above the image."""
         self.page.wait_for_function(_HAS_MARKS.replace("EXPECTED", "true" if are_there else "false"))
+
+    def wait_for_window(self, numbers: str) -> None:
+        """Wait until the numbers beside the image are those."""
+        self.page.wait_for_function(_WINDOW_IS, arg=numbers)
 
     def _image(self) -> str:
         return str(self.page.locator(".picture .pixels canvas").evaluate("(canvas) => canvas.toDataURL()"))

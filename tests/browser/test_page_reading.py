@@ -1,10 +1,11 @@
-"""The reading view: images, findings, decision, signature, by keyboard alone."""
+"""The reading view: images, findings, decision, signature; with the keyboard alone in test_page_with_keys.py."""
 
 import json
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Locator, Route
 
+from overread.embedded.places import CHECKOUT
 from tests.browser.conftest import Cases
 from tests.browser.hands import SHOWN, Hands, password_of
 from tests.e2e.hospital import Hospital, Visit
@@ -12,6 +13,26 @@ from tests.fakes.peers import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(420)]
 
+CARD = CHECKOUT / "inference" / "model_repository" / "ct-lung-density" / "card.md"
+PRESETS = {
+    "CT": (
+        ("2", "C 40 W 400"),
+        ("3", "C 400 W 1800"),
+        ("4", "C 40 W 80"),
+        ("1", "C -600 W 1500"),
+        ("2", "C 40 W 400"),
+        ("5", "C -600 W 1500"),
+    ),
+    "MR": (
+        ("2", "C 300 W 600"),
+        ("3", "C 300 W 350"),
+        ("4", "C 300 W 1600"),
+        ("5", "C 300 W 2500"),
+        ("1", "C 300 W 1000"),
+    ),
+}
+"""What stands beside the picture after each key; it begins with what the image itself asks for, and so it ends."""
+ORDER_WORDS = ("Ho kéo dài; theo dõi khí phế thũng", "CT Chest", "Thường", "MẪU")
 MANY_GREYS = 50
 NODULE_WORDS = "thuỳ trên, 8 mm"
 
@@ -30,19 +51,77 @@ def test_images_are_on_screen_and_the_overlay_is_a_switch(radiologist: Hands, ca
     assert "AI, chưa xác nhận" in radiologist.page.locator(".legend").inner_text()
 
 
-def test_windows_and_scrolling_change_the_picture(radiologist: Hands, cases: Cases) -> None:
-    """Presets on the keys 1 to 5, images by the arrows; the numbers beside the picture say the same."""
-    radiologist.open(cases.normal[0])
-    lung = radiologist.image_other_than()
+@pytest.mark.parametrize("modality", PRESETS)
+def test_every_preset_of_the_modality_changes_the_picture(radiologist: Hands, cases: Cases, modality: str) -> None:
+    """On the keys 1 to 5: fixed windows in Hounsfield units for CT, for others scaled from what the image asks for."""
+    radiologist.open(cases.normal[0] if modality == "CT" else cases.brain)
+    drawn = [radiologist.image_other_than()]
 
-    radiologist.press("2")
-    radiologist.page.locator(".bottom-right", has_text="C 40 W 400").wait_for()
-    soft_tissue = radiologist.image_other_than(lung)
+    for key, numbers in PRESETS[modality]:
+        radiologist.press(key)
+        radiologist.wait_for_window(numbers)
+        drawn.append(radiologist.image_other_than(drawn[-1]))
+
+    assert drawn[-1] == drawn[0]
+    assert len(set(drawn)) == len({numbers for _, numbers in PRESETS[modality]})
+    assert radiologist.page.locator(".tools kbd").all_inner_texts()[:5] == [*"12345"]
+
+
+def test_scrolling_changes_the_picture(radiologist: Hands, cases: Cases) -> None:
+    """Images by the arrows; the words beside the picture say which one it is."""
+    radiologist.open(cases.normal[0])
+    middle = radiologist.image_other_than()
+
     radiologist.press("End")
     radiologist.page.locator(".bottom-left", has_text="60 / 60").wait_for()
+    last = radiologist.image_other_than(middle)
+    radiologist.press("ArrowUp")
 
-    last = radiologist.image_other_than(lung, soft_tissue)
-    assert len({lung, soft_tissue, last}) == 3
+    radiologist.page.locator(".bottom-left", has_text="59 / 60").wait_for()
+    assert radiologist.image_other_than(last) != middle
+
+
+def test_order_stands_beside_the_images(radiologist: Hands, cases: Cases) -> None:
+    """What was asked, why, by whom and how urgently, on the same screen as the picture, without scrolling."""
+    visit = cases.normal[0]
+    radiologist.open(visit)
+
+    card = radiologist.page.locator("section[aria-labelledby=order]")
+
+    assert [words for words in ORDER_WORDS if words not in card.inner_text()] == []
+    assert visit.placer_order_number in card.inner_text()
+    assert _is_beside(card, radiologist.page.locator(".picture"))
+
+
+def test_finding_names_its_model_version_and_card(radiologist: Hands, cases: Cases) -> None:
+    """Who measured, in which version, and what its makers say that it can't: each heading of the card, in a dialog."""
+    radiologist.open(cases.normal[0])
+    model = radiologist.page.locator("article.model[data-ai=found]")
+    named = model.locator(".model-name").inner_text()
+
+    model.locator(".model-name button").click()
+    dialog = radiologist.page.locator("dialog[open]")
+    told = dialog.inner_text()
+    radiologist.press("Escape")
+
+    assert named.startswith("CT lung density 1.0.0")
+    assert [heading for heading in _card_headings() if heading not in told] == []
+    assert "|" not in told
+    dialog.wait_for(state="detached")
+
+
+def test_probability_stands_beside_the_finding_in_percent(radiologist: Hands, cases: Cases) -> None:
+    """How sure the model is has its unit, and is never taken for the measured value; a flagged value is marked."""
+    radiologist.page.route("**/open", _as_if_found_with_probability)
+    radiologist.page.route("**/reading", _as_if_found_with_probability)
+    radiologist.open(cases.normal[0])
+
+    finding = radiologist.page.locator("article.model .finding").first
+
+    assert finding.locator(".how-much").inner_text() == "3993 ml"
+    assert finding.locator(".probability").inner_text() == "xác suất 93 %"
+    assert "abnormal" in (finding.get_attribute("class") or "").split()
+    radiologist.page.unroute_all(behavior="ignoreErrors")
 
 
 def test_length_is_measured_without_a_pointer(radiologist: Hands, cases: Cases) -> None:
@@ -106,8 +185,9 @@ def test_changed_value_and_missed_finding_are_what_is_sent(
     form.locator("input[name=finding-0]").nth(1).check()
     form.locator(".value input").fill("4100,5")
     form.get_by_text("Giữ các kết quả còn lại").click()
-    label = form.locator(".missed > select option").nth(1).inner_text()
-    form.locator(".missed > select").select_option(index=1)
+    label = form.locator(".add-missed option").nth(1).inner_text()
+    form.locator(".add-missed select").select_option(index=1)
+    form.locator(".add-missed button").click()
     form.locator(".one-missed select").select_option("left")
     form.locator(".one-missed input").fill(NODULE_WORDS)
     form.locator(".checks input").nth(2).check()
@@ -124,6 +204,7 @@ def test_changed_value_and_missed_finding_are_what_is_sent(
     report = hospital.user().report(visit)
     assert report is not None
     assert report["document"]["ai_results"][0]["findings"][0]["value"] == "3993"
+    assert report["document"]["verdict_reasons"] == ["wrong_value", "missed_finding"]
 
 
 def test_rejecting_asks_for_a_reason(radiologist: Hands, hospital: Hospital, cases: Cases) -> None:
@@ -147,6 +228,7 @@ def test_rejecting_asks_for_a_reason(radiologist: Hands, hospital: Hospital, cas
     report = hospital.user().report(visit)
     assert report is not None
     assert report["document"]["verdict"] == "rejected"
+    assert report["document"]["verdict_reasons"] == ["false_positive"]
 
 
 def test_case_goes_back_with_a_typed_reason(radiologist: Hands, hospital: Hospital, cases: Cases) -> None:
@@ -220,6 +302,29 @@ def test_final_is_withdrawn_with_a_reason_and_a_signature(radiologist: Hands, ho
     radiologist.say("Báo cáo chính thức này đã được rút lại")
     corrected = hospital.emr.wait_for(visit.study_instance_uid, "C", seconds=60)
     assert "nhầm bệnh nhân" in corrected.raw.decode("utf-8")
+
+
+def _card_headings() -> list[str]:
+    lines = CARD.read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+
+
+def _is_beside(what: Locator, picture: Locator) -> bool:
+    """Tell whether it lies to the right of the picture, its top within the window."""
+    own, other = what.bounding_box(), picture.bounding_box()
+    assert own is not None
+    assert other is not None
+    return own["x"] >= other["x"] + other["width"] and 0 <= own["y"] <= other["y"] + other["height"]
+
+
+def _as_if_found_with_probability(route: Route) -> None:
+    """Answer as the server does for a model that says how sure it is."""
+    answer = route.fetch()
+    told = answer.json()
+    for model in told["models"]:
+        for finding in model["findings"][:1]:
+            finding.update(probability="0.934", abnormal_flag="A")
+    route.fulfill(response=answer, body=json.dumps(told))
 
 
 def _with_other_digest(route: Route) -> None:

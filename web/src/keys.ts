@@ -31,5 +31,6 @@ function rests(event: KeyboardEvent): boolean {
   const target = event.target instanceof HTMLElement ? event.target : null;
   if (!target) return false;
   if (target.matches("input:not([type=checkbox], [type=radio]), select, textarea")) return true;
+  if (target.matches("input[type=radio]") && event.key.startsWith("Arrow")) return true;
   return target.matches("a, button, summary, input") && (event.key === "Enter" || event.key === " ");
 }

@@ -218,7 +218,7 @@ export interface FindingCode {
 
 export interface Reading {
   report: Report | null;
-  case: { orders: Order[] };
+  case: { revision: number; orders: Order[] };
   row: Row;
   models: ReadingModel[];
   images: { study_instance_uid: string; are_all: boolean; series: Series[] } | null;

@@ -22,6 +22,13 @@ const READING: readonly (readonly [string, Word])[] = [
   ["r", "help.reject_ai"],
   ["b", "help.send_back"],
   ["s", "help.sign"],
+  ["t", "help.edit_text"],
+  ["g", "help.give_back"],
+  ["e", "help.again"],
+  ["u", "help.no_change"],
+  ["l", "help.let_go"],
+  ["p", "help.resubmit"],
+  ["w", "help.withdraw"],
   ["Esc", "help.back"],
   ["n", "help.next"],
   ["↓  ↑  PgDn  PgUp", "help.scroll"],
@@ -38,7 +45,7 @@ export function Help() {
   if (!isOpen.value) return null;
   const keys = place.value.page === "case" ? READING : LIST;
   return (
-    <Dialog title={t("help.title")} onClose={() => (isOpen.value = false)}>
+    <Dialog title={t("help.title")} wide={keys === READING} onClose={() => (isOpen.value = false)}>
       <dl class="keys">
         {keys.map(([key, word]) => (
           <div key={key}>

@@ -1,5 +1,5 @@
 /** The clinician's own findings: each of the AI's kept, changed or left out, and what the AI missed added. */
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { decimal, language, t, tOf } from "../i18n";
 import type { Finding, Reading } from "../shapes";
 import { FindingLine, unitOf } from "./finding_line";
@@ -29,6 +29,8 @@ export function ChangeForm({ reading }: { reading: Reading }) {
   const [conclusion, setConclusion] = useState("");
   const [missing, setMissing] = useState("");
   const form = useRef<HTMLFormElement>(null);
+  const first = isReject ? ".checks input" : "input, select";
+  useLayoutEffect(() => form.current?.querySelector<HTMLElement>(first)?.focus(), []);
   const choose = (n: number, by: Partial<Choice>) =>
     setChoices(choices.map((choice, at) => (at === n ? { ...choice, ...by } : choice)));
   const show = (event: Event) => {
@@ -40,7 +42,9 @@ export function ChangeForm({ reading }: { reading: Reading }) {
   };
   const pressed = (event: KeyboardEvent) => {
     if (event.key === "Enter" && event.ctrlKey) form.current?.requestSubmit();
-    if (event.key === "Escape") undecide();
+    if (event.key !== "Escape") return;
+    event.preventDefault(); // the page's own Escape would then leave the case
+    undecide();
   };
   return (
     <form ref={form} class="block change" onSubmit={show} onKeyDown={pressed} noValidate>
@@ -156,10 +160,25 @@ interface MissedProps {
 
 function Missed({ reading, added, onAdded }: MissedProps) {
   const codes = reading.finding_codes;
+  const [chosen, setChosen] = useState("");
+  const fields = useRef<HTMLFieldSetElement>(null);
+  const before = useRef(0);
+  useLayoutEffect(() => {
+    // Whoever works without a pointer goes on where something changed: at the new finding's side.
+    const selects = [...(fields.current?.querySelectorAll("select") ?? [])];
+    if (added.length !== before.current) selects.at(added.length ? -2 : -1)?.focus();
+    before.current = added.length;
+  }, [added.length]);
+  const add = () => {
+    const code = codes[Number(chosen)];
+    if (!chosen || !code) return;
+    onAdded([...added, { finding: code.finding, labels: code.labels, side: "", words: "" }]);
+    setChosen("");
+  };
   const change = (n: number, by: Partial<Added>) =>
     onAdded(added.map((each, at) => (at === n ? { ...each, ...by } : each)));
   return (
-    <fieldset class="missed">
+    <fieldset ref={fields} class="missed">
       <legend>{t("change.missed")}</legend>
       {added.map((each, n) => (
         <div key={n} class="one-missed">
@@ -187,22 +206,23 @@ function Missed({ reading, added, onAdded }: MissedProps) {
           </button>
         </div>
       ))}
-      <select
-        aria-label={t("change.add")}
-        value=""
-        onChange={(event) => {
-          const code = codes[Number(event.currentTarget.value)];
-          event.currentTarget.value = "";
-          if (code) onAdded([...added, { finding: code.finding, labels: code.labels, side: "", words: "" }]);
-        }}
-      >
-        <option value="">{t("change.add")}</option>
-        {codes.map((code, n) => (
-          <option key={code.finding.code + code.finding.coded_value} value={n}>
-            {labelOf(code.labels) || code.finding.display}
-          </option>
-        ))}
-      </select>
+      <div class="add-missed">
+        <select
+          aria-label={t("change.add")}
+          value={chosen}
+          onChange={(event) => setChosen(event.currentTarget.value)}
+        >
+          <option value="">{t("change.add")}</option>
+          {codes.map((code, n) => (
+            <option key={code.finding.code + code.finding.coded_value} value={n}>
+              {labelOf(code.labels) || code.finding.display}
+            </option>
+          ))}
+        </select>
+        <button type="button" disabled={!chosen} onClick={add}>
+          {t("change.add_it")}
+        </button>
+      </div>
     </fieldset>
   );
 }

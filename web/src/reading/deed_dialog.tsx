@@ -121,6 +121,7 @@ async function perform(asked: Asked, reading: Reading, said: Said): Promise<void
   }
   const deed = asked === "no-change" ? `tasks/${reading.task?.task_id}/no-change` : asked;
   const withdrawn = { digest: reading.report?.digest, is_wrong_patient: said.isWrongPatient };
-  const isDone = await act(deed, { reason: said.words, ...(asked === "withdraw-final" ? withdrawn : {}) });
+  const more = asked === "withdraw-final" ? withdrawn : asked === "release-held" ? { case_revision: reading.case.revision } : {};
+  const isDone = await act(deed, { reason: said.words, ...more });
   if (isDone) announce(t("deed.done"));
 }

@@ -5,6 +5,7 @@ import type { Keys } from "../keys";
 import { announce } from "../parts/announcer";
 import type { Act, Reading } from "../shapes";
 import { DeedDialog, type Asked } from "./deed_dialog";
+import { editText } from "./sign_panel";
 import { act, decide, goOn, isBusy, mayDecide, reading, sign, signInAgain, stage, undecide } from "./state";
 
 const asked = signal<Asked | null>(null);
@@ -16,6 +17,13 @@ export const deedKeys: Keys = {
   r: () => begin("reject"),
   b: () => askFor("reject"),
   s: () => (stage.value === "sign" ? void sign() : announce(t("sign.decide_first"), true)),
+  t: () => stage.value === "sign" && editText(),
+  g: () => void (looksAndMay("release") && giveBack()),
+  w: askToWithdraw,
+  e: () => void again(),
+  l: () => askFor("release-held"),
+  u: () => askFor("no-change"),
+  p: () => void (looksAndMay("resubmit") && act("resubmit")),
   Enter: () => void (may("claim") && act("claim")),
 };
 
@@ -55,9 +63,9 @@ function Looking({ reading }: { reading: Reading }) {
       {acts.includes("claim") && <Deed word="deed.claim" key_="Enter" isMain onDo={() => void act("claim")} />}
       {reading.task?.may_answer && <TaskDeeds />}
       {acts.includes("confirm-again") && (
-        <Deed word="deed.confirm_again" isMain onDo={() => void act("confirm-again")} />
+        <Deed word="deed.confirm_again" key_="e" isMain onDo={() => void again()} />
       )}
-      {acts.includes("release-held") && <Deed word="deed.release_held" onDo={() => askFor("release-held")} />}
+      {acts.includes("release-held") && <Deed word="deed.release_held" key_="l" onDo={() => askFor("release-held")} />}
       <Rest acts={acts} decides={decides} />
     </>
   );
@@ -66,8 +74,8 @@ function Looking({ reading }: { reading: Reading }) {
 function TaskDeeds() {
   return (
     <>
-      <Deed word="deed.read_again" isMain onDo={() => void answerTask("read-again")} />
-      <Deed word="deed.no_change" onDo={() => askFor("no-change")} />
+      <Deed word="deed.read_again" key_="e" isMain onDo={() => void again()} />
+      <Deed word="deed.no_change" key_="u" onDo={() => askFor("no-change")} />
     </>
   );
 }
@@ -76,13 +84,13 @@ function Rest({ acts, decides }: { acts: Act[]; decides: boolean }) {
   return (
     <div class="rest">
       {acts.includes("reject") && <Deed word="deed.send_back" key_="b" isSmall onDo={() => askFor("reject")} />}
-      {acts.includes("release") && <Deed word="deed.release" isSmall onDo={() => void giveBack()} />}
-      {acts.includes("resubmit") && <Deed word="deed.resubmit" isSmall onDo={() => void act("resubmit")} />}
+      {acts.includes("release") && <Deed word="deed.release" key_="g" isSmall onDo={() => void giveBack()} />}
+      {acts.includes("resubmit") && <Deed word="deed.resubmit" key_="p" isSmall onDo={() => void act("resubmit")} />}
       {acts.includes("withdraw") && !decides && (
-        <Deed word="deed.withdraw" isSmall onDo={() => askFor("withdraw")} />
+        <Deed word="deed.withdraw" key_="w" isSmall onDo={() => askFor("withdraw")} />
       )}
       {acts.includes("withdraw-final") && (
-        <Deed word="deed.withdraw_final" isSmall onDo={() => askFor("withdraw-final")} />
+        <Deed word="deed.withdraw_final" key_="w" isSmall onDo={() => askFor("withdraw-final")} />
       )}
       <Deed word="deed.next" key_="n" isSmall onDo={() => void goOn(true)} />
     </div>
@@ -119,13 +127,25 @@ function askFor(what: Asked): void {
   if (stage.value === "look" && (isTask || may(what as Act))) asked.value = what;
 }
 
+function askToWithdraw(): void {
+  if (may("withdraw-final")) askFor("withdraw-final");
+  else if (!mayDecide(reading.value)) askFor("withdraw");
+}
+
 async function giveBack(): Promise<void> {
   if (await act("release")) await goOn();
 }
 
-async function answerTask(how: "read-again"): Promise<void> {
+/** Read the case anew: because of new images, or because the report is held. */
+async function again(): Promise<void> {
   const task = reading.value?.task;
-  if (task) await act(`tasks/${task.task_id}/${how}`);
+  if (stage.value !== "look") return;
+  if (task?.may_answer) await act(`tasks/${task.task_id}/read-again`);
+  else if (may("confirm-again")) await act("confirm-again");
+}
+
+function looksAndMay(what: Act): boolean {
+  return stage.value === "look" && may(what);
 }
 
 function may(what: Act): boolean {

@@ -1,13 +1,9 @@
 /** What the models said, each under its name and version, with what it is not for; and what the report states. */
-import { signal } from "@preact/signals";
-import { textOf } from "../api";
 import { t, tOf } from "../i18n";
-import { Dialog } from "../parts/dialog";
 import { AiSign } from "../parts/icons";
 import type { Reading, ReadingModel } from "../shapes";
 import { FindingLine } from "./finding_line";
-
-const card = signal<{ title: string; text: string } | null>(null);
+import { ModelCard, showCard } from "./model_card";
 
 export function Findings({ reading }: { reading: Reading }) {
   const { report } = reading;
@@ -25,7 +21,7 @@ export function Findings({ reading }: { reading: Reading }) {
         <Models models={reading.models} />
         {report && !isSigned && <Conclusion text={report.document.conclusion} title={t("findings.draft_text")} />}
       </section>
-      <Card />
+      <ModelCard />
     </>
   );
 }
@@ -95,7 +91,7 @@ function Model({ model }: { model: ReadingModel }) {
       <p class="model-name">
         <span lang="en">{model.title || model.name}</span> {model.version}
         {model.card && (
-          <button class="plain" onClick={() => void show(model)}>
+          <button class="plain" onClick={() => void showCard(model)}>
             {t("model.card")}
           </button>
         )}
@@ -107,55 +103,4 @@ function Model({ model }: { model: ReadingModel }) {
       )}
     </article>
   );
-}
-
-async function show(model: ReadingModel): Promise<void> {
-  const text = await textOf(model.card ?? "").catch(() => model.intended_use);
-  card.value = { title: `${model.title || model.name} ${model.version}`, text };
-}
-
-function Card() {
-  const now = card.value;
-  if (!now) return null;
-  return (
-    <Dialog title={now.title} wide onClose={() => (card.value = null)}>
-      <div class="model-card" lang="en" tabIndex={0} role="region" aria-label={now.title}>
-        {now.text.split(/\n{2,}/).map((part, n) => (
-          <CardPart key={n} part={part.trim()} />
-        ))}
-      </div>
-      <form method="dialog">
-        <button class="primary">{t("close")}</button>
-      </form>
-    </Dialog>
-  );
-}
-
-function CardPart({ part }: { part: string }) {
-  const heading = /^#+\s+(.*)$/.exec(part.split("\n")[0] ?? "");
-  if (heading) {
-    const rest = part.split("\n").slice(1).join("\n");
-    return (
-      <>
-        <h3>{plain(heading[1] ?? "")}</h3>
-        {rest && <CardPart part={rest} />}
-      </>
-    );
-  }
-  if (part.startsWith("|")) return <pre>{part}</pre>;
-  if (/^[-*] /.test(part)) {
-    const items = part.split(/\n(?=[-*] )/).map((item) => item.slice(2));
-    return (
-      <ul>
-        {items.map((item) => (
-          <li key={item}>{plain(item)}</li>
-        ))}
-      </ul>
-    );
-  }
-  return <p>{plain(part)}</p>;
-}
-
-function plain(markdown: string): string {
-  return markdown.replace(/\*\*|`/g, "").replace(/\[([^\]]+)\]\([^)]*\)/g, "$1").replace(/\s*\n\s*/g, " ");
 }

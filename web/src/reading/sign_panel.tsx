@@ -1,11 +1,19 @@
 /** What will be signed: shown as it will read, before the signature. */
-import { useState } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { clock, t, tOf } from "../i18n";
 import { ageAndSex, nameOf } from "../parts/patient";
 import { me } from "../session";
 import type { Reading } from "../shapes";
 import { FindingLine } from "./finding_line";
 import { decision } from "./state";
+
+const isTextOpen = signal(false);
+
+/** Open the text of the conclusion, to be edited. */
+export function editText(): void {
+  isTextOpen.value = true;
+}
 
 export function SignPanel({ reading }: { reading: Reading }) {
   const made = decision.value;
@@ -45,13 +53,13 @@ export function SignPanel({ reading }: { reading: Reading }) {
 /** The conclusion as it will stand; changing it is free text, and empty means that Overread writes it. */
 function ConclusionEdit({ draft }: { draft: string }) {
   const made = decision.value;
-  const [isOpen, setOpen] = useState(false);
+  useEffect(() => () => void (isTextOpen.value = false), []);
   if (!made) return null;
   const written = made.conclusion || (made.verdict === "accepted" ? draft : t("sign.conclusion_written"));
   return (
     <div class="conclusion">
       <h3>{t("findings.conclusion")}</h3>
-      {isOpen ? (
+      {isTextOpen.value ? (
         <textarea
           aria-label={t("findings.conclusion")}
           rows={5}
@@ -62,14 +70,14 @@ function ConclusionEdit({ draft }: { draft: string }) {
             if (event.key !== "Escape") return;
             event.stopPropagation();
             event.currentTarget.blur();
-            setOpen(false);
+            isTextOpen.value = false;
           }}
         />
       ) : (
         <>
           <p>{written}</p>
-          <button class="plain" onClick={() => setOpen(true)}>
-            {t("sign.edit_text")}
+          <button class="plain" onClick={editText}>
+            {t("sign.edit_text")} <kbd>t</kbd>
           </button>
         </>
       )}

@@ -13,6 +13,7 @@ MODULES: Mapping[str, str] = {
     "demo": "demo",
     "bench": "bench",
     "status": "status",
+    "flow": "flow",
     "reports": "worklist",
     "cases": "worklist",
     "token": "token",
@@ -26,10 +27,10 @@ MODULES: Mapping[str, str] = {
 """Each command's module in `overread.cli`; only the one that is called is imported, since imports cost seconds."""
 
 EPILOG = """\
-A first look:   ./run demo --keep        the whole way once; then the stack stays up
+A first look:   ./run demo --keep        the whole way once; then a worklist to read, until Ctrl-C
 To send yours:  ./run up --emr mllp://127.0.0.1:2580
                 dcmsend -aec OVERREAD 127.0.0.1 11112 --scan-directories DIR
-What is there:  ./run overread status · cases · reports · desk list · dead list · deliveries list
+What is there:  ./run overread status · flow · cases · reports · desk list · dead list · deliveries list
 """
 
 

@@ -25,8 +25,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def run(told: argparse.Namespace) -> int:
     """Print the state of every service."""
-    endpoints = Endpoints.of(told.data)
-    answers = {name: _failing(endpoints.health_socket(name)) for name in SERVICES}
+    answers = failing_of(Endpoints.of(told.data))
     if told.json:
         sys.stdout.write(json.dumps(answers) + "\n")
     else:
@@ -34,6 +33,11 @@ def run(told: argparse.Namespace) -> int:
             reasons = "; ".join(f"{what}: {why}" for what, why in failing.items())
             sys.stdout.write(f"{name:17} {reasons or 'ready'}\n")
     return 1 if any(answers.values()) else 0
+
+
+def failing_of(endpoints: Endpoints) -> dict[str, dict[str, str]]:
+    """Return what keeps each service from being ready, empty where nothing does."""
+    return {name: _failing(endpoints.health_socket(name)) for name in SERVICES}
 
 
 def _failing(socket: Path) -> dict[str, str]:

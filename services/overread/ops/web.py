@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -13,45 +12,18 @@ from pydantic import BaseModel
 
 from overread.archive.queries import ArchiveQueries
 from overread.contracts.errors import Unavailable
-from overread.contracts.topics import SERVICES, TOPICS
+from overread.contracts.topics import TOPICS
+from overread.ops.flow_view import FlowView, flow_view
 from overread.ops.rates import SHORTEST, Rates
 from overread.ops.settings import OpsSettings
 from overread.runtime.dead_letters import DeadLetter, letter_at, letters
-from overread.runtime.flow import Flow, FlowReader, TopicFlow
+from overread.runtime.flow import FlowReader
 from overread.runtime.health import readiness_at
 from overread.runtime.passes import invalid, visitor_with
 from overread.runtime.service import Service
 
 OPERATORS = frozenset({"ops"})
 DEAD_TOPICS = frozenset(topic.dead_name for topic in TOPICS)
-
-
-class GroupView(BaseModel):
-    """How far one reader of a topic is behind."""
-
-    service: str
-    lag: int
-    oldest_unread_seconds: float | None
-
-
-class TopicView(BaseModel):
-    """One topic, in pipeline order."""
-
-    name: str
-    says: str
-    producers: list[str]
-    consumers: list[str]
-    records: int
-    rate_per_second: float
-    dead: int
-    groups: list[GroupView]
-
-
-class FlowView(BaseModel):
-    """How the topics flow now."""
-
-    at: datetime
-    topics: list[TopicView]
 
 
 class ServiceView(BaseModel):
@@ -140,34 +112,6 @@ class _Flowing:
             now = await self._flow.flow(self._service.clock())
             rates = self._rates.after(now) or {}
         return flow_view(now, rates)
-
-
-def flow_view(flow: Flow, rates: Mapping[str, float]) -> FlowView:
-    """Return the flow as the page draws it."""
-    return FlowView(at=flow.at, topics=[_topic_view(one, rates, flow.at) for one in flow.topics])
-
-
-def _topic_view(one: TopicFlow, rates: Mapping[str, float], at: datetime) -> TopicView:
-    topic = one.topic
-    return TopicView(
-        name=topic.name,
-        says=topic.says,
-        producers=["any"] if topic.producers == SERVICES else [p for p in topic.producers if p not in topic.not_yet],
-        consumers=[group.service for group in one.groups],
-        records=one.kept,
-        rate_per_second=rates.get(topic.name, 0.0),
-        dead=one.dead,
-        groups=[
-            GroupView(
-                service=group.service,
-                lag=group.lag,
-                oldest_unread_seconds=max((at - group.oldest_unread).total_seconds(), 0.0)
-                if group.oldest_unread
-                else None,
-            )
-            for group in one.groups
-        ],
-    )
 
 
 class _Operations:

@@ -36,7 +36,7 @@ def test_every_command_helps(words: tuple[str, ...], capsys: pytest.CaptureFixtu
 
 def test_commands_that_the_documents_name_are_there() -> None:
     """What an outside client may count on."""
-    wanted = {("up",), ("demo",), ("status",), ("cases",), ("reports",), ("models",), ("token",), ("bench",)}
+    wanted = {("up",), ("demo",), ("status",), ("flow",), ("cases",), ("reports",), ("models",), ("token",), ("bench",)}
 
     assert wanted | {
         ("desk", "list"),
@@ -59,6 +59,7 @@ def test_no_command_at_all_is_told_what_there_is(capsys: pytest.CaptureFixture[s
     "words",
     [
         ["status"],
+        ["flow"],
         ["desk", "list"],
         ["dead", "list"],
         ["dead", "replay", f"{HL7_RECEIVED.dead_name}/0/1"],

@@ -10,12 +10,12 @@ from collections.abc import Callable, Generator
 class Answer:
     """The bytes of an acknowledgement, None when the sender wants nothing, or a bug of ours instead of either."""
 
-    __slots__ = ("_failure", "_is_done", "_listeners", "_written")
+    __slots__ = ("_is_done", "_listeners", "_written", "failure")
 
     def __init__(self) -> None:
         self._is_done = False
         self._written: bytes | None = None
-        self._failure: BaseException | None = None
+        self.failure: BaseException | None = None
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
@@ -36,13 +36,13 @@ class Answer:
 
     def fail(self, failure: BaseException) -> None:
         """Tell all who listen that there will be none."""
-        self._failure = failure
+        self.failure = failure
         self._tell()
 
     def result(self) -> bytes | None:
         """Return what is to be written; raise what went wrong instead."""
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         return self._written
 
     def when_done(self, listener: Callable[[], None]) -> None:

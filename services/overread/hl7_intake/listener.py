@@ -195,12 +195,9 @@ class _Connection(asyncio.Protocol):
             self._take()
 
     def _write(self, answer: Answer) -> None:
-        try:
-            written = answer.result()
-        except Exception as failure:  # noqa: BLE001
+        if answer.failure is not None:
             # A bug of ours ends this connection, and no other: its sender sees it close, and sends again.
-            self._loop.call_exception_handler({"message": "a message failed", "exception": failure})
+            self._loop.call_exception_handler({"message": "a message failed", "exception": answer.failure})
             self._transport.abort()
-            return
-        if written is not None and not self._transport.is_closing():
+        elif (written := answer.result()) is not None and not self._transport.is_closing():
             self._transport.write(mllp.encode(written))

@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Route
 
 from overread.embedded.places import CHECKOUT
 from tests.browser.conftest import Cases
@@ -14,8 +16,74 @@ from tests.e2e.hospital import Hospital
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.timeout(420)]
 
 LANGUAGES = ("vi", "en", "fr")
+WORDS = CHECKOUT / "web" / "src" / "words"
+ALLOWED = {"held": ["confirm-again", "release-held", "withdraw"], "final": ["withdraw-final"]}
+VIEWS = {
+    "case": ((), ".deeds"),
+    "change": (("c",), "form.change"),
+    "sign": (("Escape", "a"), ".signing"),
+    "keys": (("Escape", "?"), "dialog[open] .keys"),
+}
+"""How one comes from each view to the next, and what is then on screen."""
+HELD_BECAUSE = "order and patient have moved since the signature"
 WCAG_AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 WORD_NAME = re.compile(r"\b(?:ai|deed|state|problem|situation|worklist|picture|findings|sign|ops|order)\.[a-z_.]{3,}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_way_in_speaks_the_language_and_has_no_barrier(visitor: Hands, language: str) -> None:
+    """The page before the sign-in, the issuer's form, and the form after a wrong password."""
+    page = visitor.page
+    page.locator(".language select").select_option(language)
+    faults = _faults(visitor, "sign in", language, says="sign_in.do")
+    page.locator("main.calm button.primary").click()
+    page.locator("#username").wait_for()
+    faults += [*_barriers(visitor, "issuer"), *_not_in(visitor, language)]
+    visitor.give_password("radiologist", "not the password")
+    page.locator(".fault").wait_for()
+    faults += [*_barriers(visitor, "issuer refuses"), *_not_in(visitor, language)]
+
+    assert faults == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_dialog_and_form_speaks_the_language_and_has_no_barrier(
+    radiologist: Hands, cases: Cases, language: str
+) -> None:
+    """Rejecting, sending back, the model's card; a held report and a final one with what may be done about them."""
+    page = radiologist.page
+    page.locator(".language select").select_option(language)
+    radiologist.open(cases.normal[0])
+    faults = []
+    for view, key in (("reject", "r"), ("send back", "b")):
+        radiologist.press(key)
+        faults += _faults(radiologist, view, language)
+        radiologist.press("Escape")
+    assert page.locator(".case-head").count() == 1
+    page.locator("article[data-ai=found] .model-name button").click()
+    faults += _faults(radiologist, "model card", language)
+    radiologist.press("Escape")
+    for state, key in (("held", "l"), ("final", "w")):
+        for asked in ("**/open", "**/reading"):
+            page.route(asked, _as_if_it_were(state))
+        radiologist.go("/")
+        radiologist.open(cases.normal[0])
+        faults += _faults(radiologist, state, language)
+        radiologist.press(key)
+        page.locator("dialog[open]").wait_for()
+        faults += _faults(radiologist, f"{state}: {key}", language)
+        page.unroute_all(behavior="ignoreErrors")
+
+    assert faults == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_operations_speak_the_language_and_have_no_barrier(operator: Hands, language: str) -> None:
+    """Services, flow and dead letters, at the size of a small screen."""
+    operator.page.locator(".language select").select_option(language)
+    operator.page.locator(".services li").first.wait_for()
+
+    assert _faults(operator, "operations", language) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -25,10 +93,9 @@ def test_every_view_speaks_the_language_and_has_no_barrier(radiologist: Hands, c
     page.locator(".language select").select_option(language)
     faults = _faults(radiologist, "list", language)
     radiologist.open(cases.normal[0])
-    for view, keys in (("case", ()), ("change", ("c",)), ("sign", ("Escape", "a")), ("keys", ("Escape", "?"))):
-        if view == "sign":
-            page.locator("form.change input").first.focus()
+    for view, (keys, shown) in VIEWS.items():
         radiologist.press(*keys)
+        page.locator(shown).wait_for()
         faults += _faults(radiologist, view, language)
 
     assert faults == []
@@ -96,18 +163,47 @@ def test_operator_sees_no_patient_and_reader_no_operations(operator: Hands, hosp
     assert reader.status_code == 403
 
 
-def _faults(hands: Hands, view: str, language: str) -> list[str]:
+def _as_if_it_were(state: str) -> Callable[[Route], None]:
+    """Return what answers as the server does for a report in `state`."""
+
+    def answer_so(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        report = told["report"]
+        signer = {"subject": "radiologist", "family_name": "TRẦN", "given_name": "THỊ THỬ", "organisation": "TEST"}
+        report["document"].update(signed_by=signer, signed_at="2026-11-22T05:06:00Z", verdict="accepted")
+        report.update(state=state, reason=HELD_BECAUSE, allowed_actions=ALLOWED[state])
+        told["row"]["status"] = state
+        route.fulfill(response=answer, body=json.dumps(told))
+
+    return answer_so
+
+
+def _faults(hands: Hands, view: str, language: str, *, says: str = "sign_out") -> list[str]:
     """Return what is wrong with what is on screen."""
+    found = _barriers(hands, view)
+    text = hands.page.locator("#page").inner_text()
+    found += [f"{view}: the word {name} is missing" for name in WORD_NAME.findall(text)]
+    word = _words(language)[says]
+    return found if word in text else [*found, f"{view}: no {language}: {word}"]
+
+
+def _barriers(hands: Hands, view: str) -> list[str]:
+    """Return what axe finds, and what does not fit the window or what holds it."""
     hands.page.wait_for_timeout(200)
     violations = Axe().run(hands.page, options=WCAG_AA).response["violations"]
     found = [f"{view}: {each['impact']} {each['id']}: {json.dumps(each['nodes'][:2])[:300]}" for each in violations]
     if hands.overflow() != (0, 0):
         found.append(f"{view}: beyond the window by {hands.overflow()}")
-    text = hands.page.locator("#page").inner_text()
-    found += [f"{view}: the word {name} is missing" for name in WORD_NAME.findall(text)]
-    return found + [f"{view}: no {language}: {word}" for word in _said_in_all_languages(language) if word not in text]
+    return found + [f"{view}: cut off: {words}" for words in hands.cut_off()]
 
 
-def _said_in_all_languages(language: str) -> list[str]:
-    words = json.loads((CHECKOUT / "web" / "src" / "words" / f"{language}.json").read_text(encoding="utf-8"))
-    return [words["sign_out"]]
+def _not_in(hands: Hands, language: str) -> list[str]:
+    """Return a word where the document does not say that it is in the language."""
+    said = hands.page.locator("html").get_attribute("lang")
+    return [] if said == language else [f"the document is in {said}, not in {language}"]
+
+
+def _words(language: str) -> dict[str, str]:
+    words: dict[str, str] = json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8"))
+    return words

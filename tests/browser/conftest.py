@@ -165,6 +165,7 @@ def reading_room(browser: Browser, hospital: Hospital, sessions: dict[str, Stora
     """Yield the radiologist's window, which keeps what it loaded."""
     with closing(_window_of("radiologist", browser, hospital, sessions)) as window:
         yield window
+        sessions["radiologist"] = window.storage_state()  # a story may have signed in anew
 
 
 @pytest.fixture

@@ -20,6 +20,9 @@ MOST_WAITING_BYTES = 64 * 1024 * 1024
 GATHER_SECONDS = 0.002
 """How long a batch may wait for those who were just answered; a loop's timer counts milliseconds, and cuts the first."""
 
+MOST_EXPECTED = 32
+"""So many share one flush well; with more it is better that some are on their way while others are answered."""
+
 OnKept = Callable[[OverreadError | None], None]
 """Told, once, that a record is kept, or why it is not."""
 
@@ -115,7 +118,7 @@ class _Line:
     def _gather(self, at_once: int) -> None:
         """Expect those who were just answered, and those who wait, to be there together in a moment."""
         self._end_gathering()
-        self._expected = at_once
+        self._expected = min(at_once, MOST_EXPECTED)
         if at_once > 1:
             self._gathering = self._loop.call_later(GATHER_SECONDS, self._send)
 

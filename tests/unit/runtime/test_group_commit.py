@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
-from overread.runtime.group_commit import GroupCommit
+from overread.runtime.group_commit import MOST_EXPECTED, GroupCommit
 from overread.runtime.publisher import MAX_RECORD_BYTES, OnSent, Outgoing
 
 
@@ -125,6 +125,20 @@ async def test_a_batch_waits_a_moment_and_no_longer() -> None:
 
     assert await asyncio.wait_for(asyncio.gather(*waiting), 1) == [None] * 3
     assert [values for _, values in sender.sent] == [[b"0"], [b"1", b"2"]]
+
+
+async def test_a_batch_of_many_waits_for_nobody() -> None:
+    """With enough to share the flush the broker is not left idle."""
+    sender = FakeSender()
+    commit = GroupCommit(sender)
+    first = placed(commit, a_record("first"))
+    for number in range(MOST_EXPECTED):
+        placed(commit, a_record(str(number)))
+
+    sender.release()
+    await asyncio.wait_for(first, 1)
+
+    assert [len(values) for _, values in sender.sent] == [1, MOST_EXPECTED]
 
 
 async def test_a_record_that_no_batch_takes_is_answered_and_the_line_goes_on() -> None:

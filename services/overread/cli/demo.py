@@ -15,6 +15,7 @@ from overread.cli.demo_peers import Emr, FhirReceiver, Pacs
 from overread.cli.demo_story import Story
 from overread.cli.demo_way import NAMED, SIGNER, Hospital, Way
 from overread.contracts.errors import OverreadError
+from overread.embedded import setup
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.fhir_emr import FhirEmr
 from overread.embedded.profile import MODELS_FILE, Profile
@@ -58,6 +59,7 @@ def run(told: argparse.Namespace) -> int:
 
 
 async def _in_own_folder(told: argparse.Namespace) -> int:
+    await asyncio.to_thread(setup.prepare, _say)  # the hospital needs it too, before the stack does
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="overread-demo-"))
     out = (told.out / demo_study.local_now().strftime("%Y%m%d-%H%M%S")).resolve()
     out.mkdir(parents=True)
@@ -75,6 +77,11 @@ async def _in_own_folder(told: argparse.Namespace) -> int:
         await hospital.stop()
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _profile(folder: Path, hospital: Hospital) -> Profile:

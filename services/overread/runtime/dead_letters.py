@@ -34,10 +34,10 @@ class DeadLetter:
 async def letters(settings: ServiceSettings, topics: Sequence[str]) -> AsyncGenerator[DeadLetter, None]:
     """Yield every dead letter of `topics`, one at a time however many there are, or raise `Unavailable`."""
     async with reading(settings, *topics) as reader:
-        for topic in topics:
-            for partition in reader.partitions(topic):
-                async for record in reader.read(partition, *await reader.span(partition)):
-                    yield _letter(record)
+        everywhere = [partition for topic in topics for partition in reader.partitions(topic)]
+        for partition, (first, end) in (await reader.spans(everywhere)).items():
+            async for record in reader.read(partition, first, end):
+                yield _letter(record)
 
 
 async def letter_at(settings: ServiceSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:

@@ -31,9 +31,17 @@ class TopicReader:
 
     async def span(self, partition: TopicPartition) -> tuple[int, int]:
         """Return the first offset that is kept, and the one after the last."""
-        first = await self._consumer.beginning_offsets([partition])
-        end = await self._consumer.end_offsets([partition])
-        return first[partition], end[partition]
+        return (await self.spans([partition]))[partition]
+
+    async def spans(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Return the span of each, asked at once and before any is read.
+
+        While the client waits for records the broker answers nothing else on its connection: each question more would
+        wait with it.
+        """
+        first = await self._consumer.beginning_offsets(partitions)
+        end = await self._consumer.end_offsets(partitions)
+        return {partition: (first[partition], end[partition]) for partition in partitions}
 
     async def offset_at(self, partition: TopicPartition, moment: datetime) -> int | None:
         """Return the offset of the first record from `moment` on (the broker's time), None when there is none."""

@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     told = parser(words[0] if words else None).parse_args(words)
     try:
-        return int(told.run(told) or 0)
+        status = int(told.run(told) or 0)
+        sys.stdout.flush()  # a short output would else meet its reader's absence only when the interpreter ends
     except OverreadError as error:
         return _explain(str(error))
     except BrokenPipeError:
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _explain(f"{error.filename or 'the system'}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 130
+    return status
 
 
 def _explain(sentence: str) -> int:

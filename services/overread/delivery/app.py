@@ -24,7 +24,7 @@ def make_service(settings: DeliverySettings) -> Service:
     service.consumes(REPORTS_CHANGED)(handlers.reports_changed)
     service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
     if images:
-        service.runs(images.warm)
+        service.prepares(images.warm)
     service.runs(Dispatch(service, settings, destinations, images=images, objects=objects).run)
     return service
 

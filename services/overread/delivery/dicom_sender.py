@@ -1,6 +1,7 @@
 """Objects out to one archive by C-STORE (PS3.4, B); pynetdicom plays the SCU, in threads of its own."""
 
 import asyncio
+import queue
 import socket
 import ssl
 from collections.abc import Mapping
@@ -91,7 +92,7 @@ def _associate(destination: DicomDestination, patience: Patience) -> Association
             destination.port,
             ae_title=destination.called_ae_title,
             tls_args=(_tls_context(destination), destination.host) if destination.uses_tls else None,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _opened)],
         )
     except OSError as error:
         raise Unavailable(f"no connection: {type(error).__name__}") from error
@@ -100,8 +101,23 @@ def _associate(destination: DicomDestination, patience: Patience) -> Association
     return association
 
 
-def _without_delay(event: Any) -> None:
-    """Send small PDUs at once: with Nagle's algorithm each waits for a delayed acknowledgement."""
+class _Answers(queue.Queue[Any]):
+    """Messages from the archive, for who waits for them.
+
+    pynetdicom's own thread looks here for requests without waiting, and drops an answer that it finds: the thread that
+    sent the question would then wait until its patience ends. Nobody asks anything of a sender, so that look is in vain.
+    """
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - as Queue has it
+        """Return the next message once it is there; a look that would not wait finds nothing."""
+        if not block:
+            raise queue.Empty
+        return super().get(block, timeout)
+
+
+def _opened(event: Any) -> None:
+    """Keep the answers for the sender; send small PDUs at once: with Nagle's algorithm each waits for an acknowledgement."""
+    event.assoc.dimse.msg_queue = _Answers()
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

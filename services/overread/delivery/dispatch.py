@@ -275,7 +275,13 @@ class Dispatch:
             await asyncio.sleep(AWAY_SECONDS)
 
     async def _run_while_connected(self) -> None:
-        async with sole_dispatcher(self._service.pool, self._wake) as right, asyncio.TaskGroup() as group:
+        async with sole_dispatcher(self._service.pool, self._wake) as right:
+            # A group that is cut short leaves its task marked as cancelled, and by that mark CPython before 3.11.3 turns
+            # every later timeout of the task into its cancellation (gh-102780): hence a task of its own.
+            await asyncio.create_task(self._run_with(right))
+
+    async def _run_with(self, right: RightToSend) -> None:
+        async with asyncio.TaskGroup() as group:
             group.create_task(self._gate_keeper.run())
             self._senders = [self._sender_to(destination, right) for destination in self._destinations]
             for sender in self._senders:

@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
@@ -121,8 +122,23 @@ class Service:
         return register
 
     def runs(self, task: Task) -> None:
-        """Run `task` beside the consumers; its end, by return or error, ends the service (which is then restarted)."""
+        """Run `task` beside the consumers; its end, however it ends, ends the service (which is then restarted)."""
+        self._tasks.append(partial(self._without_end, task))
+
+    def prepares(self, task: Task) -> None:
+        """Run `task` once beside the consumers, for what is better done before it is asked for."""
         self._tasks.append(task)
+
+    async def _without_end(self, task: Task) -> None:
+        """Run `task` until cancelled. A task that ended as if cancelled would else be missed by nobody."""
+        running = asyncio.create_task(task())
+        try:
+            await asyncio.wait((running,))
+        finally:
+            await _cancelled(running)
+        if not running.cancelled():
+            running.result()
+        raise RuntimeError(f"{self.name}: a task ended that should run for ever")
 
     def serves(self, server: Callable[[], AbstractAsyncContextManager[None]]) -> None:
         """Open `server` once the dependencies are there, and close it before they are let go."""

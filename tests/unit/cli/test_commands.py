@@ -167,13 +167,18 @@ def test_file_that_can_not_be_used_is_one_sentence(tmp_path: Path, capsys: pytes
     assert (code, said.count("\n"), "stack.json" in said) == (1, 1, True)
 
 
-def test_reader_that_went_away_is_no_error() -> None:
-    """`overread models | head -1` ends well."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_reader_that_went_away_is_no_error(unbuffered: str) -> None:
+    """`overread models | head -1` ends well, whether its lines leave at once or with the last."""
     read_end, write_end = os.pipe()
     os.close(read_end)
 
     done = subprocess.run(
-        [sys.executable, "-m", "overread.cli.app", "models"], stdout=write_end, stderr=subprocess.PIPE, check=False
+        [sys.executable, "-m", "overread.cli.app", "models"],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )
     os.close(write_end)
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.fakes.peers import wait_until
 
-START_SECONDS, STOP_SECONDS = 30.0, 30.0
+START_SECONDS, STOP_SECONDS = 30.0, 5.0
 SOCKETS, LISTENING = ("/proc/net/tcp", "/proc/net/tcp6"), "0A"
 ORTHANC_PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 """Debian puts it where only root's PATH leads."""

@@ -11,6 +11,7 @@ from typing import Any
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from overread.contracts.errors import Unavailable
 from overread.delivery.destinations import DicomDestination
@@ -86,19 +87,28 @@ def _associate(destination: DicomDestination, patience: Patience) -> Association
     entity.acse_timeout = entity.dimse_timeout = patience.acknowledgment_seconds
     for sop_class_uid in SOP_CLASSES:
         entity.add_requested_context(sop_class_uid, [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN])
+    rejections: list[A_ASSOCIATE_RJ] = []
     try:
         association = entity.associate(
             destination.host,
             destination.port,
             ae_title=destination.called_ae_title,
             tls_args=(_tls_context(destination), destination.host) if destination.uses_tls else None,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _opened)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _opened), (evt.EVT_PDU_RECV, _note_rejection, [rejections])],
         )
     except OSError as error:
         raise Unavailable(f"no connection: {type(error).__name__}") from error
     if not association.is_established:
-        raise Unavailable("the association was rejected" if association.is_rejected else "no association")
+        # A rejection that comes at once, with the end of the connection, is none in pynetdicom's eyes.
+        raise Unavailable(
+            f"the association was rejected: {rejections[0].reason_str}" if rejections else "no association"
+        )
     return association
+
+
+def _note_rejection(event: Any, rejections: list[A_ASSOCIATE_RJ]) -> None:
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu)
 
 
 class _Answers(queue.Queue[Any]):

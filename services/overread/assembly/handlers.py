@@ -1,7 +1,8 @@
 """One function per topic: what came in becomes orders, cases and the links between them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import groupby
 
 from overread.assembly import collecting, linking, matching, order_store, orders
 from overread.assembly.settings import AssemblySettings
@@ -14,7 +15,10 @@ from overread.runtime.consume import Delivered
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
 
-Told = tuple[Event[HL7Received], orders.OrderMessage]
+Received = tuple[Event[HL7Received], bytes]
+"""A message as the intake kept it: its event, and its bytes."""
+
+Takes = Callable[[Sequence[Received], Transaction], Awaitable[None]]
 
 
 class Handlers:
@@ -26,22 +30,32 @@ class Handlers:
     def __init__(self, settings: AssemblySettings, objects: LocalObjectStore) -> None:
         self._settings = settings
         self._objects = objects
+        self._kinds: Mapping[str, Takes] = {}  # by MSH-9.1; every other message is an order
 
     async def hl7_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
-        """Fold each order message into its order, and link the order to the studies that are there."""
-        told = [(d.event, message) for d in batch for message in await self._read(d.event)]
+        """Fold each order message into its order, and link the order to the studies that are there.
+
+        Runs of messages of one kind are taken together, and the runs in their order.
+        """
+        for message_type, run in groupby(batch, key=lambda delivered: str(delivered.event.data.message_type)):
+            takes = self._kinds.get(message_type, self._take_orders)
+            await takes([(delivered.event, await self._raw(delivered.event)) for delivered in run], tx)
+
+    async def _take_orders(self, received: Sequence[Received], tx: Transaction) -> None:
+        told = [(event, message) for event, raw in received for message in self._read_orders(event.data, raw)]
         for site_id in sorted({event.site_id for event, _ in told}):
             await _lock_orders(tx, site_id, [message for event, message in told if event.site_id == site_id])
         for event, message in told:
             await _take_message(tx, event, message)
 
-    async def _read(self, event: Event[HL7Received]) -> list[orders.OrderMessage]:
+    def _read_orders(self, received: HL7Received, raw: bytes) -> list[orders.OrderMessage]:
+        return orders.read(raw, received.fallback_charset, self._settings.time_zone, received_at=received.received_at)
+
+    async def _raw(self, event: Event[HL7Received]) -> bytes:
         received = event.data
         if received.raw_base64 is not None:
-            raw = base64.b64decode(received.raw_base64)
-        else:
-            raw = await self._objects.get(received.object_key or "")
-        return orders.read(raw, received.fallback_charset, self._settings.time_zone, received_at=received.received_at)
+            return base64.b64decode(received.raw_base64)
+        return await self._objects.get(received.object_key or "")
 
     async def dicom_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Note each image and each association end, link orders that wait, and set the case's timer."""

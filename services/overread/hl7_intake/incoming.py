@@ -21,9 +21,10 @@ from overread.protocols.hl7.acknowledgement import (
     mode_of,
     wants_accept_acknowledgment,
 )
+from overread.protocols.hl7.contents import check_content
 from overread.protocols.hl7.delimiters import STANDARD
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
-from overread.protocols.hl7.order import check_control_id, check_orders, check_supported
+from overread.protocols.hl7.order import check_control_id, check_supported
 from overread.protocols.hl7.tokenise import Header, tokenise
 from overread.protocols.hl7.usual_order import is_usual_order
 
@@ -98,7 +99,7 @@ class LinkRules:
         header = message.header
         sender = self._sender(header, message.coding.charset)
         check_control_id(header)
-        check_orders(message, time_zone=self._time_zone)
+        check_content(message, time_zone=self._time_zone)
         control_id, sent_at = _name(header.message_control_id, 10), header.component(7, 1)
         return self._incoming(raw, now, sender, control_id, sent_at, echoed_control_id(header))
 

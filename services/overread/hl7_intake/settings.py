@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from overread.protocols.hl7.contents import TAKEN
 from overread.protocols.hl7.order import Acceptance
 from overread.runtime.settings import ServiceSettings
 
@@ -51,7 +52,7 @@ class Link(BaseModel):
     @property
     def acceptance(self) -> Acceptance:
         """Return which messages the link takes."""
-        return Acceptance(processing_ids=self.processing_ids, versions=self.versions)
+        return Acceptance(messages=TAKEN, processing_ids=self.processing_ids, versions=self.versions)
 
     @property
     def duplicate_window(self) -> timedelta:

@@ -1,7 +1,7 @@
 """Imaging orders: OMI^O23, ORM^O01 and OMG^O19 to one value per ordered study (HL7 v2.5.1, chapter 4)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
 from typing import TypeVar
@@ -60,9 +60,7 @@ class Place(StrEnum):
 class Acceptance:
     """Which messages a link takes; what is not listed is rejected with 200 to 203 (table HL70357)."""
 
-    messages: Mapping[str, frozenset[str]] = field(
-        default_factory=lambda: {"OMI": frozenset({"O23"}), "ORM": frozenset({"O01"}), "OMG": frozenset({"O19"})}
-    )
+    messages: Mapping[str, frozenset[str]]
     processing_ids: frozenset[str] = frozenset({"P"})
     versions: frozenset[str] = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1"})
 

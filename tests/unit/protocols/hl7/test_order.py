@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from overread.protocols.hl7.contents import TAKEN
 from overread.protocols.hl7.data_types import EntityIdentifier, PatientIdentifier
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.order import (
@@ -215,7 +216,7 @@ def test_message_outside_the_links_terms_is_rejected(field: str, value: str, con
     message = tokenise(an_orm(put={field: value}))
 
     with pytest.raises(HL7Error) as caught:
-        check_supported(message.header, Acceptance())
+        check_supported(message.header, Acceptance(messages=TAKEN))
 
     assert (caught.value.condition, str(caught.value.location)) == (condition, location)
 
@@ -232,6 +233,6 @@ def test_version_and_processing_id_are_compared_by_their_first_component() -> No
     """MSH-11 and MSH-12 may name a mode or a country behind it."""
     message = tokenise(an_omi(put={"MSH-11": "P^T", "MSH-12": "2.5.1^VNM"}))
 
-    check_supported(message.header, Acceptance())
+    check_supported(message.header, Acceptance(messages=TAKEN))
 
     assert message.header.version_id == "2.5.1"

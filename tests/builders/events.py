@@ -11,11 +11,15 @@ from overread.contracts.events.cases import (
     Case,
     CaseWithdrawn,
     CompletenessBasis,
+    ContextChanged,
+    ContextObservation,
+    ElsewhereReading,
     OrderCancelled,
     OrderChangedOnCase,
     OrderLinked,
     PatientCorrected,
     PatientsMerged,
+    ReadElsewhere,
     SeriesSummary,
     Study,
     StudyReady,
@@ -290,6 +294,39 @@ def a_case_withdrawn(**changed: Any) -> CaseWithdrawn:
     """Say that the case is no longer to be read."""
     case = a_case(**{"revision": 2, "is_withdrawn": True} | changed)
     return CaseWithdrawn(case_id=case.case_id, case=case, reason="wrong patient on the scanner")
+
+
+def a_creatinine(**changed: Any) -> ContextObservation:
+    """Return a raised creatinine of this morning."""
+    fields = {
+        "concept": "creatinine",
+        "code": CodedElement(identifier="14682-9", text="Creatinine", coding_system="LN"),
+        "value": "126",
+        "unit": "umol/L",
+        "reference_range": "49-92",
+        "abnormal_flag": "H",
+        "status": "F",
+        "observed_at": NOON - timedelta(hours=3),
+    }
+    return ContextObservation.model_validate(fields | changed)
+
+
+def an_elsewhere_reading(**changed: Any) -> ElsewhereReading:
+    """Return the final report of a reader at the RIS."""
+    fields = {"reporter": "MẪU MINH CHÂU", "status": "F", "reported_at": NOON, "link_id": "ris"}
+    return ElsewhereReading.model_validate(fields | {"sending_application": "RIS"} | changed)
+
+
+def a_read_elsewhere(**changed: Any) -> ReadElsewhere:
+    """Say that a reader at the RIS has reported the case."""
+    case = a_case(**{"revision": 2, "read_elsewhere": an_elsewhere_reading()} | changed)
+    return ReadElsewhere(case_id=case.case_id, case=case)
+
+
+def a_context_changed(**changed: Any) -> ContextChanged:
+    """Say that the laboratory has told a creatinine."""
+    case = a_case(**{"revision": 2, "laboratory": (a_creatinine(),)} | changed)
+    return ContextChanged(case_id=case.case_id, case=case)
 
 
 def a_model(**changed: Any) -> ModelReference:

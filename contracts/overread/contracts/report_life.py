@@ -42,6 +42,7 @@ class ReportAction(StrEnum):
     WITHDRAW = "withdraw"
     SIGN_WITHDRAWAL = "sign_withdrawal"
     NEXT_REVISION_SIGNED = "next_revision_signed"
+    READ_ELSEWHERE = "read_elsewhere"
 
 
 class Answer(StrEnum):
@@ -72,6 +73,7 @@ _CLOSED: Mapping[ReportAction, Cell] = {
     _A.WITHDRAW: IGNORED,
     _A.SIGN_WITHDRAWAL: REFUSED,
     _A.NEXT_REVISION_SIGNED: IGNORED,
+    _A.READ_ELSEWHERE: IGNORED,
 }
 """A revision that has ended: nothing opens it again."""
 
@@ -92,6 +94,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.WITHDRAW: _S.WITHDRAWN,
         _A.SIGN_WITHDRAWAL: REFUSED,
         _A.NEXT_REVISION_SIGNED: _S.SUPERSEDED,
+        _A.READ_ELSEWHERE: _S.SUPERSEDED,
     },
     _S.IN_REVIEW: {
         _A.CLAIM: REFUSED,
@@ -109,6 +112,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.WITHDRAW: _S.WITHDRAWN,
         _A.SIGN_WITHDRAWAL: REFUSED,
         _A.NEXT_REVISION_SIGNED: _S.SUPERSEDED,
+        _A.READ_ELSEWHERE: _S.SUPERSEDED,
     },
     _S.REJECTED: {
         _A.CLAIM: _S.IN_REVIEW,
@@ -126,6 +130,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.WITHDRAW: _S.WITHDRAWN,
         _A.SIGN_WITHDRAWAL: REFUSED,
         _A.NEXT_REVISION_SIGNED: _S.SUPERSEDED,
+        _A.READ_ELSEWHERE: _S.SUPERSEDED,
     },
     _S.SIGNED: {
         _A.CLAIM: REFUSED,
@@ -143,6 +148,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.WITHDRAW: REFUSED,
         _A.SIGN_WITHDRAWAL: REFUSED,
         _A.NEXT_REVISION_SIGNED: IGNORED,
+        _A.READ_ELSEWHERE: IGNORED,  # what a clinician signed stays signed
     },
     _S.HELD: {
         _A.CLAIM: REFUSED,
@@ -160,6 +166,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.WITHDRAW: _S.WITHDRAWN,
         _A.SIGN_WITHDRAWAL: REFUSED,
         _A.NEXT_REVISION_SIGNED: _S.WITHDRAWN,
+        _A.READ_ELSEWHERE: IGNORED,  # a person decides about a held report, whoever else has read
     },
     _S.FINAL: {
         _A.CLAIM: REFUSED,
@@ -177,6 +184,7 @@ TABLE: Mapping[ReportState, Mapping[ReportAction, Cell]] = {
         _A.WITHDRAW: REFUSED,
         _A.SIGN_WITHDRAWAL: _S.WITHDRAWN,
         _A.NEXT_REVISION_SIGNED: _S.REPLACED,
+        _A.READ_ELSEWHERE: IGNORED,
     },
     _S.REPLACED: _CLOSED,
     _S.SUPERSEDED: _CLOSED,

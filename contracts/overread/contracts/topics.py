@@ -94,7 +94,7 @@ ORDERS_CHANGED = Topic(
 CASES_CHANGED = Topic(
     name="cases.changed",
     says="a study is ready or superseded; an order was linked, changed, cancelled; a patient corrected or merged; a case"
-    " withdrawn",
+    " withdrawn or read elsewhere; laboratory results and appointments",
     bodies=(
         cases.StudyReady,
         cases.StudySuperseded,
@@ -104,6 +104,8 @@ CASES_CHANGED = Topic(
         cases.PatientCorrected,
         cases.PatientsMerged,
         cases.CaseWithdrawn,
+        cases.ReadElsewhere,
+        cases.ContextChanged,
     ),
     key=("case_id",),
     producers=("assembly",),

@@ -43,11 +43,15 @@ MAIN_WAYS = [
     (S.HELD, A.RESUBMIT, S.HELD),
     (S.FINAL, A.NEXT_REVISION_SIGNED, S.REPLACED),
     (S.FINAL, A.SIGN_WITHDRAWAL, S.WITHDRAWN),
+    *[(state, A.READ_ELSEWHERE, S.SUPERSEDED) for state in (S.DRAFTED, S.IN_REVIEW, S.REJECTED)],
+    *[(state, A.READ_ELSEWHERE, None) for state in (S.SIGNED, S.HELD, S.FINAL)],
 ]
 
 
 @pytest.mark.parametrize(("state", "action", "following"), MAIN_WAYS)
-def test_table_goes_the_ways_of_the_design(state: ReportState, action: ReportAction, following: ReportState) -> None:
+def test_table_goes_the_ways_of_the_design(
+    state: ReportState, action: ReportAction, following: ReportState | None
+) -> None:
     """DESIGN, Life of a report."""
     assert next_state(state, action) is following
 

@@ -93,6 +93,11 @@ class Note:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CloseReadElsewhere:
+    """A reader of another system has reported: nobody is asked for this report, and one that was signed stays."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that a draft rests on, as it is known now; `superseded_revision` of the study is out of date, 0: none is."""
@@ -105,22 +110,34 @@ class Facts:
     superseded_revision: int = 0
 
 
-def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Draft | Withdraw | Hold | Note | None:
+Decided = Draft | Withdraw | Hold | Note | CloseReadElsewhere
+
+
+def decide(newest: Revision | None, facts: Facts, *, now: datetime) -> Decided | None:
     """Say what the facts ask of the case's report, whose newest revision is `newest`.
 
     A final report is left as it is: what comes later raises a task or is noted, it never undoes a final.
     """
     reason = why_not_reportable(facts.case)
     if newest and newest.state in {ReportState.SIGNED, ReportState.FINAL}:
-        return _hold(newest, facts, reason) if newest.state is ReportState.SIGNED else _note(newest, facts.case, reason)
+        moved = (
+            _hold(newest, facts, reason) if newest.state is ReportState.SIGNED else _note(newest, facts.case, reason)
+        )
+        return moved or _read_elsewhere(newest, facts.case)
     if reason:
         return Withdraw(reason) if newest and newest.state in OPEN_STATES else None
+    if facts.case.read_elsewhere:
+        return _read_elsewhere(newest, facts.case)
     if newest and newest.state in {ReportState.HELD, ReportState.REPLACED}:
         return None
     if newest and newest.is_signed_withdrawal and newest.may_be_sent_again:
         return None  # first the withdrawal leaves, then what takes its place is drafted
     draft = due_draft(facts, report_revision=newest.report_revision + 1 if newest else 1, now=now)
     return draft if draft and _brings_news(newest, draft) else None
+
+
+READ_ELSEWHERE = "read elsewhere"
+"""The reason of a report that was closed since a reader of another system has reported."""
 
 
 def why_not_reportable(case: Case) -> str:
@@ -190,6 +207,10 @@ def in_nfc(document: ReportDocument) -> ReportDocument:
     return ReportDocument.model_validate(_nfc_deep(document.model_dump()))
 
 
+def _read_elsewhere(newest: Revision | None, case: Case) -> CloseReadElsewhere | None:
+    return CloseReadElsewhere() if newest and case.read_elsewhere else None
+
+
 def _hold(newest: Revision, facts: Facts, reason: str) -> Hold | None:
     case = facts.case
     if newest.released_by and not case.is_withdrawn:
@@ -218,8 +239,8 @@ def _moved(newest: Revision, facts: Facts) -> str:
 
 
 def _brings_news(newest: Revision | None, draft: Draft) -> bool:
-    if newest is None:
-        return True
+    if newest is None or newest.state is ReportState.SUPERSEDED:
+        return True  # the newest is superseded only while the case is read elsewhere, and it no longer is
     if _was_withdrawn_by_a_person(newest) and not _is_about_another(draft.document, newest):
         return False
     return draft.basis != newest.basis

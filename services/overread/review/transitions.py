@@ -113,10 +113,20 @@ async def _carry_out(tx: Transaction, head: Head, facts: findings.Facts, cause: 
             await apply(tx, head, newest, Act(action=ReportAction.HOLD, reason=reason, cause=cause))
         case findings.Note(reason) if newest:
             await _note_once(tx, newest, reason)
-        case findings.Withdraw() | findings.Hold() | findings.Note():
+        case findings.CloseReadElsewhere() if newest:
+            await _close_read_elsewhere(tx, head, newest, cause)
+        case findings.Withdraw() | findings.Hold() | findings.Note() | findings.CloseReadElsewhere():
             pass
         case _:
             assert_never(decision)
+
+
+async def _close_read_elsewhere(tx: Transaction, head: Head, newest: Revision, cause: Cause | None) -> None:
+    """Do what the table says of a report that a reader of another system has made; a revision hears it once."""
+    act = Act(action=ReportAction.READ_ELSEWHERE, reason=findings.READ_ELSEWHERE, cause=cause)
+    known = await queries.history_of(tx.connection, newest.site_id, newest.report_id)
+    if (newest.report_revision, act.action.value) not in {(s["report_revision"], s["action"]) for s in known}:
+        await apply(tx, head, newest, act)
 
 
 async def _note_once(tx: Transaction, final: Revision, reason: str) -> None:

@@ -48,6 +48,7 @@ class Status(StrEnum):
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
     NEW_IMAGES = "new_images"
+    READ_ELSEWHERE = "read_elsewhere"
 
 
 READABLE = frozenset({Status.DRAFTED, Status.IN_REVIEW, Status.REJECTED, Status.HELD, Status.NEW_IMAGES})
@@ -117,6 +118,7 @@ class Row(BaseModel):
     is_synthetic: bool
     ai: Ai
     task: TaskLine | None
+    read_elsewhere_by: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -166,6 +168,7 @@ def row_of(
         is_synthetic=case.is_synthetic,
         ai=ai_of(facts, now=now),
         task=task,
+        read_elsewhere_by=case.read_elsewhere.reporter if case.read_elsewhere else "",
     )
 
 
@@ -175,12 +178,16 @@ def status_of(case: Case, newest: Revision | None, task: TaskLine | None, *, is_
         return _status_without_report(case, is_superseded=is_superseded)
     if task is not None and newest.state is ReportState.FINAL:
         return Status.NEW_IMAGES
+    if case.read_elsewhere and newest.state is ReportState.SUPERSEDED:
+        return Status.READ_ELSEWHERE
     return Status(newest.state.value)
 
 
 def _status_without_report(case: Case, *, is_superseded: bool) -> Status:
     if why_not_reportable(case):
         return Status.WITHDRAWN
+    if case.read_elsewhere:
+        return Status.READ_ELSEWHERE
     return Status.ARRIVING if case.study is None or is_superseded else Status.WAITING_FOR_AI
 
 

@@ -7,9 +7,9 @@ import pytest
 from overread.contracts.events.cases import Case
 from overread.contracts.events.inference import Decision, InferenceDone, InferencePlanned, Outcome, PlannedModel
 from overread.contracts.events.orders import OrderStatus
-from overread.contracts.report_life import ReportState
+from overread.contracts.report_life import ReportAction, ReportState, next_state
 from overread.review import findings
-from overread.review.findings import Draft, Facts, Hold, Note, Withdraw
+from overread.review.findings import CloseReadElsewhere, Decided, Draft, Facts, Hold, Note, Withdraw
 from overread.review.revision import Revision, report_id_for
 from tests.builders.events import (
     NOON,
@@ -20,6 +20,7 @@ from tests.builders.events import (
     a_patient,
     a_service_request,
     a_study,
+    an_elsewhere_reading,
     an_inference_done,
     an_inference_planned,
 )
@@ -63,7 +64,7 @@ def a_revision(state: ReportState, facts: Facts | None = None, **changed: Any) -
     return Revision(**fields | changed)
 
 
-def decided(newest: Revision | None, facts: Facts, now: datetime = NOON) -> Draft | Withdraw | Hold | Note | None:
+def decided(newest: Revision | None, facts: Facts, now: datetime = NOON) -> Decided | None:
     """Return what `facts` ask for at noon."""
     return findings.decide(newest, facts, now=now)
 
@@ -310,3 +311,38 @@ def test_text_of_a_document_is_in_normal_form_c() -> None:
 
     assert isinstance(decision, Draft)
     assert decision.document.patient.family_name == "NGUYỄN"
+
+
+def test_report_of_another_system_closes_what_nobody_has_signed() -> None:
+    """REQ-ELS-01: an open draft is closed as read elsewhere, and none opens while that report stands."""
+    facts = some_facts(a_case(read_elsewhere=an_elsewhere_reading()))
+
+    for state in (ReportState.DRAFTED, ReportState.IN_REVIEW, ReportState.REJECTED):
+        assert decided(a_revision(state), facts) == CloseReadElsewhere()
+    assert decided(None, facts) is None
+
+
+@pytest.mark.parametrize("state", [ReportState.SIGNED, ReportState.FINAL])
+def test_what_is_signed_hears_of_a_report_of_another_system_and_stays(state: ReportState) -> None:
+    """REQ-ELS-02: the table ignores it for a signed report, so that it is recorded and no more."""
+    facts = some_facts(a_case(read_elsewhere=an_elsewhere_reading()))
+
+    assert decided(a_revision(state), facts) == CloseReadElsewhere()
+    assert next_state(state, ReportAction.READ_ELSEWHERE) is None
+
+
+def test_order_that_moved_holds_a_signed_report_also_when_it_was_read_elsewhere() -> None:
+    """What keeps a report from leaving comes first."""
+    case = a_case(identity_version=2, read_elsewhere=an_elsewhere_reading())
+
+    assert isinstance(decided(a_revision(ReportState.SIGNED), some_facts(case)), Hold)
+
+
+def test_draft_opens_again_when_the_other_report_is_taken_back() -> None:
+    """REQ-ELS-03: the same facts are news again, since nobody has read the case."""
+    closed = a_revision(ReportState.SUPERSEDED)
+
+    decision = decided(closed, some_facts())
+
+    assert isinstance(decision, Draft)
+    assert decision.document.report_revision == closed.report_revision + 1

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from overread.cli.hl7_verdict import Judge
+from overread.hl7_intake.settings import Link
 from overread.protocols.hl7.acknowledgement import acknowledge, code_for, mode_of, parse_ack
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.order import read_orders
 from overread.protocols.hl7.tokenise import BYTE_ORDER_MARK, read_header, tokenise
+from overread.runtime.settings import ServiceSettings
 from tests.builders.hl7 import HANOI, NOON
+from tests.fakes.hl7_intake import FakeBroker, an_intake
 
 pytestmark = pytest.mark.corpus
 
@@ -71,3 +75,16 @@ def test_every_order_is_read_or_refused_with_a_reason(messages: list[bytes]) -> 
 
     print(counts)  # noqa: T201 - the figures are what one wants to see with -s
     assert counts["1 orders"] > 0
+
+
+async def test_explain_says_of_every_message_what_the_listener_says(messages: list[bytes]) -> None:
+    """REQ-TOOL-01: `overread hl7 explain` judges by the intake's own rules: code and condition are the answer's, on every message."""
+    judge = Judge(Link(), ServiceSettings())
+    for raw in messages:
+        answer = await an_intake(FakeBroker()).begin(raw)
+        verdict = judge(raw, NOON)
+
+        heard = parse_ack(answer) if answer is not None else None
+        condition = str(verdict.error.condition.value) if verdict.error else ""
+        assert verdict.is_answered is (heard is not None)
+        assert heard is None or (heard.code, heard.error_condition) == (verdict.code, condition)

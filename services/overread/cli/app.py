@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = {
     "models": "models",
     "rules": "rules",
     "audit": "audit",
+    "hl7": "hl7",
 }
 """Each command's module in `overread.cli`; only the one that is called is imported, since imports cost seconds."""
 

@@ -190,6 +190,11 @@ class Segment:
             raw = _part(_part(raw, self._coding.repetition, 1), self._coding.component, component)
         return _decoded(raw, self._coding).strip() if raw else ""
 
+    @property
+    def last_field(self) -> int:
+        """Number of the last field that was sent; those after it are absent."""
+        return len(self._fields) - (self.name != "MSH")
+
     def location(self, field: int | None = None, component: int | None = None) -> ErrorLocation:
         """Where a field of this segment stands, for ERR-2."""
         return ErrorLocation(self.name, self.sequence, field, None if component is None else 1, component)

@@ -1,0 +1,145 @@
+"""`overread hl7 explain`: a message in plain words, what Overread would do with it, or why it would be refused."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from overread.cli.hl7_verdict import Judge, Verdict
+from overread.contracts.errors import OverreadError
+from overread.hl7_intake.settings import Link
+from overread.protocols.hl7 import charsets
+from overread.protocols.hl7.advice import LENIENCIES, what_to_change, where_text_breaks
+from overread.protocols.hl7.code_tables import meaning
+from overread.protocols.hl7.errors import HL7Error
+from overread.protocols.hl7.explain import ExplainedSegment, explain
+from overread.protocols.hl7.message_files import cut
+from overread.protocols.hl7.taken_as import name_of, taken_as
+from overread.protocols.hl7.tokenise import Message, tokenise
+from overread.runtime.clock import utc_now
+from overread.runtime.settings import ServiceSettings
+
+EXAMPLES = """\
+examples:
+  overread hl7 explain order.hl7                   what is in it, and what Overread would do with it
+  overread hl7 explain order.hl7 --show-patient    the same with the patient's data
+  overread hl7 explain --charset cp1258 old.hl7    as on a link with fallback_charset = "cp1258"
+  pbpaste | overread hl7 explain -                 what somebody copied out of a log
+
+Ends with 0 when every message would be taken, with 1 when one would be refused.
+"""
+
+
+def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the action."""
+    parser = actions.add_parser(
+        "explain",
+        help="say a message in plain words, and why it would be refused",
+        description="Says each segment and field by its name, codes in words, and then what Overread would do with "
+        "the message, or why it would refuse it, where, and what to change. Nothing is sent. It takes MLLP blocks, any "
+        "line ends, several messages in a file and batches. Patient data is hidden unless you ask for it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE", help="the message, or - for standard input")
+    parser.add_argument("--show-patient", action="store_true", help="show names, numbers, dates and findings too")
+    parser.add_argument("--brief", action="store_true", help="say only what Overread would do, not the fields")
+    add_charset(parser)
+    parser.set_defaults(run=run)
+
+
+def add_charset(parser: argparse.ArgumentParser) -> None:
+    """Add `--charset NAME`, the link's setting for senders whose MSH-18 is empty."""
+    parser.add_argument(
+        "--charset", metavar="NAME", default="", help="as on a link with this fallback_charset, for example cp1258"
+    )
+
+
+def run(told: argparse.Namespace) -> int:
+    """Print the explanation; 1 when a message would be refused."""
+    judge = Judge(link_with(told.charset), ServiceSettings())
+    content = sys.stdin.buffer.read() if told.file == "-" else Path(told.file).read_bytes()
+    found = cut(content)
+    if not found.messages:
+        raise OverreadError(f"{told.file} holds no message: an HL7 message begins with MSH|")
+    sys.stdout.writelines(f"note: {finding}\n" for finding in found.findings)
+    verdicts = [_explain(told, judge, raw, number, len(found.messages)) for number, raw in enumerate(found.messages, 1)]
+    return 0 if all(verdict.error is None for verdict in verdicts) else 1
+
+
+def link_with(charset: str) -> Link:
+    """Return a link with its usual settings and this charset."""
+    try:
+        return Link(fallback_charset=charset)
+    except (LookupError, ValueError):
+        raise OverreadError(f"{charset} is no charset that is known here; try utf-8, cp1258 or iso8859-1") from None
+
+
+def _explain(told: argparse.Namespace, judge: Judge, raw: bytes, number: int, of: int) -> Verdict:
+    verdict = judge(raw, utc_now())
+    if of > 1:
+        sys.stdout.write(f"{'' if number == 1 else chr(10)}== message {number} of {of} ==\n")
+    lines = lines_of(raw, verdict, judge, shows_patient=told.show_patient, is_brief=told.brief)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return verdict
+
+
+def lines_of(raw: bytes, verdict: Verdict, judge: Judge, *, shows_patient: bool, is_brief: bool) -> Iterator[str]:
+    """Yield the explanation of one message: its fields, then what becomes of it."""
+    message = _readable(raw, judge.link.fallback_charset)
+    if message is not None and not is_brief:
+        for segment in explain(message, shows_patient=shows_patient):
+            yield from _segment(segment)
+        yield ""
+    if verdict.error is None and message is not None:
+        yield from _taken(message, verdict, judge)
+    elif verdict.error is not None:
+        yield from _refused(raw, verdict, verdict.error, judge.link)
+
+
+def _readable(raw: bytes, fallback_charset: str) -> Message | None:
+    """Cut a message for showing, also one whose text can't be decoded: bytes that are no text become question marks."""
+    try:
+        return tokenise(raw, fallback_charset or None)
+    except HL7Error:
+        pass
+    is_utf_8 = charsets.undecodable_at(raw, "utf-8") is None
+    plain = raw if is_utf_8 else bytes(byte if 0 < byte < 0x80 else 0x3F for byte in raw)
+    try:
+        return tokenise(plain, "utf-8")
+    except HL7Error:
+        return None
+
+
+def _segment(segment: ExplainedSegment) -> Iterator[str]:
+    again = f" ({segment.sequence})" if segment.sequence > 1 else ""
+    yield f"{segment.name}{again}  {segment.title}".rstrip()
+    for field in segment.fields:
+        first, *others = field.values
+        yield f"  {field.place:8}{field.name or 'not named by the standard':38}  {first}"
+        for other in others:
+            yield f"  {'':8}{'and':>38}  {other}"
+
+
+def _taken(message: Message, verdict: Verdict, judge: Judge) -> Iterator[str]:
+    yield f"TAKEN    {name_of(message)}. {_answer(verdict)}"
+    for sentence in taken_as(message, time_zone=judge.time_zone):
+        yield f"         {sentence}"
+    for leniency in message.leniencies:
+        yield f"note:    {LENIENCIES[leniency]}"
+    if message.stray_lines:
+        yield f"note:    {message.stray_lines} lines are no segment and are passed over: a line end inside a text?"
+
+
+def _refused(raw: bytes, verdict: Verdict, error: HL7Error, link: Link) -> Iterator[str]:
+    place = f" at {error.location}" if error.location else ""
+    yield f"REFUSED  {error.sentence} {_answer(verdict)}"
+    yield f"         Condition {error.condition.value} ({meaning('HL70357', str(error.condition.value))}){place}."
+    text = where_text_breaks(raw, link.fallback_charset or None)
+    yield f"change:  {text or what_to_change(error)}"
+
+
+def _answer(verdict: Verdict) -> str:
+    if not verdict.is_answered:
+        return "The sender asks for no answer on the line (MSH-15)."
+    return f"The answer would be {verdict.code.value}: {meaning('HL70008', verdict.code.value)}."

@@ -76,6 +76,7 @@ def _escaped(special: str, delimiters: Delimiters) -> str:
 def unescape(text: str, delimiters: Delimiters, charset: str) -> str:
     """Replace the escape sequences of 2.7 by what they stand for; unknown ones stay as they were sent.
 
+    Of the formatting commands (2.7.6) lines and blanks stay; indents, wrapping and highlighting are for a printer.
     Hexadecimal data is read in `charset`; where it is no text in it, it stays too.
     """
     if not delimiters.escape or delimiters.escape not in text:
@@ -88,7 +89,8 @@ def unescape(text: str, delimiters: Delimiters, charset: str) -> str:
 def _sequences(escape_character: str) -> re.Pattern[str]:
     mark = re.escape(escape_character)
     hexadecimal = rf"(?:{mark}X(?:[0-9A-Fa-f]{{2}})+{mark})+"
-    return re.compile(rf"{hexadecimal}|{mark}(?:[FSTREPHN]|\.br|\.BR|\.sp\d?){mark}")
+    formatting = r"\.(?:br|ce|fi|nf|sp\+?\d{0,2}|sk\+?\d{1,2}|in[+-]?\d{1,2}|ti[+-]?\d{1,2})"
+    return re.compile(rf"{hexadecimal}|{mark}(?:[FSTREPHN]|(?i:{formatting})){mark}")
 
 
 def _meaning(sequence: str, delimiters: Delimiters, charset: str) -> str:
@@ -96,7 +98,7 @@ def _meaning(sequence: str, delimiters: Delimiters, charset: str) -> str:
     if code.startswith("X"):
         return _hexadecimal(sequence, delimiters.escape, charset)
     if code.startswith("."):
-        return "\n" * max(1, int(code[3:] or 1))
+        return _layout(code[1:3].lower(), int(code[3:] or 1))
     meanings = {
         "F": delimiters.field,
         "S": delimiters.component,
@@ -110,6 +112,11 @@ def _meaning(sequence: str, delimiters: Delimiters, charset: str) -> str:
     return meanings[code]
 
 
+def _layout(command: str, number: int) -> str:
+    """Return the white space that a formatting command leaves: ``.sp3`` skips three lines, ``.sk3`` three blanks."""
+    return {"br": "\n", "ce": "\n", "sp": "\n" * max(1, number), "sk": " " * number}.get(command, "")
+
+
 def _hexadecimal(sequence: str, escape_character: str, charset: str) -> str:
     data = bytes.fromhex(sequence.replace(escape_character, "").replace("X", ""))
     try:
@@ -117,3 +124,11 @@ def _hexadecimal(sequence: str, escape_character: str, charset: str) -> str:
     except UnicodeDecodeError:
         return sequence
     return sequence if "\x00" in text else text
+
+
+def part_of(raw: bytes, separator: bytes, number: int) -> bytes:
+    """Return part `number` of `raw`, from 1; empty when there are fewer."""
+    if not separator or separator not in raw:
+        return raw if number == 1 else b""
+    parts = raw.split(separator, number)
+    return parts[number - 1] if number <= len(parts) else b""

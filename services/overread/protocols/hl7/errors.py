@@ -53,14 +53,20 @@ class ErrorLocation:
 class HL7Error(Malformed):
     """The message breaks a rule of HL7 v2.
 
-    Carries what an ERR segment needs; the sentence names fields, never their content.
+    Carries what an ERR segment needs; the sentence names fields, never their content. It is one of `sentences`, which
+    has it in the other languages; `values` fill its placeholders.
     """
 
-    def __init__(self, condition: MessageErrorCondition, location: ErrorLocation | None, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self, condition: MessageErrorCondition, location: ErrorLocation | None, sentence: str, **values: object
+    ) -> None:
+        said = sentence.format(**values) if values else sentence
+        super().__init__(said)
         self.condition = condition
         self.location = location
-        self.sentence = sentence
+        self.sentence = said
+        self.template = sentence
+        self.values = values
 
 
 class NotRenderable(Malformed):

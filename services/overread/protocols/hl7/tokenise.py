@@ -8,15 +8,19 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from overread.protocols.hl7 import charsets
-from overread.protocols.hl7.delimiters import NULL, STANDARD, Delimiters, read_delimiters, unescape
+from overread.protocols.hl7.delimiters import NULL, Delimiters, part_of, unescape
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.header import UTF_16, Header, read_header, strict_header
+from overread.protocols.hl7.switching import PREFIX
+
+__all__ = ["Header", "Leniency", "Message", "Segment", "Value", "read_header", "tokenise"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BATCH = "The frame holds a batch (FHS, BHS, BTS, FTS); batches are taken as files, not on a link."
 
 _LINE_END = re.compile(rb"\r\n?|\n+(?=[A-Za-z][A-Za-z0-9]{2}[^A-Za-z0-9\s]|\Z)")
 _SEGMENT_ID = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
-_USUAL_FIELD_BYTES = 64  # what is kept of headers that repeat stays small
-_BATCH_HEADERS = (b"FHS", b"BHS")
+_BATCH_SEGMENTS = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
 class Leniency(StrEnum):
@@ -26,48 +30,6 @@ class Leniency(StrEnum):
     BLANK_BEFORE_MSH = "white space before MSH"
     LINE_FEED = "line feed as segment end"
     CHARACTER_SET = "character set taken from the link's setting"
-
-
-class Header(NamedTuple):
-    """MSH as far as it could be read; `fields[0]` is the segment ID."""
-
-    delimiters: Delimiters
-    fields: tuple[bytes, ...]
-
-    def field(self, number: int) -> bytes:
-        """MSH-`number` as it was sent, from MSH-2 on; empty when absent."""
-        return self.fields[number - 1] if 2 <= number <= len(self.fields) else b""
-
-    def component(self, number: int, component: int) -> str:
-        """Read a component of the first repetition of MSH-`number`, bytes outside ASCII as escapes."""
-        field = self.field(number)
-        read = _ascii_component if len(field) < _USUAL_FIELD_BYTES else _ascii_component.__wrapped__
-        return read(field, self.delimiters, component)
-
-    @property
-    def message_control_id(self) -> str:
-        """MSH-10, which the answer echoes in MSA-2."""
-        return self.field(10).decode("ascii", "backslashreplace")
-
-    @property
-    def message_code(self) -> str:
-        """MSH-9.1, as in ``ORM``."""
-        return self.component(9, 1)
-
-    @property
-    def trigger_event(self) -> str:
-        """MSH-9.2, as in ``O01``."""
-        return self.component(9, 2)
-
-    @property
-    def processing_id(self) -> str:
-        """MSH-11.1: production, training or debugging."""
-        return self.component(11, 1)
-
-    @property
-    def version_id(self) -> str:
-        """MSH-12.1, as in ``2.5.1``."""
-        return self.component(12, 1)
 
 
 class Coding(NamedTuple):
@@ -124,7 +86,7 @@ class Value:
         """Component `number`, from 1; of the first repetition, when asked of a field."""
         if not self.raw:
             return self
-        return Value(_part(self._first_repetition(), self._coding.component, number), self._coding)
+        return Value(part_of(self._first_repetition(), self._coding.component, number), self._coding)
 
     def texts(self, count: int) -> list[str]:
         """Read the first `count` components without the blanks around them; empty where there is none."""
@@ -137,7 +99,7 @@ class Value:
     def subcomponent(self, number: int) -> "Value":
         """Subcomponent `number`, from 1; of the first component, when asked of a field."""
         first = self.component(1).raw
-        return Value(_part(first, self._coding.subcomponent, number), self._coding)
+        return Value(part_of(first, self._coding.subcomponent, number), self._coding)
 
     @property
     def text(self) -> str:
@@ -187,7 +149,7 @@ class Segment:
         index = number - 1 if self.name == "MSH" else number
         raw = self._fields[index] if 0 < index < len(self._fields) else b""
         if raw:
-            raw = _part(_part(raw, self._coding.repetition, 1), self._coding.component, component)
+            raw = part_of(part_of(raw, self._coding.repetition, 1), self._coding.component, component)
         return _decoded(raw, self._coding).strip() if raw else ""
 
     @property
@@ -247,9 +209,9 @@ def tokenise(raw: bytes, fallback_charset: str | None = None) -> Message:
     than one message, or when the bytes are not text in the message's character set.
     """
     body = _from_header(raw)
-    header = _strict_header(body)
-    declared = header.component(18, 1)
-    codec = charsets.codec_for(declared, fallback_charset)
+    header = strict_header(body)
+    declared, *alternates = header.character_sets
+    codec = charsets.codec_for(declared, fallback_charset, tuple(alternates))
     _require_one_message(body, header.delimiters)
     _require_text(body, header.delimiters, codec)
     leniencies = tuple(_leniencies(raw, body, declared, fallback_charset))
@@ -258,23 +220,14 @@ def tokenise(raw: bytes, fallback_charset: str | None = None) -> Message:
     return Message(body.decode(codec).encode(), header, _coding(header.delimiters, "utf-8", codec), leniencies)
 
 
-def read_header(raw: bytes) -> Header:
-    """Read as much of MSH as there is, and never fail: an answer is owed to a broken message too (2.8.2)."""
-    start = raw.find(b"MSH", 0, 256)
-    if start < 0:
-        return Header(STANDARD, (b"MSH",))
-    line = _first_line(raw[start:])
-    separator = line[3:4] or b"|"
-    fields = tuple(line.split(separator))
-    delimiters = read_delimiters(separator, fields[1] if len(fields) > 1 else b"")
-    return Header(delimiters or STANDARD, fields)
-
-
 def _from_header(raw: bytes) -> bytes:
+    if raw[:2] in UTF_16:
+        raise charsets.utf_16()
     body = raw.removeprefix(BYTE_ORDER_MARK)
     body = body if body.startswith(b"MSH") else body.lstrip(b"\r\n\t ").removeprefix(BYTE_ORDER_MARK)
-    if body.startswith(_BATCH_HEADERS):
-        raise _sequence_error("The frame holds a batch (FHS, BHS); batches are taken as files, not on a link.")
+    if body.startswith(_BATCH_SEGMENTS):
+        place = ErrorLocation(body[:3].decode("ascii"))
+        raise HL7Error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, place, BATCH)
     if not body.startswith(b"MSH"):
         raise _sequence_error("The message does not begin with an MSH segment.")
     return body
@@ -282,22 +235,6 @@ def _from_header(raw: bytes) -> bytes:
 
 def _sequence_error(sentence: str, sequence: int = 1) -> HL7Error:
     return HL7Error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("MSH", sequence), sentence)
-
-
-def _strict_header(body: bytes) -> Header:
-    line = _first_line(body)
-    fields = tuple(line.split(line[3:4])) if len(line) > 3 else (line,)
-    delimiters = read_delimiters(line[3:4], fields[1]) if len(fields) > 1 else None
-    if delimiters is None:
-        sentence = "MSH-1 and MSH-2 do not hold usable delimiters."
-        raise HL7Error(MessageErrorCondition.REQUIRED_FIELD_MISSING, ErrorLocation("MSH", 1, 2), sentence)
-    return Header(delimiters, fields)
-
-
-def _first_line(body: bytes) -> bytes:
-    end = body.find(b"\r")
-    line = body if end < 0 else body[:end]
-    return line.partition(b"\n")[0] if b"\n" in line else line
 
 
 def _require_one_message(body: bytes, delimiters: Delimiters) -> None:
@@ -311,8 +248,15 @@ def _require_one_message(body: bytes, delimiters: Delimiters) -> None:
 def _require_text(body: bytes, delimiters: Delimiters, codec: str) -> None:
     offset = charsets.undecodable_at(body, codec)
     if offset is not None:
-        sentence = f"Bytes that are no text in this message's character set ({codec}); MSH-18 must name the one in use."
-        raise HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, _location_of(body[:offset], delimiters), sentence)
+        before = body[:offset]
+        if not charsets.is_delimiter_safe(codec):
+            before = before.decode(codec, "ignore").encode()
+        raise HL7Error(
+            MessageErrorCondition.DATA_TYPE_ERROR,
+            _location_of(before, delimiters),
+            "Bytes that are no text in this message's character set ({charset}); MSH-18 must name the one in use.",
+            charset=codec.removeprefix(PREFIX),
+        )
 
 
 def _location_of(before: bytes, delimiters: Delimiters) -> ErrorLocation:
@@ -357,16 +301,3 @@ def _segments(body: bytes, coding: Coding) -> Iterator[Segment]:
 @lru_cache(maxsize=1024)
 def _segment_name(first_field: bytes) -> str | None:
     return first_field.decode("ascii").upper() if _SEGMENT_ID.fullmatch(first_field) else None
-
-
-@lru_cache(maxsize=4096)
-def _ascii_component(field: bytes, delimiters: Delimiters, number: int) -> str:
-    first = _part(field, delimiters.repetition.encode(), 1)
-    return _part(first, delimiters.component.encode(), number).decode("ascii", "backslashreplace").strip()
-
-
-def _part(raw: bytes, separator: bytes, number: int) -> bytes:
-    if not separator or separator not in raw:
-        return raw if number == 1 else b""
-    parts = raw.split(separator, number)
-    return parts[number - 1] if number <= len(parts) else b""

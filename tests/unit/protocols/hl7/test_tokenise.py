@@ -81,7 +81,10 @@ def test_truncation_character_of_v2_7_is_a_delimiter() -> None:
     [
         (rb"a\F\b\S\c\T\d\R\e\E\f", r"a|b^c&d~e\f"),
         (rb"one\.br\two", "one\ntwo"),
-        (rb"one\.sp2\two", "one\n\ntwo"),
+        (rb"one\.sp2\two\.sp+1\three\.SP\four", "one\n\ntwo\nthree\nfour"),
+        (rb"\.ce\title\.sk3\|", "\ntitle   "),
+        (rb"\.fi\a\.nf\b\.in+4\c\.ti-2\d", "abcd"),
+        (rb"\.xx\a\.sp123\b\.in\c", r"\.xx\a\.sp123\b\.in\c"),
         (rb"\H\bold\N\ text", "bold text"),
         (rb"\X4869\ \XC3A9\ ", "Hi é "),
         (rb"\XE1\\XBB\\X85\ ", "ễ "),
@@ -135,7 +138,9 @@ def test_one_byte_order_mark_is_stripped() -> None:
     [
         (b"", 100, "MSH^1"),
         (b"PID|1\r", 100, "MSH^1"),
-        (b"FHS|^~\\&\rBHS|^~\\&\rMSH|^~\\&|\r", 100, "MSH^1"),
+        (b"FHS|^~\\&\rBHS|^~\\&\rMSH|^~\\&|\r", 100, "FHS^1"),
+        (b"BHS|^~\\&\rMSH|^~\\&|\r", 100, "BHS^1"),
+        (b"BTS|1\r", 100, "BTS^1"),
         (b"MSH", 101, "MSH^1^2"),
         (b"MSH|", 101, "MSH^1^2"),
         (b"MSH|^^^^|HIS\r", 101, "MSH^1^2"),

@@ -3,13 +3,15 @@
 import argparse
 import importlib
 
-ACTIONS = ("explain",)
+ACTIONS = ("explain", "send", "record", "propose", "replay")
 """Each action's module is `overread.cli.hl7_…`, with `add_to(actions)`."""
 
 EPILOG = """\
 a new sender, in this order:
-  overread hl7 explain order.hl7                     is the vendor's sample right, and what would we do with it
-  overread hl7 send order.hl7 --to mllp://HOST:2575  what the listener says to it
+  overread hl7 explain order.hl7                      is the vendor's sample right, and what would we do with it
+  overread hl7 record --port 2599 --into day          what it really sends; at the end its link is proposed
+  overread hl7 replay day --to mllp://HOST:2575       that day against your listener, offline
+  overread hl7 send order.hl7 --to mllp://HOST:2575   one message, and the answer in words
 """
 
 

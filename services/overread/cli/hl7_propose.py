@@ -1,0 +1,143 @@
+"""`overread hl7 propose`: what a recorded folder says about its sender, and the link that would fit."""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from overread.cli.recordings import recorded
+from overread.hl7_intake.settings import Link
+from overread.protocols.hl7.explain import printable
+from overread.protocols.hl7.survey import Survey, survey
+
+MOST_SERVICES = 40
+
+EXAMPLES = """\
+examples:
+  overread hl7 propose day/                    the folder that `overread hl7 record` filled
+  overread hl7 propose day/ | grep -A 20 '^\\[\\[link'
+"""
+
+
+def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the action."""
+    parser = actions.add_parser(
+        "propose",
+        help="count what a recorded folder holds, and propose its link",
+        description="Counts types, versions, senders, charsets declared and seen, answers asked for, codes in OBR-4, Z "
+        "segments and reused control IDs, says where the accession number sits, and proposes a link as TOML. No value "
+        "of a patient is shown.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("place", type=Path, metavar="FILE|FOLDER", help="recorded messages")
+    parser.set_defaults(run=run)
+
+
+def run(told: argparse.Namespace) -> int:
+    """Print the table and the proposal."""
+    print_proposal(told.place)
+    return 0
+
+
+def print_proposal(place: Path) -> None:
+    """Print what the messages of a file or folder say."""
+    seen = survey(each.raw for each in recorded(place))
+    sys.stdout.writelines(f"{line}\n" for line in (*table(seen), "", *proposal(seen)))
+
+
+def table(seen: Survey) -> Iterator[str]:
+    """Yield the counts, a line each."""
+    yield f"{seen.total} messages, the largest of {seen.largest_bytes} bytes"
+    yield from _counted("sender (MSH-3, MSH-4)", {" | ".join(names): n for names, n in seen.senders.most_common()})
+    yield from _counted("message type (MSH-9)", dict(seen.types.most_common()))
+    yield from _counted("version (MSH-12)", dict(seen.versions.most_common()))
+    yield from _counted("processing ID (MSH-11)", dict(seen.processing_ids.most_common()))
+    charsets = {f"{declared or '(empty)'}, the bytes are {codec}": n for (declared, codec), n in seen.charsets.items()}
+    yield from _counted("charset (MSH-18)", charsets)
+    yield from _counted("answers asked for (MSH-15, MSH-16)", dict(seen.modes.most_common()))
+    yield from _counted("control IDs (MSH-10)", _control_ids(seen))
+    yield from _counted("Z segments", dict(seen.z_segments.most_common()))
+    yield from _counted("let pass", dict(seen.leniencies.most_common()))
+    yield from _counted("not readable as declared", dict(seen.unreadable.most_common()))
+    services = seen.services.most_common(MOST_SERVICES)
+    yield from _counted("services (OBR-4)", {_service(*named): n for named, n in services})
+    if len(seen.services) > MOST_SERVICES:
+        yield f"  {'':36}… and {len(seen.services) - MOST_SERVICES} more codes"
+    yield from _places(seen)
+
+
+def _counted(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+    for number, (name, count) in enumerate(counts.items()):
+        yield f"  {'' if number else title:36}{count:7}  {printable(name) or '(empty)'}"
+
+
+def _control_ids(seen: Survey) -> Mapping[str, int]:
+    told = {
+        "the same message again": seen.repeats,
+        "used again for another message": seen.reused_control_ids,
+        "of these under another MSH-7": seen.reused_at_another_time,
+    }
+    return {name: count for name, count in told.items() if count}
+
+
+def _service(code: str, text: str, system: str) -> str:
+    return " · ".join(part for part in (code or "(no code)", text, system) if part)
+
+
+def _places(seen: Survey) -> Iterator[str]:
+    best = seen.accession_place()
+    for number, (place, at) in enumerate(sorted(seen.places.items())):
+        mark = "  <- the accession number" if place == best else ""
+        title = "" if number else "could be an accession number"
+        yield f"  {title:36}{at.filled:7}  {place}, {len(at.values)} different, in {seen.orders} orders{mark}"
+
+
+def proposal(seen: Survey) -> Iterator[str]:
+    """Yield a link as TOML; what this version's links have no setting for stands there as a comment."""
+    yield "# proposed by `overread hl7 propose`: read it, then put it into your links file"
+    yield "[[link]]"
+    for name, value in link_of(seen).items():
+        mark = "" if name in Link.model_fields else "# "
+        yield f"{mark}{name} = {_toml(value)}"
+
+
+def link_of(seen: Survey) -> Mapping[str, Any]:
+    """Return the settings that fit what was seen; what the defaults say already is left out."""
+    senders = [names for names, _ in seen.senders.most_common() if names[0]]
+    told: dict[str, Any] = {
+        "link_id": _link_id(senders[0] if senders else ("sender", "")),
+        "allowed_applications": ["|".join(part for part in names if part) for names in senders],
+        "versions": sorted(version for version in seen.versions if version),
+        "processing_ids": sorted(name for name in seen.processing_ids if name),
+        "fallback_charset": _fallback(seen),
+        "maximum_frame_bytes": 2 * seen.largest_bytes if 2 * seen.largest_bytes > Link().maximum_frame_bytes else None,
+        "accession_places": [place] if (place := seen.accession_place()) not in (None, "IPC-1", "OBR-18") else None,
+    }
+    if seen.reused_control_ids:
+        is_by_time = seen.reused_at_another_time == seen.reused_control_ids
+        told |= {"duplicate_key_has_message_datetime": True} if is_by_time else {"reused_control_id": "accept_and_warn"}
+    return {name: value for name, value in told.items() if value}
+
+
+def _link_id(names: tuple[str, str]) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in names if part).lower()).strip("-")
+    return plain[:32].strip("-") or "sender"
+
+
+def _fallback(seen: Survey) -> str:
+    """Return the charset for senders whose MSH-18 is empty or none, where all they sent is text in it."""
+    silent = {codec for (declared, codec) in seen.charsets if declared.upper() in ("", "ASCII") and codec != "ascii"}
+    return silent.pop() if len(silent) == 1 and "unknown" not in silent else ""
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(each) for each in value)}]"
+    return (
+        str(value) if isinstance(value, int) else '"' + printable(str(value)).replace("\\", "").replace('"', "") + '"'
+    )

@@ -1,0 +1,75 @@
+"""What a recorded day says about its sender."""
+
+import pytest
+
+from overread.cli.hl7_propose import link_of, proposal, table
+from overread.protocols.hl7.resend import readdressed
+from overread.protocols.hl7.survey import survey
+from tests.builders.events import NOON
+from tests.builders.hl7 import NAME, an_omi, an_orm
+
+FIELDS = {"IPC-1": "", "OBR-18": "", "OBR-3": "", "ORC-3": ""}
+
+
+def a_day(place: str, count: int = 5) -> list[bytes]:
+    """Orders that keep their accession number in one place only."""
+    return [
+        an_orm(control_id=f"D{n}", placer=f"ORD{n}^HIS", put={**FIELDS, place: f"ACC{n:05d}"}) for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("place", ["OBR-18", "OBR-3", "OBR-19", "OBR-20"])
+def test_the_accession_number_is_found_where_it_tells_orders_apart(place: str) -> None:
+    """Every order has it, and each another one."""
+    assert survey(a_day(place)).accession_place() == place
+
+
+def test_the_accession_number_is_found_in_a_z_segment() -> None:
+    """Some makers keep it in a segment of their own, when no field of the standard holds it."""
+    day = [raw + b"ZVN|X|ACC%05d\r" % n for n, raw in enumerate(a_day("ORC-5"))]
+
+    assert survey(day).accession_place() == "ZVN-2"
+
+
+def test_a_field_that_is_the_same_everywhere_is_no_accession_number() -> None:
+    """OBR-20 with the name of a department is filled too."""
+    day = [an_orm(control_id=f"D{n}", placer=f"ORD{n}^HIS", put={**FIELDS, "OBR-20": "XRAY1"}) for n in range(5)]
+
+    assert survey(day).accession_place() is None
+
+
+def test_an_undeclared_charset_becomes_the_links_fallback() -> None:
+    """MSH-18 is empty and the bytes are UTF-8: the link must say so, or each message is refused."""
+    seen = survey([an_orm(put={"MSH-18": ""})])
+
+    assert link_of(seen)["fallback_charset"] == "utf-8"
+
+
+def test_reused_control_ids_are_told_from_repeats() -> None:
+    """A counter that starts anew each day needs MSH-7 in the key of repeats."""
+    one = an_orm(control_id="1", placer="A^HIS")
+    other = readdressed(an_orm(control_id="1", placer="B^HIS"), sent_at=NOON)
+
+    seen = survey([one, one, other])
+
+    assert (seen.repeats, seen.reused_control_ids) == (1, 1)
+    assert link_of(seen)["duplicate_key_has_message_datetime"] is True
+
+
+def test_what_is_printed_holds_no_patient() -> None:
+    """REQ-TOOL-02: counts and codes only."""
+    seen = survey([an_omi(), an_orm(), b"hello"])
+
+    said = "\n".join((*table(seen), *proposal(seen)))
+
+    assert [secret for secret in (NAME.split("^")[0], "BN000123", "001099012345") if secret in said] == []
+    assert "24627-2 · CT Chest · LN" in said
+
+
+def test_a_new_control_id_changes_nothing_else() -> None:
+    """MSH-7 and MSH-10 alone; a short header is filled up to them."""
+    raw = an_orm()
+
+    assert readdressed(readdressed(raw, control_id="X1"), control_id="HIS0002") == raw
+    assert readdressed(b"MSH|^~\\&|A\rPID|1\r", control_id="X1") == b"MSH|^~\\&|A|||||||X1\rPID|1\r"
+    assert readdressed(b"hello", control_id="X1") == b"hello"

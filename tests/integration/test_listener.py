@@ -2,71 +2,33 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hl7.mllp import open_hl7_connection
 
+from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.listener import Listener
+from overread.hl7_intake.open_link import OpenLink
 from overread.protocols import mllp
 from overread.runtime.group_commit import OnKept
 from overread.runtime.publisher import Outgoing
 from overread.runtime.tls import server_context
 from tests.builders.hl7 import an_omi
 from tests.fakes.hl7_intake import FakeBroker, an_intake
-
-HOST = "127.0.0.1"
-PATIENCE_SECONDS = 10.0
-
-
-class Line:
-    """One connection of a sender."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def send(self, *raw: bytes) -> None:
-        self._writer.write(b"".join(mllp.encode(message) for message in raw))
-
-    def write(self, raw: bytes) -> None:
-        self._writer.write(raw)
-
-    def say_no_more(self) -> None:
-        self._writer.write_eof()
-
-    async def answer(self) -> bytes:
-        return (await asyncio.wait_for(self._reader.readuntil(b"\x1c\r"), PATIENCE_SECONDS))[1:-2]
-
-    async def is_closed(self) -> bool:
-        """Say that the receiver has closed, without another answer."""
-        return await asyncio.wait_for(self._reader.read(), PATIENCE_SECONDS) == b""
-
-    async def has_silence(self) -> bool:
-        try:
-            await asyncio.wait_for(self._reader.readexactly(1), 0.1)
-        except TimeoutError:
-            return True
-        return False
-
-    def close(self) -> None:
-        self._writer.close()
+from tests.fakes.mllp_lines import HOST, PATIENCE_SECONDS, Authority, Line, until
 
 
 class Connector:
     """Opens lines to a listener."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, intake: Intake) -> None:
         self.listener = listener
-        self.port = listener.ports[0]
+        self.intake = intake
+        self.port = listener.port
         self.lines: list[Line] = []
 
     async def __call__(self, **options: Any) -> Line:
@@ -77,21 +39,16 @@ class Connector:
 @asynccontextmanager
 async def a_listener(broker: FakeBroker, *, tls: ssl.SSLContext | None = None, **told: Any) -> AsyncIterator[Connector]:
     """Listen on a free port for the time of the block; `told` are the link's settings."""
-    listener = Listener(an_intake(broker, **told))
+    intake = an_intake(broker, **told)
+    listener = Listener([OpenLink(intake)])
     await listener.start(HOST, 0, tls)
-    connector = Connector(listener)
+    connector = Connector(listener, intake)
     try:
         yield connector
     finally:
         for line in connector.lines:
             line.close()
         await listener.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the condition is the fake's, which tells nobody
-            await asyncio.sleep(0.005)
 
 
 async def test_answers_leave_in_the_order_of_the_messages() -> None:
@@ -299,11 +256,11 @@ async def test_a_failure_of_ours_closes_one_connection_only() -> None:
     broker = FakeBroker()
     async with a_listener(broker) as connect:
         line, other = await connect(), await connect()
-        connect.listener._intake._enqueue = _broken
+        connect.intake._enqueue = _broken
 
         line.send(an_omi())
         is_closed = await line.is_closed()
-        connect.listener._intake._enqueue = broker.enqueue
+        connect.intake._enqueue = broker.enqueue
         other.send(an_omi())
 
         assert is_closed
@@ -367,56 +324,3 @@ async def _is_served(connect: Connector, context: ssl.SSLContext) -> bool:
     except (ssl.SSLError, OSError, asyncio.IncompleteReadError):
         return False
     return True
-
-
-class Authority:
-    """A made-up CA in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-        self.root = folder / "root.pem"
-        certificate = self._certificate(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
-        self.root.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Return the files of a certificate for localhost and of its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._certificate(subject, key, x509.BasicConstraints(ca=False, path_length=None))
-        paths = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        paths[1].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return paths
-
-    def client(self, shown: tuple[Path, Path] | None = None) -> ssl.SSLContext:
-        """Return a sender's context that trusts this CA and shows `shown`."""
-        context = ssl.create_default_context(cafile=self.root)
-        if shown is not None:
-            context.load_cert_chain(*shown)
-        return context
-
-    def _certificate(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, constraints: x509.BasicConstraints
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(constraints, critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        )
-        return builder.sign(self._key, hashes.SHA256())

@@ -8,12 +8,16 @@ from collections.abc import Callable, Generator
 
 
 class Answer:
-    """The bytes of an acknowledgement, None when the sender wants nothing, or a bug of ours instead of either."""
+    """The bytes of an acknowledgement, None when the sender wants nothing, or a bug of ours instead of either.
 
-    __slots__ = ("_is_done", "_listeners", "_written", "failure")
+    `is_committed` unless the message could not be kept and has to come again, which MLLP release 2 says of the block.
+    """
+
+    __slots__ = ("_is_done", "_listeners", "_written", "failure", "is_committed")
 
     def __init__(self) -> None:
         self._is_done = False
+        self.is_committed = True
         self._written: bytes | None = None
         self.failure: BaseException | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -23,6 +27,13 @@ class Answer:
         """Return an answer that is there already."""
         answer = cls()
         answer.set(written)
+        return answer
+
+    @classmethod
+    def not_kept(cls, written: bytes | None) -> "Answer":
+        """Return the answer to a message that has to come again."""
+        answer = cls.ready(written)
+        answer.is_committed = False
         return answer
 
     def done(self) -> bool:

@@ -55,6 +55,12 @@ class DuplicateGuard:
     def __len__(self) -> int:
         return len(self._taken)
 
+    def resize(self, window: timedelta, most_entries: int) -> None:
+        """Remember from now on for so long and so many; the oldest give way."""
+        self._window, self._most_entries = window, most_entries
+        while len(self._taken) > most_entries:
+            self._taken.popitem(last=False)
+
     def judge(self, key: Key, digest: str, now: datetime) -> Judgement:
         """Say whether the message is fresh, a repeat, or another message under a used control ID."""
         first = self._taken.get(key)

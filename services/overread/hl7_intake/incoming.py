@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from overread.contracts import codec
 from overread.contracts.identifiers import deterministic_text
+from overread.hl7_intake.admission import allows_application
 from overread.hl7_intake.duplicates import Key
 from overread.hl7_intake.received import SenderEvents
 from overread.hl7_intake.settings import Link
@@ -37,6 +38,16 @@ MOST_SENDERS = 256
 _MOST_HEADER_BYTES = 1024
 _PLAIN = re.compile("[0-9A-Za-z.+-]+")
 _STANDARD_CHARACTERS = STANDARD.encoding_characters.encode()
+
+
+class NotOfThisLink(HL7Error):
+    """The sender that MSH-3 and MSH-4 name may not use the link."""
+
+    def __init__(self) -> None:
+        # 103: MSH-3 and MSH-4 are coded by tables HL70361 and HL70362, which are a site's own, and here the link's list.
+        # Not 207, after which a sender tries again for ever; not 204, which tells of patients and orders.
+        sentence = "This sender (MSH-3, MSH-4) is not one of this link."
+        super().__init__(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, ErrorLocation("MSH", 1, 3), sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,10 @@ class LinkRules:
     def code(self, header: Header, error: HL7Error | None) -> AcknowledgmentCode:
         """Return the code of the answer: taken, or refused for `error`."""
         on_the_line = self._link.answers_application_ack_on_the_line
-        return code_for(AcknowledgmentMode.ORIGINAL if on_the_line else mode_of(header), error)
+        mode = AcknowledgmentMode.ORIGINAL if on_the_line else mode_of(header)
+        if isinstance(error, NotOfThisLink):  # rejected, for a reason that has nothing to do with the content (2.9.2.2)
+            return AcknowledgmentCode.AR if mode is AcknowledgmentMode.ORIGINAL else AcknowledgmentCode.CR
+        return code_for(mode, error)
 
     def wants(self, header: Header, code: AcknowledgmentCode) -> bool:
         """Whether the sender waits for the answer; one that is used to AA on the line waits for every one."""
@@ -141,6 +155,8 @@ class LinkRules:
         self._senders[lasting] = sender
 
     def _judge_sender(self, header: Header, charset: str) -> Sender:
+        if not allows_application(self._link, header):
+            raise NotOfThisLink
         check_supported(header, self._acceptance)
         code = self.code(header, None)
         said = {

@@ -57,6 +57,7 @@ class Intake:
         self, settings: HL7IntakeSettings, link: Link, enqueue: Enqueue, objects: Objects, clock: Clock
     ) -> None:
         self._site_id = settings.site_id
+        self._time_zone = settings.time_zone
         self._rules = LinkRules(settings.site_id, link, settings.time_zone)
         self._enqueue = enqueue
         self._objects = objects
@@ -79,6 +80,15 @@ class Intake:
         except HL7Error as error:
             return self._refused(read_header(raw), error)
         return self._known(message) or self._no_room(message) or self._take(message)
+
+    def become(self, link: Link) -> None:
+        """Take from now on what `link`, a new form of the same link, says; what was taken is known as before."""
+        if link.duplicate_key_has_message_datetime is self.link.duplicate_key_has_message_datetime:
+            self.guard.resize(link.duplicate_window, link.duplicate_entries)
+        else:  # what is known is known under other keys
+            self.guard = DuplicateGuard(link.duplicate_window, link.duplicate_entries)
+        self._rules = LinkRules(self._site_id, link, self._time_zone)
+        self.link = link
 
     def refuse_all(self, reason: Unavailable | None) -> None:
         """Refuse what is new for `reason`, None to take it again; who repeats what was kept still hears so."""
@@ -117,7 +127,7 @@ class Intake:
     def _no_room(self, message: Incoming) -> Answer | None:
         if self._refuses_for is None:
             return None
-        return Answer.ready(self._answer(read_header(message.raw), _not_kept(self._refuses_for)))
+        return Answer.not_kept(self._answer(read_header(message.raw), _not_kept(self._refuses_for)))
 
     def _take(self, message: Incoming) -> Answer:
         flight = _InFlight(message, Taken(message.digest, message.sender.code.value, message.received_at))
@@ -128,7 +138,7 @@ class Intake:
             try:
                 self._publish(flight, None)
             except (Unavailable, Malformed) as failure:
-                return Answer.ready(self._answer(read_header(message.raw), _not_kept(failure)))
+                return Answer.not_kept(self._answer(read_header(message.raw), _not_kept(failure)))
         if not flight.answer.done():
             self._in_flight[message.key] = flight
             flight.positive = self._positive_answer(message, flight.taken)  # now, while the broker is busy
@@ -147,7 +157,7 @@ class Intake:
         """Refuse what there was no room for; a bug ends the connection that waits, and leaves nothing in flight."""
         failure = None if storing.cancelled() else storing.exception()
         if storing.cancelled() or isinstance(failure, Unavailable | Malformed):
-            self._land(flight, self._answer(read_header(flight.message.raw), _not_kept(failure)))
+            self._refuse_flight(flight, failure)
         elif failure is not None:
             self._forget(flight)
             flight.answer.fail(failure)
@@ -157,11 +167,15 @@ class Intake:
         message = flight.message
         if failure is not None:
             log.warning("message_not_kept", event_id=message.event_id, failure=type(failure).__name__)
-            self._land(flight, self._answer(read_header(message.raw), _not_kept(failure)))
+            self._refuse_flight(flight, failure)
             return
         self.guard.remember(message.key, flight.taken)
         self._land(flight, flight.positive or self._positive_answer(message, flight.taken))
         self._count(flight.taken)
+
+    def _refuse_flight(self, flight: _InFlight, failure: BaseException | None) -> None:
+        flight.answer.is_committed = False
+        self._land(flight, self._answer(read_header(flight.message.raw), _not_kept(failure)))
 
     def _land(self, flight: _InFlight, written: bytes | None) -> None:
         self._forget(flight)

@@ -1,6 +1,7 @@
-"""MLLP framing (HL7 Transport Specification: MLLP, Release 1), as a state machine over bytes.
+"""MLLP framing (HL7 Transport Specification: MLLP, Releases 1 and 2), as a state machine over bytes.
 
 A block is ``0x0B`` + content + ``0x1C 0x0D``. Bytes go in as they arrive, events come out; no socket is known here.
+Release 2 adds a commit acknowledgment to each block of content: a block whose content is one byte, ``06`` or ``15``.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from overread.contracts.errors import Malformed
 START_BLOCK = b"\x0b"
 END_BLOCK = b"\x1c"
 CARRIAGE_RETURN = b"\r"
+COMMITTED = b"\x06"
+NOT_COMMITTED = b"\x15"
 HEAD_BYTES = 2048
 
 _RESTART = START_BLOCK + b"MSH"
@@ -67,7 +70,7 @@ class FrameDecoder:
     """
 
     def __init__(self, max_frame_bytes: int) -> None:
-        self._max_frame_bytes = max_frame_bytes
+        self.max_frame_bytes = max_frame_bytes
         self._buffer = bytearray()
         self._scanned = 0
         self._state = _State.OUTSIDE
@@ -90,7 +93,7 @@ class FrameDecoder:
     def _is_one_frame(self, data: bytes) -> bool:
         """Tell the usual case, a block in one piece: the same as what the steps would find, sooner."""
         is_framed = data.startswith(START_BLOCK) and data.endswith(END_BLOCK + CARRIAGE_RETURN)
-        fits = len(data) - 3 <= self._max_frame_bytes
+        fits = len(data) - 3 <= self.max_frame_bytes
         return is_framed and fits and data.find(END_BLOCK) == len(data) - 2
 
     def close(self) -> HalfFrame | None:
@@ -140,7 +143,7 @@ class FrameDecoder:
 
     def _limit_buffer(self, events: list[Event]) -> None:
         waiting_end = self._buffer.endswith(END_BLOCK)
-        if len(self._buffer) - waiting_end > self._max_frame_bytes:
+        if len(self._buffer) - waiting_end > self.max_frame_bytes:
             self._report_oversize(events)
         if self._state is _State.DISCARDING:
             del self._buffer[: len(self._buffer) - waiting_end]
@@ -148,11 +151,11 @@ class FrameDecoder:
 
     def _report_oversize(self, events: list[Event]) -> None:
         if self._state is _State.INSIDE:
-            events.append(Oversize(self._copy(min(HEAD_BYTES, self._max_frame_bytes))))
+            events.append(Oversize(self._copy(min(HEAD_BYTES, self.max_frame_bytes))))
         self._state = _State.DISCARDING
 
     def _emit_frame(self, end: int, events: list[Event]) -> None:
-        if end > self._max_frame_bytes:
+        if end > self.max_frame_bytes:
             self._report_oversize(events)
         if self._state is _State.INSIDE:
             events.extend(_whole_and_half(self._copy(end)))
@@ -189,3 +192,8 @@ def encode(payload: bytes) -> bytes:
     if START_BLOCK in payload or END_BLOCK in payload:
         raise Malformed("The content of an MLLP block may not hold the block bytes 0x0B or 0x1C.")
     return b"".join((START_BLOCK, payload, END_BLOCK, CARRIAGE_RETURN))
+
+
+def commit(*, is_committed: bool) -> bytes:
+    """Say of a block of content that it is in safe storage, or that it has to come again (MLLP R2)."""
+    return encode(COMMITTED if is_committed else NOT_COMMITTED)

@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-ACTIONS = ("explain", "send", "record", "propose", "replay")
+ACTIONS = ("explain", "send", "record", "propose", "replay", "watch")
 """Each action's module is `overread.cli.hl7_…`, with `add_to(actions)`."""
 
 EPILOG = """\
@@ -12,6 +12,7 @@ a new sender, in this order:
   overread hl7 record --port 2599 --into day          what it really sends; at the end its link is proposed
   overread hl7 replay day --to mllp://HOST:2575       that day against your listener, offline
   overread hl7 send order.hl7 --to mllp://HOST:2575   one message, and the answer in words
+  overread hl7 watch                                  each message that is taken, and what it changed
 """
 
 

@@ -37,13 +37,13 @@ async def letters(settings: ServiceSettings, topics: Sequence[str]) -> AsyncGene
         everywhere = [partition for topic in topics for partition in reader.partitions(topic)]
         for partition, (first, end) in (await reader.spans(everywhere)).items():
             async for record in reader.read(partition, first, end):
-                yield _letter(record)
+                yield letter_of(record)
 
 
 async def letter_at(settings: ServiceSettings, topic: str, partition: int, offset: int) -> DeadLetter | None:
     """Return the dead letter in exactly that place, None when none is kept there; or raise `Unavailable`."""
     found = await _kept_at(settings, topic, partition, offset)
-    return _letter(found) if found else None
+    return letter_of(found) if found else None
 
 
 async def record_at(settings: ServiceSettings, topic: str, partition: int, offset: int) -> SourceRecord | None:
@@ -78,7 +78,8 @@ def request_for(letter: DeadLetter, *, requested_by: str, now: datetime) -> Repl
     )
 
 
-def _letter(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:
+def letter_of(record: ConsumerRecord[bytes, bytes]) -> DeadLetter:
+    """Return the dead letter that a record of a dead-letter topic is."""
     headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
     kept = _kept(record, replay_attempt=_number(headers.get(REPLAY_ATTEMPT, "")))
     again = replace(

@@ -1,8 +1,8 @@
-"""Reading topics as far as they go now, outside any consumer group: dead letters whole, other topics from their tail."""
+"""Reading topics outside any consumer group: dead letters whole, others from their tail, or what comes from now on."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -62,6 +62,16 @@ class TopicReader:
                 for record in records:
                     if record.offset < end:
                         yield record
+
+    async def follow(self, starts: Mapping[TopicPartition, int]) -> AsyncGenerator[ConsumerRecord[bytes, bytes], None]:
+        """Yield what comes to each partition from its offset on, as it comes; it never ends by itself."""
+        self._consumer.assign(list(starts))
+        for partition, offset in starts.items():
+            self._consumer.seek(partition, offset)
+        while True:
+            for records in (await self._consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    yield record
 
 
 async def let_go() -> None:

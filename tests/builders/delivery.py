@@ -192,6 +192,7 @@ class Rows:
         self.waiting = list(rows)
         self.ended: list[tuple[str, DeliveryOutcome, str]] = []
         self.postponed: list[str] = []
+        self.held: list[tuple[str, str]] = []
         self.receivers_words: list[str] = []
         self.not_at_hand: list[str] = []
         self.done = asyncio.Event()
@@ -212,6 +213,13 @@ class Rows:
         self.postponed.append(why.reason)
         self.receivers_words.append(why.receiver_text)
         self.waiting.sort(key=lambda waiting: waiting is row)
+
+    async def hold(self, row: OutboundRow, why: Why) -> None:
+        """Take it out, with what is behind it in its case."""
+        self.waiting = [other for other in self.waiting if other.case_id != row.case_id]
+        self.held.append((row.message_control_id, why.reason))
+        if not self.waiting:
+            self.done.set()
 
     async def is_overtaken(self, row: OutboundRow) -> bool:
         return any(other is not row and other.report_id == row.report_id for other in self.waiting)

@@ -27,17 +27,19 @@ from overread.contracts.events.orders import PatientIdentifier
 from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned, Withdrawal
 from overread.contracts.identifiers import case_id_for, deterministic_id
 from overread.contracts.report_life import ReportState
-from overread.delivery import case_store, gate, operator_store, store
+from overread.delivery import case_store, gate, operator_store, sending_store, store
 from overread.delivery.app import make_service
+from overread.delivery.breaker import Breaker
 from overread.delivery.destinations import Destination
 from overread.delivery.dispatch import Dispatch, GateKeeper
 from overread.delivery.dispatch_store import RightToSend, sole_dispatcher
 from overread.delivery.handlers import Handlers
 from overread.delivery.large_messages import LARGEST_IN_A_ROW, MessageChanged, put_aside
 from overread.delivery.rendering import messages_for
+from overread.delivery.sending_store import Ending
 from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
-from overread.delivery.stored_outbox import StoredOutbox
+from overread.delivery.stored_outbox import Endings, StoredOutbox
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.stack_thread import StackThread
 from overread.protocols import mllp
@@ -602,11 +604,11 @@ async def test_a_large_message_is_a_stored_object_and_leaves_as_it_was_rendered(
         await outbox.with_message(row)
 
 
-async def _insert(desk: Desk, row: store.OutboundRow, status: Status, case: str = "a") -> None:
+async def _insert(desk: Desk, row: store.OutboundRow, status: Status, case: str = "a", report: str = "") -> None:
     await desk.service.pool.execute(
         "INSERT INTO outbound (site_id, delivery_id, destination, form, case_id, report_id, report_revision, status,"
         " message, message_digest, message_control_id, document, caused_by, traceparent, next_attempt_at, created_at)"
-        " VALUES ($1, $2, 'emr', 'oru', $3, $3, 1, $4, $5, $6, $7, '', $2, $8, $9, $9)",
+        " VALUES ($1, $2, 'emr', 'oru', $3, $10, 1, $4, $5, $6, $7, '', $2, $8, $9, $9)",
         desk.site,
         row.delivery_id,
         deterministic_id("case", desk.site, case),
@@ -616,6 +618,7 @@ async def _insert(desk: Desk, row: store.OutboundRow, status: Status, case: str 
         row.message_control_id,
         TRACEPARENT,
         NOON,
+        deterministic_id("case", desk.site, report or case),
     )
 
 
@@ -813,6 +816,130 @@ async def test_a_postponed_message_is_listed_and_leaves_at_once_when_retried(des
 
     assert (hidden, was_retried, listed["reason"], listed["attempts"]) == (None, True, "AR 207", 1)
     assert await desk.outbox().next_row() is not None
+
+
+async def _held(desk: Desk, status: Status = Status.UNVERIFIED) -> store.OutboundRow:
+    """Return a message that was refused and that its destination's table holds."""
+    await _insert(desk, an_outbound_row(), status)
+    outbox = desk.outbox()
+    row = await outbox.next_row()
+    assert row is not None
+    await outbox.mark_sending(row)
+    await outbox.hold(row, store.Why(reason="AE 204", receiver_text="unknown order"))
+    return row
+
+
+async def test_a_held_message_waits_for_a_person_and_no_other_case_does(desk: Desk) -> None:
+    """REQ-OUT-17: neither it nor what is behind it in its case is due, whatever time passes."""
+    row = await _held(desk)
+    await _insert(desk, an_outbound_row(2), Status.UNVERIFIED, case="b")
+
+    other = await desk.outbox().next_row()
+    async with desk.service.transaction() as tx:
+        listed = await operator_store.not_taken(tx.connection, desk.site)
+        was_retried = await operator_store.retry(tx.connection, desk.site, row.delivery_id, desk.service.clock())
+    again = await desk.outbox().next_row()
+
+    assert other is not None
+    assert (other.message_control_id, [each["state"] for each in listed]) == ("TEST-2", ["held", "waiting"])
+    assert again is not None
+    assert (was_retried, again.message_control_id, again.message) == (True, "TEST-1", row.message)
+
+
+async def test_a_held_draft_makes_way_for_a_later_word_on_its_report(desk: Desk) -> None:
+    """REQ-OUT-17: it is tried once more, and its refusal ends it then: no final waits behind a draft."""
+    row = await _held(desk)
+    await _insert(desk, an_outbound_row(2), Status.CANCELLED)
+
+    due = await desk.outbox().next_row()
+
+    assert due is not None
+    assert due.delivery_id == row.delivery_id
+    assert await desk.outbox().is_overtaken(due)
+
+
+async def test_an_operator_gives_up_what_is_held_and_nothing_else(
+    desk: Desk, stack: StackThread, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """REQ-OUT-17: it ends visibly for every service and in the audit; what waits otherwise is not an operator's to end."""
+    row = await _held(desk)
+    await _insert(desk, an_outbound_row(2), Status.CANCELLED)
+    waiting = await desk.service.pool.fetchval(
+        "SELECT delivery_id FROM outbound WHERE site_id = $1 AND status = 'X'", desk.site
+    )
+    endpoints = replace(stack.endpoints, site_id=desk.site)
+    monkeypatch.setattr(Endpoints, "of", lambda _folder: endpoints)
+    told = argparse.Namespace(data=Path(), delivery_id=[row.delivery_id])
+
+    await asyncio.to_thread(deliveries.run_give_up, told)
+    for refused in (row.delivery_id, waiting):
+        with pytest.raises(OverreadError, match=str(refused)):
+            await asyncio.to_thread(deliveries.run_give_up, argparse.Namespace(data=Path(), delivery_id=[refused]))
+
+    [done] = await desk.published()
+    recorded = await desk.service.pool.fetch("SELECT value FROM outbox WHERE topic = 'audit.recorded' ORDER BY id")
+    acts = [codec.decode(r["value"], topics.AUDIT_RECORDED.bodies).data for r in recorded]
+    mine = [(a.action, a.outcome) for a in acts if isinstance(a, Recorded) and a.object_id == str(row.delivery_id)]
+    assert (done.reason, await desk.sent()) == (
+        "given up by an operator",
+        [(1, "R", "given_up"), (1, "X", "waiting")],
+    )
+    assert mine == [("give_up", "done"), ("give_up", "refused")]
+    assert capsys.readouterr().out.splitlines() == [f"{row.delivery_id}  is given up"]
+
+
+async def test_an_operator_sees_how_the_way_to_a_destination_is(
+    desk: Desk, stack: StackThread, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """REQ-OUT-18: `overread deliveries destinations` says since when it is left alone, why, and what waits."""
+    await _held(desk)
+    breaker = Breaker(failures_to_open=1).failed("no connection: ConnectionRefusedError", NOON)
+    await desk.outbox().keep_state(breaker)
+    endpoints = replace(stack.endpoints, site_id=desk.site)
+    monkeypatch.setattr(Endpoints, "of", lambda _folder: endpoints)
+
+    await asyncio.to_thread(deliveries.run_destinations, argparse.Namespace(data=Path()))
+
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("emr  open  since ")
+    assert line.endswith("open 1  held 1  failures 1  no connection: ConnectionRefusedError")
+
+
+async def test_a_row_read_ahead_is_asked_for_anew_before_it_leaves(desk: Desk) -> None:
+    """REQ-OUT-19: an operator revived an earlier one of its case meanwhile: that one leaves first, and then this one."""
+    first, second = an_outbound_row(1), an_outbound_row(2)
+    await _insert(desk, first, Status.UNVERIFIED)
+    await _give_up(desk)
+    await _insert(desk, second, Status.UNVERIFIED, report="b")
+    outbox = desk.outbox()
+    ahead = await outbox.next_row()
+    assert ahead is not None
+
+    was_revived = await _retry(desk, first)
+    may_leave = await outbox.mark_sending(ahead)
+    now_first = await outbox.next_row()
+
+    assert now_first is not None
+    assert (was_revived, may_leave, now_first.message_control_id) == (True, False, "TEST-1")
+
+
+async def test_sixteen_senders_mark_and_end_together_and_each_row_once(desk: Desk) -> None:
+    """REQ-OUT-19: what several destinations do in one moment is one statement, and each has its own answer."""
+    for number in range(1, 17):
+        await _insert(desk, an_outbound_row(number), Status.UNVERIFIED, case=str(number))
+    connection: Any = desk.service.pool
+    right, endings = RightToSend(connection), Endings(desk.service)
+    due = await sending_store.due_rows(desk.service.pool, desk.site, "emr", desk.service.clock(), 100)
+
+    marked = await asyncio.gather(*(right.mark_sending(row) for row in due))
+    last = Ending(row=due[-1], outcome=DeliveryOutcome.ACKNOWLEDGED, why=store.Why())
+    every = [Ending(row=row, outcome=DeliveryOutcome.ACKNOWLEDGED, why=store.Why()) for row in due]
+    ended = await asyncio.gather(*(endings.end(ending) for ending in every))
+    again = await endings.end(last)
+
+    assert (marked, ended, again) == ([True] * 16, [True] * 16, False)
+    said = [done.delivery_id for done in await desk.published() if isinstance(done, DeliveryDone)]
+    assert sorted(said) == sorted(row.delivery_id for row in due)
 
 
 async def test_an_operator_lists_and_retries_what_was_given_up(

@@ -13,6 +13,10 @@ send_unverified = "R"
 unsolicited = true
 language = "vi"
 
+[destination.refusals]
+"AE 204" = "hold"
+"AR" = "retry"
+
 [[destination]]
 name = "portal"
 kind = "fhir"
@@ -40,6 +44,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from overread.contracts.errors import OverreadError
 from overread.contracts.identifiers import SiteId
+from overread.delivery.refusals import RefusalTable
 from overread.delivery.sequence import Status
 
 MLLP_PORT = 2575
@@ -109,7 +114,8 @@ class Acknowledgment(StrEnum):
 class Receiver(BaseModel):
     """What every destination says of itself.
 
-    `site_id` is the one site whose results it gets; the service's own where it is left out.
+    `site_id` is the one site whose results it gets; the service's own where it is left out. After `failures_to_open`
+    failures in a row it is left alone but for one try each `probe_seconds`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,6 +126,8 @@ class Receiver(BaseModel):
     unsolicited: bool = False
     language: Literal["vi", "en", "fr"] = "vi"
     ca_file: Path | None = None
+    failures_to_open: Annotated[int, Field(ge=1, le=1000)] = 8
+    probe_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
 
     @property
     def parts(self) -> SplitResult:
@@ -137,7 +145,10 @@ class Receiver(BaseModel):
 
 
 class Hl7Destination(Receiver):
-    """A receiver of ORU^R01 over MLLP; `country_code` is MSH-17 (ISO 3166, three letters), left out by default."""
+    """A receiver of ORU^R01 over MLLP; `country_code` is MSH-17 (ISO 3166, three letters), left out by default.
+
+    `refusals` says by the answer what becomes of a message that was refused.
+    """
 
     kind: Literal["hl7"]
     receiving_application: str = ""
@@ -145,6 +156,7 @@ class Hl7Destination(Receiver):
     acknowledgment: Acknowledgment = Acknowledgment.ORIGINAL
     country_code: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
     send_unverified: Literal[SendUnverified.NONE, SendUnverified.R, SendUnverified.P] = SendUnverified.NONE
+    refusals: RefusalTable = Field(default_factory=dict)
 
     @field_validator("url")
     @classmethod

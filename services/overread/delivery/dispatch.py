@@ -13,6 +13,7 @@ from overread.contracts.errors import Unavailable
 from overread.contracts.events.deliveries import GateDecided, GateVerdict
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery import case_store, gate, store
+from overread.delivery.breaker import Breaker
 from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
 from overread.delivery.dispatch_store import RightToSend, sole_dispatcher
 from overread.delivery.fhir_sender import FhirChannel
@@ -22,7 +23,7 @@ from overread.delivery.large_messages import ObjectsAway, put_aside
 from overread.delivery.sending import Channel, Patience, Sender
 from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
-from overread.delivery.stored_outbox import StoredOutbox
+from overread.delivery.stored_outbox import Endings, StoredOutbox
 from overread.delivery.study_images import StudyImages, images_for
 from overread.delivery.telling import UnreadableDocument, read_document
 from overread.runtime.inbox import Transaction
@@ -283,14 +284,26 @@ class Dispatch:
     async def _run_with(self, right: RightToSend) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._gate_keeper.run())
-            self._senders = [self._sender_to(destination, right) for destination in self._destinations]
+            endings = Endings(self._service)
+            self._senders = [self._sender_to(destination, right, endings) for destination in self._destinations]
             for sender in self._senders:
                 group.create_task(sender.run())
             group.create_task(_watch(right))
 
-    def _sender_to(self, destination: Destination, right: RightToSend) -> Sender:
-        outbox = StoredOutbox(self._service, destination, right, self._objects)
-        return Sender(channel_to(destination, self._patience), outbox, self._patience, jitter=random.random)
+    def _sender_to(self, destination: Destination, right: RightToSend, endings: Endings) -> Sender:
+        outbox = StoredOutbox(self._service, destination, right, self._objects, endings)
+        return Sender(
+            channel_to(destination, self._patience),
+            outbox,
+            self._patience,
+            jitter=random.random,
+            breaker=Breaker(
+                failures_to_open=destination.failures_to_open,
+                probe_seconds=destination.probe_seconds,
+            ),
+            keep=outbox.keep_state,
+            clock=self._service.clock,
+        )
 
     def _wake(self) -> None:
         self._gate_keeper.wake()

@@ -1,11 +1,13 @@
 """The right to judge and to send: a lock that lives as long as its connection, and what is done under it alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from overread.delivery import sending_store
 from overread.delivery.store import OutboundRow
+from overread.delivery.together import Together
 from overread.runtime.database import away_as_unavailable
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class RightToSend:
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._turn = asyncio.Lock()
+        self._marking: Together[OutboundRow, bool] = Together(self._mark_all)
 
     async def require(self) -> None:
         """Raise `Unavailable` when the connection, and with it the right, is lost."""
@@ -29,16 +32,14 @@ class RightToSend:
     async def mark_sending(self, row: OutboundRow) -> bool:
         """Keep that the message is about to leave; after a crash it leaves again.
 
-        False when it has ended meanwhile: another process had the right in between, and it must not leave any more.
+        False when it has ended meanwhile: another process had the right in between, and it must not leave any more. What
+        the senders of several destinations mark in the same moment is one statement on the connection that holds the right.
         """
-        async with self._turn, away_as_unavailable():
-            marked: str = await self._connection.execute(
-                "UPDATE outbound SET state = 'sending', attempts = attempts + 1"
-                " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending')",
-                row.site_id,
-                row.delivery_id,
-            )
-        return marked == "UPDATE 1"
+        return await self._marking.ask(row)
+
+    async def _mark_all(self, rows: Sequence[OutboundRow]) -> Sequence[bool]:
+        async with self._turn:
+            return await sending_store.mark_sending(self._connection, rows)
 
 
 @asynccontextmanager

@@ -4,24 +4,19 @@ import asyncio
 import contextlib
 import re
 import ssl
+from collections.abc import Mapping
 
 from overread.contracts.errors import Malformed, Unavailable
 from overread.delivery.destinations import Hl7Destination
+from overread.delivery.refusals import CONTENT_ERRORS, Treatment, treatment_by
 from overread.delivery.sending import Answer, NoAnswer, NotTaken, Patience, Taken, receiver_text
 from overread.delivery.store import OutboundRow, Why
 from overread.protocols import mllp
 from overread.protocols.hl7.acknowledgement import Acknowledgment, parse_ack
-from overread.protocols.hl7.errors import MessageErrorCondition
 from overread.runtime.telemetry import log
 
 READ_BYTES = 64 * 1024
 LONGEST_ANSWER_BYTES = 256 * 1024
-
-_PASSING = (MessageErrorCondition.APPLICATION_RECORD_LOCKED, MessageErrorCondition.APPLICATION_INTERNAL_ERROR)
-CONTENT_ERRORS = frozenset(
-    {str(condition.value) for condition in MessageErrorCondition if condition not in _PASSING} | {"104", "105"}
-)
-"""Conditions of table HL70357 that the same bytes meet again; 104 and 105 came after v2.5.1. 206 and 207 pass."""
 
 _CONDITION = re.compile(r"[A-Za-z0-9._-]{1,20}")
 _LOCATION = re.compile(r"[A-Z][A-Z0-9]{2}(\^\d{0,4}){0,5}")
@@ -68,7 +63,8 @@ class MllpChannel:
             async with asyncio.timeout(self._patience.acknowledgment_seconds):
                 self._streams[1].write(mllp.encode(row.message))
                 await self._streams[1].drain()
-                return answer_of(await self._answer_to(self._streams[0], row.message_control_id))
+                answer = await self._answer_to(self._streams[0], row.message_control_id)
+                return answer_of(answer, self._destination.refusals)
         except (OSError, TimeoutError) as error:
             raise NoAnswer(f"no acknowledgment: {type(error).__name__}") from error
 
@@ -103,11 +99,16 @@ class MllpChannel:
             await asyncio.wait_for(writer.wait_closed(), timeout=1.0)
 
 
-def answer_of(acknowledgment: Acknowledgment) -> Answer:
-    """Return what an acknowledgment means for the message it answers."""
+def answer_of(acknowledgment: Acknowledgment, refusals: Mapping[str, Treatment]) -> Answer:
+    """Return what an acknowledgment means for the message it answers, by the destination's table of refusals."""
     if acknowledgment.code.is_positive:
         return Taken()
-    return NotTaken(refusal(acknowledgment), is_content_fault=acknowledgment.error_condition in CONTENT_ERRORS)
+    condition = acknowledgment.error_condition
+    return NotTaken(
+        refusal(acknowledgment),
+        is_content_fault=condition in CONTENT_ERRORS,
+        by_policy=treatment_by(refusals, acknowledgment.code.value, condition),
+    )
 
 
 def refusal(answer: Acknowledgment) -> Why:

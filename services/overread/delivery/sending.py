@@ -6,19 +6,24 @@ without saying why, never does.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from overread.contracts.errors import Unavailable
 from overread.contracts.events.deliveries import DeliveryOutcome
+from overread.delivery.breaker import Breaker, BreakerState
 from overread.delivery.large_messages import ObjectsAway
+from overread.delivery.refusals import Treatment
 from overread.delivery.store import OutboundRow, Why
+from overread.runtime.clock import utc_now
 from overread.runtime.retry import Defect, or_any_defect
-from overread.runtime.telemetry import DELIVERIES_POSTPONED, DESTINATION_AWAY, log
+from overread.runtime.telemetry import DELIVERIES_POSTPONED, DESTINATION_AWAY, DESTINATION_BREAKER, log
 
 LONGEST_RECEIVER_TEXT = 300
+
+BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class NoAnswer(Unavailable):
@@ -32,10 +37,19 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """The destination would not have it; `is_content_fault` when the same bytes are refused again."""
+    """The destination would not have it; `is_content_fault` when the same bytes are refused again.
+
+    `by_policy` is what the destination's own table says of such an answer, None where it says nothing.
+    """
 
     why: Why
     is_content_fault: bool
+    by_policy: Treatment | None = None
+
+    @property
+    def treatment(self) -> Treatment:
+        """Return what becomes of the message."""
+        return self.by_policy or (Treatment.GIVE_UP if self.is_content_fault else Treatment.RETRY)
 
 
 Answer = Taken | NotTaken
@@ -76,6 +90,9 @@ class Outbox(Protocol):
     async def postpone(self, row: OutboundRow, delay: timedelta, why: Why) -> None:
         """Keep that it was not taken and when it is due again."""
 
+    async def hold(self, row: OutboundRow, why: Why) -> None:
+        """Keep that it waits for an operator's word, and what is behind it in its case with it."""
+
     async def is_overtaken(self, row: OutboundRow) -> bool:
         """Say whether a later message of the same report waits behind it."""
 
@@ -107,15 +124,34 @@ class Patience:
         return float(min(self.first_retry_seconds * 2.0 ** min(max(failures - 1, 0), 30), longest))
 
 
-class Sender:
-    """Sends the rows of one destination, in the order of each case, for ever."""
+async def _keep_nothing(_breaker: Breaker) -> None:
+    """Tell nobody how the way is."""
 
-    def __init__(self, channel: Channel, outbox: Outbox, patience: Patience, *, jitter: Callable[[], float]) -> None:
+
+class Sender:
+    """Sends the rows of one destination, in the order of each case, for ever.
+
+    `keep` is told how the way to the destination is, at the start and whenever it opens or closes.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        outbox: Outbox,
+        patience: Patience,
+        *,
+        jitter: Callable[[], float],
+        breaker: Breaker | None = None,
+        keep: Callable[[Breaker], Awaitable[None]] = _keep_nothing,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._channel = channel
         self._outbox = outbox
         self._patience = patience
         self._jitter = jitter
-        self._failures = 0
+        self._breaker = breaker or Breaker()
+        self._keep = keep
+        self._clock = clock
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -125,6 +161,7 @@ class Sender:
     async def run(self) -> None:
         """Send until cancelled."""
         try:
+            await self._keep(self._breaker)
             while True:
                 self._woken.clear()
                 row = await self._outbox.next_row()
@@ -149,6 +186,7 @@ class Sender:
             await self._outbox.postpone(row, delay, Why(reason=f"a defect of our own ({failed.name})"))
 
     async def _send_or_wait(self, row: OutboundRow) -> None:
+        await self._now_is(self._breaker.probing(self._clock()))
         try:
             await self._channel.connect()
         except Unavailable as away:
@@ -169,7 +207,7 @@ class Sender:
             await self._outbox.postpone(row, self._delay(row.attempts + 1), Why(reason=str(away)))
             await self._back_off(away)
             return
-        self._answered()
+        await self._answered()
         await self._end(row, answer)
 
     async def _put_aside_for_now(self, row: OutboundRow, away: ObjectsAway) -> None:
@@ -182,17 +220,35 @@ class Sender:
         return timedelta(seconds=self._patience.delay(failures, self._jitter()))
 
     async def _back_off(self, away: Unavailable) -> None:
-        self._failures += 1
-        name = self._channel.destination
+        name, failed = self._channel.destination, self._breaker.failed(str(away), self._clock())
         DESTINATION_AWAY.labels(name).set(1)
-        log.warning("destination_away", destination=name, reason=str(away), failures=self._failures)
-        await asyncio.sleep(self._delay(self._failures).total_seconds())
+        if not failed.is_open:
+            log.warning("destination_away", destination=name, reason=str(away), failures=failed.failures)
+        await self._now_is(failed)
+        await asyncio.sleep(self._pause())
 
-    def _answered(self) -> None:
-        if self._failures:
+    def _pause(self) -> float:
+        """Return how long nothing is tried: while the breaker is open until the next probe."""
+        if self._breaker.is_open:
+            return self._breaker.probe_seconds
+        return self._delay(self._breaker.failures).total_seconds()
+
+    async def _answered(self) -> None:
+        if self._breaker.failures:
             log.info("destination_answers", destination=self._channel.destination)
-        self._failures = 0
+            await self._now_is(self._breaker.answered(self._clock()))
         DESTINATION_AWAY.labels(self._channel.destination).set(0)
+
+    async def _now_is(self, breaker: Breaker) -> None:
+        """Go on with the breaker as it is now; what operators see of it changes with its state."""
+        before, self._breaker = self._breaker, breaker
+        if breaker.state is before.state:
+            return
+        name = self._channel.destination
+        DESTINATION_BREAKER.labels(name).set(BREAKER_VALUES[breaker.state])
+        if breaker.is_open and before.state is BreakerState.CLOSED:
+            log.error("destination_left_alone", destination=name, reason=breaker.reason, failures=breaker.failures)
+        await self._keep(breaker)
 
     async def _end(self, row: OutboundRow, answer: Answer) -> None:
         if isinstance(answer, Taken):
@@ -200,12 +256,15 @@ class Sender:
         elif await self._is_hopeless(row, answer):
             log.error("message_refused", **_said(row, answer))
             await self._outbox.end(row, DeliveryOutcome.GIVEN_UP, answer.why)
+        elif answer.treatment is Treatment.HOLD:
+            log.error("message_held", **_said(row, answer))
+            await self._outbox.hold(row, answer.why)
         else:
             await self._put_off(row, answer)
 
     async def _is_hopeless(self, row: OutboundRow, answer: NotTaken) -> bool:
-        """Say whether the same bytes are refused again, or are an unread result that would hold back what follows."""
-        if answer.is_content_fault:
+        """Say whether it is to be given up, or is an unread result that would hold back what follows."""
+        if answer.treatment is Treatment.GIVE_UP:
             return True
         return not row.status.is_signed and await self._outbox.is_overtaken(row)
 

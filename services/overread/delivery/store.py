@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from overread.contracts.envelope import Event
-from overread.contracts.events.deliveries import DeliveryOutcome, GateVerdict
+from overread.contracts.events.deliveries import GateVerdict
 from overread.contracts.events.reports import ReportSigned
 from overread.delivery.gate import ReleaseRequest
 from overread.delivery.sequence import Position, Status
@@ -250,85 +250,3 @@ async def enqueue(
             for message in messages
         ],
     )
-
-
-async def next_row(pool: "Pool", site_id: str, destination: str, now: datetime) -> OutboundRow | None:
-    """Return the oldest message that is due, and that no earlier open one of the same case stands before."""
-    async with away_as_unavailable():
-        row = await pool.fetchrow(
-            "SELECT * FROM outbound AS o WHERE site_id = $1 AND destination = $2"
-            " AND state IN ('waiting', 'sending') AND next_attempt_at <= $3"
-            " AND NOT EXISTS (SELECT FROM outbound AS e WHERE e.site_id = o.site_id AND e.destination = o.destination"
-            " AND e.case_id = o.case_id AND e.position < o.position AND e.state IN ('waiting', 'sending'))"
-            " ORDER BY position LIMIT 1",
-            site_id,
-            destination,
-            now,
-        )
-    return None if row is None else _outbound_row(row)
-
-
-def _outbound_row(row: "Record") -> OutboundRow:
-    names = ("site_id", "delivery_id", "destination", "form", "case_id", "report_id", "report_revision")
-    message = ("message", "message_key", "message_digest", "message_control_id", "attempts")
-    return OutboundRow(
-        **{name: row[name] for name in (*names, *message)},
-        status=Status(row["status"]),
-        cause=StoredCause(id=row["caused_by"], **_origin(row)),
-    )
-
-
-async def postpone(pool: "Pool", row: OutboundRow, until: datetime, why: Why) -> None:
-    """Keep that the message was not taken, and when it is due again; it is never given up for that."""
-    async with away_as_unavailable():
-        await pool.execute(
-            "UPDATE outbound SET next_attempt_at = $3, reason = $4, receiver_text = $5"
-            " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending')",
-            row.site_id,
-            row.delivery_id,
-            until,
-            why.reason,
-            why.receiver_text,
-        )
-
-
-async def end(
-    connection: "Connection", row: OutboundRow, outcome: DeliveryOutcome, why: Why, now: datetime
-) -> int | None:
-    """Keep how the message ended; return how often it was tried, None when it had ended before."""
-    attempts: int | None = await connection.fetchval(
-        "UPDATE outbound SET state = $3, reason = $4, receiver_text = $5, ended_at = $6"
-        " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending') RETURNING attempts",
-        row.site_id,
-        row.delivery_id,
-        outcome.value,
-        why.reason,
-        why.receiver_text,
-        now,
-    )
-    return attempts
-
-
-async def is_overtaken(pool: "Pool", row: OutboundRow) -> bool:
-    """Say whether a later message of the same report waits behind this one."""
-    async with away_as_unavailable():
-        overtaken: bool = await pool.fetchval(
-            "SELECT EXISTS (SELECT FROM outbound AS l JOIN outbound AS o USING (site_id, destination, report_id)"
-            " WHERE o.site_id = $1 AND o.delivery_id = $2 AND l.position > o.position"
-            " AND (l.report_revision, l.status) <> (o.report_revision, o.status)"
-            " AND l.state IN ('waiting', 'sending'))",
-            row.site_id,
-            row.delivery_id,
-        )
-    return overtaken
-
-
-async def open_messages(pool: "Pool", site_id: str, destination: str) -> int:
-    """Return how many messages the destination has not acknowledged yet."""
-    async with away_as_unavailable():
-        waiting: int = await pool.fetchval(
-            "SELECT count(*) FROM outbound WHERE site_id = $1 AND destination = $2 AND state IN ('waiting', 'sending')",
-            site_id,
-            destination,
-        )
-    return waiting

@@ -1,70 +1,130 @@
 """The rows of one destination in delivery's own tables, as its sender sees them."""
 
-from datetime import timedelta
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from overread.contracts import topics
 from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome
-from overread.delivery import store
+from overread.delivery import sending_store, store
+from overread.delivery.breaker import Breaker
 from overread.delivery.destinations import Destination
 from overread.delivery.dispatch_store import RightToSend
 from overread.delivery.large_messages import with_message
+from overread.delivery.sending_store import Ending
+from overread.delivery.together import Together
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
-from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_OPEN
+from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_HELD, DELIVERIES_OPEN
+
+ROWS_AHEAD = 16
+"""How many messages of different cases are read in one query; each is asked for anew before it leaves."""
+COUNTED_EVERY = timedelta(seconds=1)
+
+
+class Endings:
+    """How messages of every destination ended: what ends in the same moment is one transaction."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._ending: Together[Ending, bool] = Together(self._end_all)
+
+    async def end(self, ending: Ending) -> bool:
+        """Keep how the message ended, and say so to the other services; False when it had ended before."""
+        return await self._ending.ask(ending)
+
+    async def _end_all(self, endings: Sequence[Ending]) -> Sequence[bool]:
+        async with self._service.transaction() as tx:
+            attempts = await sending_store.end_all(tx.connection, endings, tx.clock())
+            for ending, tried in zip(endings, attempts, strict=True):
+                if tried is not None:
+                    publish_done(ending, tried, tx)
+        return [tried is not None for tried in attempts]
 
 
 class StoredOutbox:
     """The rows of one destination in delivery's own tables."""
 
     def __init__(
-        self, service: Service, destination: Destination, right: RightToSend, objects: LocalObjectStore | None = None
+        self,
+        service: Service,
+        destination: Destination,
+        right: RightToSend,
+        objects: LocalObjectStore | None = None,
+        endings: Endings | None = None,
     ) -> None:
         self._service = service
         self._destination = destination
         self._right = right
         self._objects = objects
+        self._endings = endings or Endings(service)
+        self._ahead: deque[store.OutboundRow] = deque()
+        self._counted_at: datetime | None = None
 
     async def next_row(self) -> store.OutboundRow | None:
-        """Return the message that is due, None when there is none."""
-        destination, site_id = self._destination.name, self._destination.site_id or ""
-        row = await store.next_row(self._service.pool, site_id, destination, self._service.clock())
-        if row is None:
-            DELIVERIES_OPEN.labels(destination).set(await store.open_messages(self._service.pool, site_id, destination))
-        return row
+        """Return the message that is due, None when there is none; the same one until something becomes of it."""
+        if not self._ahead:
+            now = self._service.clock()
+            found = await sending_store.due_rows(self._service.pool, *self._name, now, ROWS_AHEAD)
+            self._ahead.extend(found)
+            if not found:
+                await self._count(now)
+        return self._ahead[0] if self._ahead else None
+
+    @property
+    def _name(self) -> tuple[str, str]:
+        return self._destination.site_id or "", self._destination.name
+
+    async def _count(self, now: datetime) -> None:
+        if self._counted_at is not None and now - self._counted_at < COUNTED_EVERY:
+            return
+        waiting, held = await sending_store.open_and_held(self._service.pool, *self._name)
+        DELIVERIES_OPEN.labels(self._destination.name).set(waiting)
+        DELIVERIES_HELD.labels(self._destination.name).set(held)
+        self._counted_at = now
+
+    def _passed(self, row: store.OutboundRow) -> None:
+        if self._ahead and self._ahead[0].delivery_id == row.delivery_id:
+            self._ahead.popleft()
 
     async def with_message(self, row: store.OutboundRow) -> store.OutboundRow:
         """Return the row with its bytes, which are those that were rendered."""
         return await with_message(self._objects, row)
 
     async def mark_sending(self, row: store.OutboundRow) -> bool:
-        """Keep that it is about to leave, by the right to send itself; False when it must not leave any more."""
+        """Keep that it is about to leave, by the right to send itself; False when it must not leave now."""
+        self._passed(row)
         return await self._right.mark_sending(row)
 
     async def postpone(self, row: store.OutboundRow, delay: timedelta, why: store.Why) -> None:
         """Keep that it was not taken and when it is due again."""
-        await store.postpone(self._service.pool, row, self._service.clock() + delay, why)
+        self._passed(row)
+        await sending_store.postpone(self._service.pool, row, self._service.clock() + delay, why)
+
+    async def hold(self, row: store.OutboundRow, why: store.Why) -> None:
+        """Keep that it waits for an operator's word."""
+        await sending_store.hold(self._service.pool, row, self._service.clock(), why)
+        DELIVERIES_HELD.labels(row.destination).inc()
 
     async def is_overtaken(self, row: store.OutboundRow) -> bool:
         """Say whether a later message of the same report waits behind it."""
-        return await store.is_overtaken(self._service.pool, row)
+        return await sending_store.is_overtaken(self._service.pool, row)
 
     async def end(self, row: store.OutboundRow, outcome: DeliveryOutcome, why: store.Why) -> None:
         """Keep how it ended, and say so to the other services, without the receiver's own words."""
-        async with self._service.transaction() as tx:
-            attempts = await store.end(tx.connection, row, outcome, why, tx.clock())
-            if attempts is None:
-                return
-            done = _done(row, outcome, why.reason, attempts, tx)
-            own_key = f"{row.delivery_id}/{attempts}"
-            tx.publish(topics.DELIVERIES_DONE, done, subject=str(row.delivery_id), own_key=own_key, caused_by=row.cause)
-        DELIVERIES_ENDED.labels(row.destination, outcome.value).inc()
+        if await self._endings.end(Ending(row=row, outcome=outcome, why=why)):
+            DELIVERIES_ENDED.labels(row.destination, outcome.value).inc()
+
+    async def keep_state(self, breaker: Breaker) -> None:
+        """Keep how the way to the destination is."""
+        await sending_store.keep_state(self._service.pool, *self._name, breaker, self._service.clock())
 
 
-def _done(
-    row: store.OutboundRow, outcome: DeliveryOutcome, reason: str, attempts: int, tx: Transaction
-) -> DeliveryDone:
-    return DeliveryDone(
+def publish_done(ending: Ending, attempts: int, tx: Transaction) -> None:
+    """Say to the other services how a message ended."""
+    row = ending.row
+    done = DeliveryDone(
         case_id=row.case_id,
         report_id=row.report_id,
         report_revision=row.report_revision,
@@ -72,10 +132,12 @@ def _done(
         destination=row.destination,
         form=row.form,
         status=row.status.value,
-        outcome=outcome,
-        reason=reason,
+        outcome=ending.outcome,
+        reason=ending.why.reason,
         attempts=attempts,
         message_digest=row.message_digest,
         message_control_id=row.message_control_id,
         ended_at=tx.clock(),
     )
+    own_key = f"{row.delivery_id}/{attempts}"
+    tx.publish(topics.DELIVERIES_DONE, done, subject=str(row.delivery_id), own_key=own_key, caused_by=row.cause)

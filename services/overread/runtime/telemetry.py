@@ -38,7 +38,11 @@ DELIVERIES_POSTPONED = Counter(
     "overread_deliveries_postponed_total", "Refusals that will be tried again", ["destination"]
 )
 DELIVERIES_OPEN = Gauge("overread_deliveries_open", "Messages a destination has not acknowledged yet", ["destination"])
+DELIVERIES_HELD = Gauge("overread_deliveries_held", "Refused messages that wait for an operator", ["destination"])
 DESTINATION_AWAY = Gauge("overread_destination_away", "1 while a destination does not answer", ["destination"])
+DESTINATION_BREAKER = Gauge(
+    "overread_destination_breaker", "0 closed, 1 half open (a probe is under way), 2 open: left alone", ["destination"]
+)
 
 BROKER_LOGGER = "overread.broker"
 TRACER = "overread"

@@ -9,6 +9,7 @@ import pytest
 
 from overread.contracts.events.deliveries import DeliveryOutcome
 from overread.delivery import sending
+from overread.delivery.destinations import Hl7Destination
 from overread.delivery.hl7_sender import MllpChannel, refusal
 from overread.delivery.sending import Patience, Sender
 from overread.delivery.sequence import Status
@@ -69,9 +70,10 @@ async def a_listener(
         server.close()
 
 
-async def send_all(rows: Rows, port: int) -> None:
+async def send_all(rows: Rows, port: int, destination: Hl7Destination | None = None) -> None:
     """Run a sender until every row has ended."""
-    sender = Sender(MllpChannel(a_destination(url=f"mllp://127.0.0.1:{port}"), HASTE), rows, HASTE, jitter=lambda: 1.0)
+    channel = MllpChannel(destination or a_destination(url=f"mllp://127.0.0.1:{port}"), HASTE)
+    sender = Sender(channel, rows, HASTE, jitter=lambda: 1.0)
     running = asyncio.create_task(sender.run())
     try:
         await asyncio.wait_for(rows.done.wait(), timeout=5)

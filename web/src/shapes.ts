@@ -51,7 +51,8 @@ export type Status =
   | "replaced"
   | "superseded"
   | "withdrawn"
-  | "new_images";
+  | "new_images"
+  | "read_elsewhere";
 
 export interface Row {
   case_id: string;
@@ -73,6 +74,7 @@ export interface Row {
   claimed_by: string;
   claimed_by_me: boolean;
   signed_by: string;
+  read_elsewhere_by: string;
   reason: string;
   is_synthetic: boolean;
   ai: { kind: AiKind; line: string; models: ModelLine[] };
@@ -119,6 +121,23 @@ export interface Order {
   ordering_provider: CodedElement | null;
   patient_location: string;
   clinical_information: string;
+}
+
+export interface ContextObservation {
+  concept: string;
+  code: CodedElement;
+  value: string;
+  unit: string;
+  reference_range: string;
+  abnormal_flag: string;
+  status: string;
+  observed_at: string | null;
+}
+
+export interface Appointment {
+  order_id: string;
+  status: string;
+  scheduled_at: string | null;
 }
 
 export interface ReportDocument {
@@ -218,7 +237,14 @@ export interface FindingCode {
 
 export interface Reading {
   report: Report | null;
-  case: { revision: number; orders: Order[] };
+  case: {
+    revision: number;
+    orders: Order[];
+    laboratory: ContextObservation[];
+    bedside: ContextObservation[];
+    read_elsewhere: { reporter: string; status: string; reported_at: string } | null;
+    appointments: Appointment[];
+  };
   row: Row;
   models: ReadingModel[];
   images: { study_instance_uid: string; are_all: boolean; series: Series[] } | null;

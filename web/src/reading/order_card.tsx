@@ -1,8 +1,8 @@
 /** What was asked, and why. */
-import { t, tOf } from "../i18n";
-import type { Order } from "../shapes";
+import { moment, t, tOf } from "../i18n";
+import type { Appointment, Order } from "../shapes";
 
-export function OrderCard({ orders }: { orders: Order[] }) {
+export function OrderCard({ orders, appointments }: { orders: Order[]; appointments: Appointment[] }) {
   return (
     <section class="block" aria-labelledby="order">
       <h2 id="order">{t("order.title")}</h2>
@@ -19,11 +19,19 @@ export function OrderCard({ orders }: { orders: Order[] }) {
             {order.status !== "active" && (
               <Pair name={t("order.status")} value={tOf("order.status", order.status)} />
             )}
+            <Pair
+              name={t("order.appointment")}
+              value={said(appointments.find((appointment) => appointment.order_id === order.order_id))}
+            />
           </dl>
         </div>
       ))}
     </section>
   );
+}
+
+function said(appointment: Appointment | undefined): string | undefined {
+  return appointment && tOf("appointment", appointment.status) + " · " + moment(appointment.scheduled_at);
 }
 
 function Pair({ name, value }: { name: string; value: string | undefined }) {

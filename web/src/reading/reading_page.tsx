@@ -12,6 +12,7 @@ import { Deeds, deedKeys } from "./deeds";
 import { Findings } from "./findings";
 import { History } from "./history";
 import { NoticeLine } from "./notice_line";
+import { ContextCard } from "./context_card";
 import { OrderCard } from "./order_card";
 import { PicturePane } from "./picture_pane";
 import { SignPanel } from "./sign_panel";
@@ -57,7 +58,8 @@ function Side() {
   return (
     <>
       <Situation reading={now} />
-      <OrderCard orders={now.report?.document.orders ?? now.case.orders} />
+      <OrderCard orders={now.report?.document.orders ?? now.case.orders} appointments={now.case.appointments} />
+      <ContextCard of={now.case} />
       <Findings reading={now} />
       {now.report && <History report={now.report} />}
     </>

@@ -18,6 +18,12 @@ export function Situation({ reading }: { reading: Reading }) {
           )}
         </div>
       )}
+      {reading.case.read_elsewhere && report && ["signed", "held", "final"].includes(report.state) && (
+        <div class="note" role="note">
+          <strong>{t("situation.also_read_elsewhere", readBy(reading))}</strong>
+          <p>{t("situation.also_read_elsewhere.next")}</p>
+        </div>
+      )}
       {reading.task && (
         <div class="note note-warn" role="note">
           <strong>{t("situation.new_images")}</strong>
@@ -42,6 +48,7 @@ interface Said {
 
 function situationOf(reading: Reading): Said | null {
   const { report, row } = reading;
+  if (row.status === "read_elsewhere") return { word: "situation.read_elsewhere", filled: readBy(reading), isCalm: true };
   if (!report) return { word: row.status === "arriving" ? "situation.arriving" : "situation.waiting_for_ai", isCalm: true };
   switch (report.state) {
     case "drafted":
@@ -78,6 +85,10 @@ function signedBy({ report }: Reading): Record<string, string> {
   const signer = report?.document.signed_by;
   const who = [signer?.family_name, signer?.given_name].filter(Boolean).join(" ") || signer?.subject || "";
   return { who, when: moment(report?.document.signed_at ?? null) };
+}
+
+function readBy({ case: { read_elsewhere } }: Reading): Record<string, string> {
+  return { who: read_elsewhere?.reporter || t("elsewhere.unnamed"), when: moment(read_elsewhere?.reported_at ?? null) };
 }
 
 /** A typed reason in the reader's language, with the words that were written beside it. */

@@ -61,5 +61,6 @@ function AiLine({ row }: { row: Row }) {
 function whose(row: Row): string {
   if (row.claimed_by_me) return t("state.by_you");
   if (row.claimed_by) return t("state.by", { who: row.claimed_by });
+  if (row.status === "read_elsewhere") return row.read_elsewhere_by;
   return row.signed_by ? t("state.signed_by", { who: row.signed_by }) : "";
 }

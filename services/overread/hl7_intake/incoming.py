@@ -25,6 +25,7 @@ from overread.protocols.hl7.acknowledgement import (
 from overread.protocols.hl7.contents import check_content
 from overread.protocols.hl7.delimiters import STANDARD
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.header import check_sequence_number
 from overread.protocols.hl7.order import check_control_id, check_supported
 from overread.protocols.hl7.tokenise import Header, tokenise
 from overread.protocols.hl7.usual_order import is_usual_order
@@ -145,7 +146,7 @@ class LinkRules:
         sender = self._senders.get(lasting)
         if sender is None:
             sender = self._judge_sender(header, charset)
-            if len(lasting) <= _MOST_HEADER_BYTES:
+            if len(lasting) <= _MOST_HEADER_BYTES and charsets.is_delimiter_safe(charset):
                 self._remember(lasting, sender)
         return sender
 
@@ -158,6 +159,7 @@ class LinkRules:
         if not allows_application(self._link, header):
             raise NotOfThisLink
         check_supported(header, self._acceptance)
+        check_sequence_number(header)
         code = self.code(header, None)
         said = {
             "message_type": header.message_code,
@@ -175,7 +177,9 @@ class LinkRules:
             code=code,
             wants_positive=self.wants(header, code),
             answers=answer_template(header),
-            events=SenderEvents(self._site_id, self._link.link_id, said),
+            events=SenderEvents(
+                self._site_id, self._link.link_id, {**said, "accession_places": self._link.accession_places}
+            ),
         )
 
 

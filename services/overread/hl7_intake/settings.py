@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from overread.protocols.hl7.charsets import codec_named
+from overread.protocols.hl7.accession_places import checked_places
 from overread.protocols.hl7.contents import TAKEN
-from overread.protocols.hl7.order import Acceptance
+from overread.protocols.hl7.order import VERSIONS, Acceptance
 from overread.runtime.settings import ServiceSettings
 
 Network = IPv4Network | IPv6Network
@@ -88,9 +89,14 @@ class Link(BaseModel):
         default=frozenset({"P", "T", "D"}), description="MSH-11 that is taken.", examples=[["P"]]
     )
     versions: frozenset[str] = Field(
-        default=frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1"}),
+        default=VERSIONS,
         description="MSH-12 that is taken.",
         examples=[["2.3.1", "2.5.1"]],
+    )
+    accession_places: Annotated[tuple[str, ...], AfterValidator(checked_places)] = Field(
+        default=(),
+        description="Fields that hold the accession number, the first that says something; empty: IPC-1, then OBR-18.",
+        examples=[["OBR-18", "ZPA-3.2"]],
     )
     answers_application_ack_on_the_line: bool = Field(
         default=False,

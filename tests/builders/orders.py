@@ -1,10 +1,11 @@
 """Order messages about the patient and study of `builders.events`, at any minute of one morning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta, timezone
 
 from overread.assembly import orders
-from overread.assembly.orders import OrderMessage, StoredOrder
+from overread.assembly.order_folding import NOTHING, StoredOrder, step
+from overread.assembly.orders import OrderMessage
 from tests.builders.events import NOON, ORDER_ID, STUDY
 from tests.builders.hl7 import Places, an_omi
 
@@ -45,5 +46,17 @@ def a_message(raw: bytes) -> OrderMessage:
 
 
 def folded(*raw: bytes, before: StoredOrder | None = None) -> StoredOrder:
-    """Return the order as messages, in order of arrival, say it together."""
-    return orders.fold([a_message(one) for one in raw], ORDER_ID, before=before)
+    """Return the order as messages, in order of arrival, say it together; `before` itself when they add nothing."""
+    return fully_folded([a_message(one) for one in raw], before=before)
+
+
+def fully_folded(messages: Sequence[OrderMessage], *, before: StoredOrder | None = None) -> StoredOrder:
+    """Return the order folded anew from all its messages, by the sender's sequence: what any other way must equal."""
+    reading = NOTHING
+    for message in sorted(messages, key=lambda message: message.place):
+        reading = step(reading, message, ORDER_ID)
+    order, patient = reading
+    assert order is not None
+    if before is not None and (before.order, before.patient) == (order, patient):
+        return before
+    return StoredOrder(revision=before.revision + 1 if before else 1, order=order, patient=patient)

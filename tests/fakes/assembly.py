@@ -92,7 +92,7 @@ class AssemblyBench:
 
     async def hears(self, topic: Topic, *events: Event[Body]) -> None:
         """Consume `events` as one polled batch, at the clock's time."""
-        await self.service.consumptions[topic.name].on_records([self._record(topic, event) for event in events])
+        await self.service.consumptions[topic.name].on_records([self.record(topic, event) for event in events])
 
     async def hears_orders(self, *raw: bytes) -> None:
         """Consume HL7 messages as one batch."""
@@ -102,7 +102,8 @@ class AssemblyBench:
         """Consume images and association ends as one batch."""
         await self.hears(DICOM_RECEIVED, *events)
 
-    def _record(self, topic: Topic, event: Event[Body]) -> "ConsumerRecord[bytes, bytes]":
+    def record(self, topic: Topic, event: Event[Body]) -> "ConsumerRecord[bytes, bytes]":
+        """Return the event as the broker hands it over."""
         self._offset += 1
         milliseconds = round(self.clock().timestamp() * 1000)
         value, key = codec.encode(event), topic.key_of(event)

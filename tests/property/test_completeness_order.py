@@ -1,6 +1,7 @@
 """Assembly ends in the same state whatever the order of arrival of images, association ends and orders."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from overread.assembly import matching
 from overread.contracts.events.orders import OrderStatus
 from overread.contracts.identifiers import case_id_for, deterministic_id
 from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED
@@ -20,6 +22,7 @@ from tests.fakes.assembly import AssemblyBench, an_assembly_bench
 pytestmark = pytest.mark.stack
 
 OTHER_STUDY = f"{STUDY}.9"
+BARE = ("OBR", "IPC", "TQ1")
 
 ORDERS = {
     "ordered": an_order(0),
@@ -39,6 +42,10 @@ class State:
     links: frozenset[tuple[str, str]]
     desk: tuple[str, ...]
     images: tuple[tuple[str, ...], ...]
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the orders as plain data."""
+        return [json.loads(order) for order in self.orders]
 
 
 def arrivals(bench: AssemblyBench, name: str) -> Any:
@@ -138,4 +145,40 @@ def test_cancelled_order_is_visible_whenever_its_cancellation_comes(
     assert f'"status":"{OrderStatus.CANCELLED.value}"' in order
     assert '"accession_number":"TEST-ACC-1"' in order
     assert len(state.links) + len(state.desk) == 1
+    assert state.images == EXPECTED_IMAGES
+
+
+CONTROLS = {
+    "new": an_order(0),
+    "changed": an_order(1, control="XO", priority="S"),
+    "accepted": an_order(2, control="OK", without=BARE, filler="F1^RIS"),
+    "held": an_order(3, control="HD", without=BARE),
+    "released": an_order(4, control="RL", without=BARE),
+    "cancelled": an_order(5, control="CA", without=BARE),
+    "not cancelled": an_order(6, control="UC", without=BARE, clinical="under way"),
+    "replaced": an_order(7, control="RP", without=BARE),
+    "replacement": an_order(7, control="RO", placer="P2^HIS", put={"ORC-8": "TEST-PLACER-1&HIS"}),
+    "replacement held": an_order(8, control="OH", without=BARE, placer="P2^HIS"),
+    "child": an_order(9, control="CH", filler="F9^RIS", put={"ORC-8": "TEST-PLACER-1&HIS"}),
+}
+
+
+@bounded
+@given(batches=any_batches([*CONTROLS, *IMAGES, *(f"{name} again" for name in CONTROLS)]))
+def test_orders_end_the_same_for_any_order_and_repetition_of_their_messages(
+    stack: Any, tmp_path: Path, batches: list[list[str]]
+) -> None:
+    """REQ-ORD-04: new, changed, held, released, cancelled, refused, replaced, child: each message twice, in any batches."""
+    messages = CONTROLS | {f"{name} again": raw for name, raw in CONTROLS.items()}
+
+    state = asyncio.run(gone_through(stack.endpoints.dsn("assembly"), tmp_path, batches, messages))
+
+    ends = {(order["placer_order_number"], order["status"], order["parent_order_number"]) for order in state.read()}
+    assert ends == {
+        ("TEST-PLACER-1", OrderStatus.CANCELLED, ""),
+        ("P2", OrderStatus.HELD, "TEST-PLACER-1"),
+        ("TEST-PLACER-1", OrderStatus.ACTIVE, "TEST-PLACER-1"),
+    }
+    assert matching.ON_HOLD in state.desk
+    assert len(state.orders) == 3
     assert state.images == EXPECTED_IMAGES

@@ -4,13 +4,11 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 
-from overread.assembly import collecting, linking, matching, order_store, orders
+from overread.assembly import collecting, matching, order_store, order_taking, orders
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import HL7Received, IntakeRestarted
-from overread.contracts.events.orders import OrderChanged
 from overread.contracts.identifiers import case_id_for
-from overread.contracts.topics import ORDERS_CHANGED
 from overread.runtime.consume import Delivered
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
@@ -43,13 +41,16 @@ class Handlers:
 
     async def _take_orders(self, received: Sequence[Received], tx: Transaction) -> None:
         told = [(event, message) for event, raw in received for message in self._read_orders(event.data, raw)]
-        for site_id in sorted({event.site_id for event, _ in told}):
-            await _lock_orders(tx, site_id, [message for event, message in told if event.site_id == site_id])
-        for event, message in told:
-            await _take_message(tx, event, message)
+        await order_taking.take(tx, told)
 
     def _read_orders(self, received: HL7Received, raw: bytes) -> list[orders.OrderMessage]:
-        return orders.read(raw, received.fallback_charset, self._settings.time_zone, received_at=received.received_at)
+        return orders.read(
+            raw,
+            received.fallback_charset,
+            self._settings.time_zone,
+            received_at=received.received_at,
+            accession_places=received.accession_places,
+        )
 
     async def _raw(self, event: Event[HL7Received]) -> bytes:
         received = event.data
@@ -77,49 +78,3 @@ def _by_study(site_id: str, batch: Sequence[Delivered]) -> list[tuple[str, list[
         if not isinstance(delivered.event.data, IntakeRestarted):
             grouped.setdefault(delivered.event.data.study_instance_uid, []).append(delivered)
     return sorted(grouped.items(), key=lambda item: case_id_for(site_id, item[0]))
-
-
-async def _lock_orders(tx: Transaction, site_id: str, messages: Sequence[orders.OrderMessage]) -> None:
-    """Hold the messages' numbers and studies, and the studies that the orders named before."""
-    numbers = {number for message in messages for number in (message.placer, message.filler) if number}
-    now = await order_store.studies_of_named(tx, site_id, numbers)
-    accessions = {a for message in messages for a in message.accession_numbers} | {a for a, _ in now if a}
-    studies = {s for message in messages for s in message.study_instance_uids} | {s for _, s in now if s}
-    keys = {f"order {number}" for number in numbers} | matching.matching_keys(accessions, studies)
-    await order_store.lock_matching(tx, site_id, keys)
-
-
-async def _take_message(tx: Transaction, event: Event[HL7Received], message: orders.OrderMessage) -> None:
-    known = await order_store.orders_named(tx, event.site_id, message)
-    for order in orders.addressed(message, known, event.site_id):
-        await _take_into(tx, event, message, order)
-
-
-async def _take_into(
-    tx: Transaction, event: Event[HL7Received], message: orders.OrderMessage, order: orders.Addressed
-) -> None:
-    site_id = event.site_id
-    before = await order_store.lock_order(tx, site_id, order.order_id)
-    await order_store.add_message(tx, site_id, order.order_id, event.id, message)
-    await order_store.name_order(tx, site_id, order, message)
-    messages = await order_store.messages_about(tx, site_id, order.order_id)
-    after = orders.fold(messages, order.order_id, before=before)
-    if after == before:
-        return
-    await order_store.save_order(tx, site_id, after)
-    _tell_order(tx, event, after)
-    for case_id in await order_store.cases_for_order(tx, site_id, after.order):
-        await linking.order_changed(tx, event, after, case_id, identity_moved=orders.moves_identity(before, after))
-
-
-def _tell_order(tx: Transaction, event: Event[HL7Received], stored: orders.StoredOrder) -> None:
-    order_id = stored.order.order_id
-    changed = OrderChanged(
-        order_id=order_id,
-        revision=stored.revision,
-        changed_at=tx.clock(),
-        order=stored.order,
-        patient=stored.patient,
-    )
-    own_key = f"{order_id}/{stored.revision}"
-    tx.publish(ORDERS_CHANGED, changed, subject=str(order_id), own_key=own_key, caused_by=event)

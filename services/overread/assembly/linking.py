@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from overread.assembly import matching, order_store, store
-from overread.assembly.orders import StoredOrder
+from overread.assembly.order_folding import StoredOrder
 from overread.contracts.events import cases
 from overread.contracts.events.orders import OrderStatus
 from overread.contracts.topics import CASES_CHANGED
@@ -30,6 +30,8 @@ async def order_changed(
         identity_moved = True
         await store.unlink(tx, cause.site_id, case_id, decision.order_id)
         await _settle(tx, cause, case, decision)
+    else:
+        await _show_hold(tx, cause, case, decision)
     is_cancelled = stored.order.status is OrderStatus.CANCELLED and isinstance(decision, matching.Link)
     body = cases.OrderCancelled if is_cancelled else cases.OrderChangedOnCase
     await tell(tx, cause, case, partial(body, order_id=stored.order.order_id), identity_moved=identity_moved)
@@ -56,9 +58,18 @@ async def _settle(tx: Transaction, cause: Cause, case: store.CaseRow, decision: 
             await store.off_the_desk(*place, "order", str(order_id))
             return case
         case matching.Link(order_id):
-            await store.off_the_desk(*place, "order", str(order_id))
+            await _show_hold(tx, cause, case, decision)
             await store.link(*place, order_id)
             return await tell(tx, cause, case, partial(cases.OrderLinked, order_id=order_id), identity_moved=True)
+
+
+async def _show_hold(tx: Transaction, cause: Cause, case: store.CaseRow, link: matching.Link) -> None:
+    """Keep a linked order on the desk as long as it is on hold."""
+    place = (tx, cause.site_id, case.case_id, "order", str(link.order_id))
+    if link.is_on_hold:
+        await store.to_the_desk(*place, matching.ON_HOLD)
+    else:
+        await store.off_the_desk(*place)
 
 
 async def tell(

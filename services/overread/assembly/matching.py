@@ -13,13 +13,15 @@ from overread.contracts.events.orders import OrderStatus, Patient, ServiceReques
 
 MOVED_AWAY = "the order was linked, and its numbers no longer agree with the study"
 CANCELLED_BEFORE = "the order was cancelled before its images came"
+ON_HOLD = "the order is on hold, and its images are there"
 
 
 @dataclass(frozen=True)
 class Link:
-    """The order belongs to the study."""
+    """The order belongs to the study; one on hold too: its images are read, and a person is told."""
 
     order_id: UUID
+    is_on_hold: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def decide(order: ServiceRequest, ordered_patient: Patient, study: ImagedStudy, 
         return ToTheDesk(order.order_id, reason)
     if order.status is OrderStatus.CANCELLED and not is_linked:
         return ToTheDesk(order.order_id, CANCELLED_BEFORE)
-    return Link(order.order_id)
+    return Link(order.order_id, is_on_hold=order.status is OrderStatus.HELD)
 
 
 def _numbers_agree(order: ServiceRequest, study: ImagedStudy) -> bool:

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from overread.assembly import orders
+from overread.assembly import order_folding, orders
 from overread.assembly.orders import Addressed, NamedOrder, OrderMessage
 from overread.contracts.errors import Malformed
 from overread.contracts.events.orders import OrderStatus
 from overread.contracts.identifiers import deterministic_id
-from tests.builders.events import NOON, ORDER_ID, SITE, STUDY
-from tests.builders.orders import HANOI, a_cancellation, a_message, an_order, folded
+from tests.builders.events import NOON, SITE, STUDY
+from tests.builders.orders import HANOI, a_cancellation, a_message, an_order, folded, fully_folded
 
 TWO_STUDIES = an_order(accession="A1", study=f"{STUDY}.1") + (
     f"IPC|A2^RIS|RP2^RIS|{STUDY}.2^^{STUDY}.2^ISO|SPS2^RIS|CT\r".encode()
@@ -245,7 +245,7 @@ def test_kept_message_reads_as_it_came() -> None:
     kept = adapter.validate_json(adapter.dump_json(message))
 
     assert kept == message
-    assert orders.fold([kept], ORDER_ID, before=None) == orders.fold([message], ORDER_ID, before=None)
+    assert fully_folded([kept]) == fully_folded([message])
 
 
 @pytest.mark.parametrize(
@@ -264,4 +264,4 @@ def test_progress_alone_does_not_move_the_identity(*, later: dict[str, Any], mov
 
     after = folded(an_order(0), an_order(1, **later))
 
-    assert orders.moves_identity(before, after) is moves
+    assert order_folding.moves_identity(before, after) is moves

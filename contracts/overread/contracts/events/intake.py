@@ -15,6 +15,8 @@ class HL7Received(Body):
 
     Either `raw_base64` or `object_key` (a body too large for an event) holds the message without its MLLP frame.
     `message_datetime` is MSH-7 as it was sent; absent when it was empty, or from a producer that did not tell.
+    `accession_places` are the fields that the link's sender keeps the accession number in, as `OBR-18` or `ZPA-3.2`, the
+    first that says something; empty for the usual ones.
     """
 
     link_id: str
@@ -31,6 +33,7 @@ class HL7Received(Body):
     raw_base64: str | None = None
     object_key: str | None = None
     message_datetime: str | None = None
+    accession_places: tuple[str, ...] = ()
 
 
 class InstanceAttributes(Value):

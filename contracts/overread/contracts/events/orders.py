@@ -48,7 +48,8 @@ class OrderStatus(StrEnum):
 class ServiceRequest(Value):
     """An imaging order as its last message left it.
 
-    `scheduled_at` is when the examination is to begin (TQ1-7); absent where no message said so.
+    `scheduled_at` is when the examination is to begin (TQ1-7); absent where no message said so. `parent_order_number`
+    names the order that this one is a child of (ORC-8), empty where it is none.
     """
 
     order_id: UUID
@@ -69,6 +70,7 @@ class ServiceRequest(Value):
     clinical_information: str = ""
     is_synthetic: bool = False
     scheduled_at: AwareDatetime | None = None
+    parent_order_number: str = ""
 
 
 class OrderChanged(Body):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from enum import StrEnum
 from typing import TypeVar
 
+from overread.protocols.hl7.accession_places import read_places
 from overread.protocols.hl7.data_types import (
     CodedElement,
     EntityIdentifier,
@@ -17,6 +17,7 @@ from overread.protocols.hl7.data_types import (
     trimmed,
 )
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.order_controls import CHILD, CONTROLS, PARENT
 from overread.protocols.hl7.order_groups import OrderGroup, order_groups
 from overread.protocols.hl7.timestamps import Timestamp, is_timestamp, read_date, read_timestamp
 from overread.protocols.hl7.tokenise import Header, Message, Segment
@@ -34,26 +35,8 @@ _MODALITIES = frozenset(
 )
 _DIAGNOSTIC_SERVICES: Mapping[str, str] = {"NMR": "MR", "NMS": "NM", "RUS": "US"}
 
-
-class OrderControl(StrEnum):
-    """What an order message asks for, as far as we take it (ORC-1, table HL70119)."""
-
-    NEW = "NW"
-    CHANGE = "XO"
-    STATUS_CHANGED = "SC"
-    CANCEL = "CA"
-    DISCONTINUE = "DC"
-
-
-class Place(StrEnum):
-    """A field that some system keeps the accession number in."""
-
-    IPC_1 = "IPC-1"
-    OBR_18 = "OBR-18"
-    OBR_19 = "OBR-19"
-    OBR_20 = "OBR-20"
-    OBR_3 = "OBR-3"
-    ORC_3 = "ORC-3"
+VERSIONS = frozenset(["2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"])
+"""Whose orders say the same in the same fields; what a newer one adds is passed over (2.8.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +45,7 @@ class Acceptance:
 
     messages: Mapping[str, frozenset[str]]
     processing_ids: frozenset[str] = frozenset({"P"})
-    versions: frozenset[str] = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1"})
+    versions: frozenset[str] = VERSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +54,13 @@ class OrderRequest:
 
     `cleared` names the fields that the sender asks to delete (two double quotes), which is not the same as not said.
     Messages about one order are put in sequence by `ordered_at` (ORC-9) or else `message_datetime` (MSH-7).
+    `order_control` is one of `CONTROLS`. `parent` is the order that this one is a child of (ORC-8, OBR-29), and
+    `inherits_number` says that its placer number is the parent's: then only the filler's tells it from the parent.
     """
 
     message_control_id: str
     message_datetime: Timestamp | None
-    order_control: OrderControl
+    order_control: str
     order_status: str | None
     placer_order_number: EntityIdentifier | None
     filler_order_number: EntityIdentifier | None
@@ -91,6 +76,8 @@ class OrderRequest:
     patient: Patient
     visit: Visit | None
     cleared: frozenset[str]
+    parent: EntityIdentifier | None = None
+    inherits_number: bool = False
 
 
 def check_supported(header: Header, acceptance: Acceptance) -> None:
@@ -117,14 +104,14 @@ def read_orders(
     message: Message,
     *,
     time_zone: tzinfo,
-    accession_places: Iterable[Place] = (Place.IPC_1, Place.OBR_18),
+    accession_places: tuple[str, ...] = (),
 ) -> tuple[OrderRequest, ...]:
     """Read every order of a message; HL7Error names the first field without which it is none.
 
     A procedure of its own, that is an IPC with another accession number or Study Instance UID, makes an order of its
-    own. `time_zone` is the hospital's, for times without an offset.
+    own. `time_zone` is the hospital's, for times without an offset; `accession_places` as `accession_places` has them.
     """
-    reader = _Reader(message, time_zone, tuple(accession_places))
+    reader = _Reader(message, time_zone, accession_places)
     return tuple(request for group in order_groups(message) for request in reader.requests(group))
 
 
@@ -147,10 +134,11 @@ def check_orders(message: Message, *, time_zone: tzinfo) -> None:
 class _Reader:
     """Reads the groups of one message; the patient and the visit are read once."""
 
-    def __init__(self, message: Message, time_zone: tzinfo, accession_places: tuple[Place, ...]) -> None:
+    def __init__(self, message: Message, time_zone: tzinfo, accession_places: tuple[str, ...]) -> None:
         self._message = message
         self._time_zone = time_zone
-        self._accession_places = accession_places
+        self._accession_places = read_places(accession_places)
+        self._parent: EntityIdentifier | None = None
         self._patient = _patient(message)
         self._visit = _visit(message)
 
@@ -168,10 +156,11 @@ class _Reader:
                 yield self._request(group, control, ipc, names)
 
     def _request(
-        self, group: OrderGroup, control: OrderControl, ipc: Segment | None, names: tuple[str | None, str | None]
+        self, group: OrderGroup, control: str, ipc: Segment | None, names: tuple[str | None, str | None]
     ) -> OrderRequest:
         orc, obr = group.orc, group.obr
         placer, filler = _order_numbers(group)
+        parent = self._parent_of(group, control, placer or filler)
         msh = self._message.segment("MSH")
         return OrderRequest(
             message_control_id=self._message.header.message_control_id,
@@ -191,13 +180,26 @@ class _Reader:
             relevant_clinical_information=(obr.field(13).text.strip() or None) if obr else None,
             patient=self._patient,
             visit=self._visit,
-            cleared=frozenset(_cleared(group, ipc)),
+            cleared=frozenset(_cleared(group, ipc, self._places(group, ipc))),
+            parent=parent,
+            inherits_number=_is_same(parent, placer) and filler is not None,
         )
 
+    def _parent_of(self, group: OrderGroup, control: str, number: EntityIdentifier | None) -> EntityIdentifier | None:
+        """ORC-8, else OBR-29, else for a child the parent that was named last; a parent itself has none."""
+        if control == PARENT:
+            self._parent = number
+            return None
+        said = (_parent(group.orc, 8), _parent(group.obr, 29), self._parent if control == CHILD else None)
+        return next((parent for parent in said if parent), None)
+
     def _accession_number(self, group: OrderGroup, ipc: Segment | None) -> str | None:
-        segments = {"IPC": ipc, "OBR": group.obr, "ORC": group.orc}
-        places = (place.split("-") for place in self._accession_places)
-        return _first_text(*((segments[name], int(number), 1) for name, number in places))
+        return _first_text(*self._places(group, ipc))
+
+    def _places(self, group: OrderGroup, ipc: Segment | None) -> tuple[_Place, ...]:
+        return tuple(
+            (group.segment(place.segment, ipc), place.field, place.component) for place in self._accession_places
+        )
 
 
 def _scheduled(group: OrderGroup) -> tuple[_Place, ...]:
@@ -234,19 +236,18 @@ def _no_moment(segment: Segment | None, number: int, component: int) -> HL7Error
     return HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, location, "The value is not a date and time (DTM).")
 
 
-def _order_control(orc: Segment) -> OrderControl:
+def _order_control(orc: Segment) -> str:
     text = trimmed(orc.field(1))
     if not text:
         raise _error(_MISSING, orc.location(1), "The order control code (ORC-1) is missing.")
-    try:
-        return OrderControl(text.upper())
-    except ValueError:
-        sentence = f"This order control code is not taken; taken are {', '.join(OrderControl)}."
-        raise _error(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, orc.location(1), sentence) from None
+    if text.upper() not in CONTROLS:
+        sentence = f"This order control code is not taken; taken are {', '.join(CONTROLS)}."
+        raise _error(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, orc.location(1), sentence)
+    return text.upper()
 
 
-def _require_detail(group: OrderGroup, control: OrderControl) -> None:
-    if control not in (OrderControl.NEW, OrderControl.CHANGE):
+def _require_detail(group: OrderGroup, control: str) -> None:
+    if not CONTROLS[control].needs_detail:
         return
     if group.obr is None:
         sentence = "The order has no OBR segment, so it asks for nothing that we know."
@@ -271,6 +272,22 @@ def _require_number(group: OrderGroup) -> None:
         raise _error(_MISSING, orc.location(2), sentence)
 
 
+def _is_same(one: EntityIdentifier | None, other: EntityIdentifier | None) -> bool:
+    names = [(number.entity_identifier, number.namespace_id) for number in (one, other) if number]
+    return len(names) == 2 and names[0] == names[1]
+
+
+def _parent(segment: Segment | None, field: int) -> EntityIdentifier | None:
+    """Read an EIP, the parent's placer number or else its filler number, in subcomponents (2.A.29)."""
+    if segment is None:
+        return None
+    for component in segment.field(field).component(1), segment.field(field).component(2):
+        number, namespace = trimmed(component.subcomponent(1)), trimmed(component.subcomponent(2))
+        if number:
+            return EntityIdentifier(entity_identifier=number, namespace_id=namespace)
+    return None
+
+
 def _study_instance_uid(group: OrderGroup, ipc: Segment | None) -> str | None:
     return _first_text((ipc, 3, 1), (group.zds, 1, 1))
 
@@ -287,10 +304,9 @@ def _practitioner(*places: tuple[Segment | None, int]) -> Practitioner | None:
     return next((person for person in found if person), None)
 
 
-def _cleared(group: OrderGroup, ipc: Segment | None) -> Iterator[str]:
+def _cleared(group: OrderGroup, ipc: Segment | None, accession: tuple[_Place, ...]) -> Iterator[str]:
     places: tuple[tuple[str, Segment | None, int], ...] = (
-        ("accession_number", ipc, 1),
-        ("accession_number", group.obr, 18),
+        *(("accession_number", segment, number) for segment, number, _ in accession),
         ("study_instance_uid", ipc, 3),
         ("priority", group.tq1, 9),
         ("scheduled_at", group.tq1, 7),

@@ -9,7 +9,10 @@ from overread.protocols.hl7.tokenise import Message, Segment
 
 @dataclass(slots=True)
 class OrderGroup:
-    """ORC and what follows it; `is_shared` when an earlier OBR belongs to the same ORC."""
+    """ORC and what follows it; `is_shared` when an earlier OBR belongs to the same ORC.
+
+    `z_segments` are the first of each name in the group, else before the first group.
+    """
 
     orc: Segment
     is_shared: bool = False
@@ -17,6 +20,12 @@ class OrderGroup:
     obr: Segment | None = None
     zds: Segment | None = None
     ipcs: list[Segment] = field(default_factory=list)
+    z_segments: dict[str, Segment] = field(default_factory=dict)
+
+    def segment(self, name: str, ipc: Segment | None) -> Segment | None:
+        """Return the group's segment of that name; its IPC is one of several."""
+        named = {"ORC": self.orc, "OBR": self.obr, "IPC": ipc}
+        return named.get(name) or self.z_segments.get(name)
 
 
 def order_groups(message: Message) -> list[OrderGroup]:
@@ -30,21 +39,31 @@ def order_groups(message: Message) -> list[OrderGroup]:
 
 def _groups(message: Message) -> Iterator[OrderGroup]:
     group: OrderGroup | None = None
+    leading: dict[str, Segment] = {}
     for segment in message:
         if segment.name == "ORC":
             if group:
-                yield group
+                yield _with(leading, group)
             group = OrderGroup(segment)
         elif group and segment.name == "OBR" and group.obr:
-            yield group
+            yield _with(leading, group)
             group = OrderGroup(group.orc, is_shared=True, tq1=group.tq1, obr=segment)
         elif group:
             _add(group, segment)
+        elif segment.name.startswith("Z"):
+            leading.setdefault(segment.name, segment)
     if group:
-        yield group
+        yield _with(leading, group)
+
+
+def _with(leading: dict[str, Segment], group: OrderGroup) -> OrderGroup:
+    group.z_segments = leading | group.z_segments
+    return group
 
 
 def _add(group: OrderGroup, segment: Segment) -> None:
+    if segment.name.startswith("Z"):
+        group.z_segments.setdefault(segment.name, segment)
     match segment.name:
         case "OBR":
             group.obr = segment

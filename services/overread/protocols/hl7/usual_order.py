@@ -8,14 +8,16 @@ without offset, on days that every month has.
 import re
 
 from overread.protocols.hl7.delimiters import STANDARD, Delimiters
+from overread.protocols.hl7.order_controls import CONTROLS
 
 _DAY = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|1\d|2[0-8])"
 _TIME = rf"{_DAY}(?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?:[+-](?:0\d|1[01])[0-5]\d)?"
+_CONTROL = "|".join(CONTROLS)
 _ANY = r"[^|\r\n]*\|"
 _TEXT = r"[0-9A-Za-z][^|\r\n]*"
 _PART = r"[^|^~\r\n]*"
 _REST = r"[^\r\n]*\r"
-_OTHERS = rf"(?:(?!ORC|OBR|TQ1|MSH|PID)[A-Z][A-Z0-9]{{2}}\|{_REST})*"
+_OTHERS = rf"(?:(?!ORC|OBR|TQ1|MSH|PID|DSC|ADD|BTS|FTS)[A-Z][A-Z0-9]{{2}}\|{_REST})*"
 
 _USUAL = re.compile(
     rf"""
@@ -23,7 +25,7 @@ _USUAL = re.compile(
     {_OTHERS}
     PID\|{_ANY}{_ANY}{_TEXT}\|{_ANY}{_ANY}{_ANY}(?:{_DAY})?(?:\|[^\r\n]*)?\r    # 3: a number; 7: birth date
     {_OTHERS}
-    ORC\|(?:NW|XO|SC|CA|DC)\|{_TEXT}\|{_ANY}{_ANY}{_ANY}{_ANY}                  # 1: control; 2: placer's number
+    ORC\|(?:{_CONTROL})\|{_TEXT}\|{_ANY}{_ANY}{_ANY}{_ANY}                  # 1: control; 2: placer's number
     (?:
       {_PART}\^{_PART}\^{_PART}\^{_TIME}(?:\^[^|\r\n]*)?\|{_ANY}(?:{_TIME})?(?:\|[^\r\n]*)?\r    # 7.4: when; 9: ordered
     |

@@ -1,0 +1,174 @@
+"""Takes a batch of order messages into their orders: read at once, folded one by one, written at once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from overread.assembly import linking, matching, order_folding, order_store, orders, patient_store
+from overread.assembly.order_folding import OrderLife, StoredOrder
+from overread.assembly.order_store import KeptMessage, Naming
+from overread.assembly.orders import Addressed, NamedOrder, OrderMessage
+from overread.contracts.envelope import Event
+from overread.contracts.events.intake import HL7Received
+from overread.contracts.events.orders import OrderChanged, Patient
+from overread.contracts.topics import ORDERS_CHANGED
+from overread.runtime.inbox import Transaction
+
+Told = tuple[Event[HL7Received], OrderMessage]
+
+
+@dataclass(frozen=True)
+class Change:
+    """An order that reads differently since one message."""
+
+    event: Event[HL7Received]
+    before: StoredOrder | None
+    after: StoredOrder
+
+
+async def take(tx: Transaction, told: Sequence[Told]) -> None:
+    """Fold each message into the orders that it is about, and settle what changed with the studies that are there.
+
+    Numbers are locked first, then the rows of orders, each all at once and in one order.
+    """
+    for site_id in sorted({event.site_id for event, _ in told}):
+        mine = [(event, message) for event, message in told if event.site_id == site_id]
+        await _lock_numbers(tx, site_id, [message for _, message in mine])
+        register = await _open_register(tx, site_id, mine)
+        for event, message in mine:
+            await register.take(event, message)
+        await register.write()
+
+
+async def _lock_numbers(tx: Transaction, site_id: str, messages: Sequence[OrderMessage]) -> None:
+    """Hold the messages' numbers and studies, and the studies that the orders named before."""
+    numbers = _numbers(messages)
+    now = await order_store.studies_of_named(tx, site_id, numbers)
+    accessions = {a for message in messages for a in message.accession_numbers} | {a for a, _ in now if a}
+    studies = {s for message in messages for s in message.study_instance_uids} | {s for _, s in now if s}
+    keys = {f"order {number}" for number in numbers} | matching.matching_keys(accessions, studies)
+    await order_store.lock_matching(tx, site_id, keys)
+
+
+async def _open_register(tx: Transaction, site_id: str, told: Sequence[Told]) -> "_Register":
+    """Read all that the messages can be about."""
+    namings = await order_store.namings(tx, site_id, _numbers([message for _, message in told]))
+    order_ids = {naming.order_id for naming in namings} | {message.own_id(site_id) for _, message in told}
+    lives = await order_store.lock_orders(tx, site_id, order_ids)
+    kept = await order_store.kept_of(tx, site_id, lives, [event.id for event, _ in told]) if lives else set()
+    return _Register(tx, site_id, lives, namings, kept)
+
+
+class _Register:
+    """The orders of a batch as they read while it is taken; nothing is written before the end."""
+
+    def __init__(
+        self,
+        tx: Transaction,
+        site_id: str,
+        lives: dict[UUID, OrderLife],
+        namings: Sequence[Naming],
+        kept: set[tuple[UUID, UUID, str]],
+    ) -> None:
+        self._tx = tx
+        self._site_id = site_id
+        self._lives = lives
+        self._kept = kept
+        self._named: defaultdict[tuple[str, str], dict[str, UUID]] = defaultdict(dict)
+        for naming in namings:
+            self._named[naming.kind, naming.number][naming.suffix] = naming.order_id
+        self._new_namings: list[Naming] = []
+        self._new_messages: list[KeptMessage] = []
+        self._changes: list[Change] = []
+        self._touched: dict[UUID, OrderLife] = {}
+
+    async def take(self, event: Event[HL7Received], message: OrderMessage) -> None:
+        """Fold the message into every order that it is about."""
+        for order in orders.addressed(message, self._known(message), self._site_id):
+            self._name(order, message)
+            kept = KeptMessage(order.order_id, event.id, message)
+            if kept.key not in self._kept:
+                await self._fold(event, kept)
+
+    def _known(self, message: OrderMessage) -> list[NamedOrder]:
+        """Return the orders that the message's numbers name, the placer's first."""
+        by_number = (self._named.get(("placer", message.placer)), self._named.get(("filler", message.filler)))
+        return [
+            self._named_order(order_id, suffix)
+            for named in by_number
+            for suffix, order_id in sorted((named or {}).items())
+        ]
+
+    def _named_order(self, order_id: UUID, suffix: str) -> NamedOrder:
+        stored = self._lives[order_id].stored
+        return NamedOrder(
+            order_id=order_id,
+            suffix=suffix,
+            accession_number=stored.order.accession_number if stored else None,
+            study_instance_uid=stored.order.study_instance_uid if stored else None,
+        )
+
+    def _name(self, order: Addressed, message: OrderMessage) -> None:
+        self._lives.setdefault(order.order_id, OrderLife(order.order_id))
+        for kind, number in (("placer", message.placer), ("filler", message.filler)):
+            if number and order.suffix not in self._named[kind, number]:
+                self._named[kind, number][order.suffix] = order.order_id
+                self._new_namings.append(Naming(kind, number, order.suffix, order.order_id))
+
+    async def _fold(self, event: Event[HL7Received], kept: KeptMessage) -> None:
+        life = self._lives[kept.order_id]
+        if life.must_recall(kept.message):
+            life.recall(await order_store.messages_about(self._tx, self._site_id, life.order_id))
+        before, has_changed = life.stored, life.take(kept.message)
+        self._kept.add(kept.key)
+        self._new_messages.append(kept)
+        self._touched[life.order_id] = life
+        if has_changed and life.stored is not None:
+            self._changes.append(Change(event, before, life.stored))
+
+    async def write(self) -> None:
+        """Keep the messages and the orders, tell what changed, and settle it with the studies that are there.
+
+        An order of a study is written change by change, since its cases' events tell it as it was after each.
+        """
+        if not self._touched:
+            return
+        await order_store.keep_messages(self._tx, self._site_id, self._new_messages)
+        await order_store.name_orders(self._tx, self._site_id, self._new_namings)
+        changed = [change.after.order for change in self._changes]
+        of_studies = await order_store.orders_with_cases(self._tx, self._site_id, changed)
+        await self._save(self._touched.keys() - of_studies)
+        known = await patient_store.known(self._tx, self._site_id, *(change.after.patient for change in self._changes))
+        for change in self._changes:
+            _tell_order(self._tx, change, known.shown(change.after.patient))
+            if change.after.order.order_id in of_studies:
+                await self._settle(change)
+        await self._save(of_studies)
+
+    async def _save(self, order_ids: Iterable[UUID]) -> None:
+        lives = [self._touched[order_id] for order_id in sorted(order_ids)]
+        rows = [(life.stored, life.newest) for life in lives if life.stored is not None]
+        if rows:
+            await order_store.save_orders(self._tx, self._site_id, rows)
+
+    async def _settle(self, change: Change) -> None:
+        stored = change.after
+        await order_store.save_orders(self._tx, self._site_id, [(stored, None)])
+        moved = order_folding.moves_identity(change.before, stored)
+        for case_id in await order_store.cases_for_order(self._tx, self._site_id, stored.order):
+            await linking.order_changed(self._tx, change.event, stored, case_id, identity_moved=moved)
+
+
+def _numbers(messages: Sequence[OrderMessage]) -> set[str]:
+    return {number for message in messages for number in (message.placer, message.filler) if number}
+
+
+def _tell_order(tx: Transaction, change: Change, patient: Patient) -> None:
+    stored = change.after
+    order_id = stored.order.order_id
+    changed = OrderChanged(
+        order_id=order_id, revision=stored.revision, changed_at=tx.clock(), order=stored.order, patient=patient
+    )
+    own_key = f"{order_id}/{stored.revision}"
+    tx.publish(ORDERS_CHANGED, changed, subject=str(order_id), own_key=own_key, caused_by=change.event)

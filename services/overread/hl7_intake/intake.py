@@ -209,7 +209,10 @@ class Intake:
         self._acknowledged[code].inc()
         if not self._rules.wants(header, code):
             return None
-        return acknowledge(header, code, now=self._clock(), control_id=uuid4().hex[:20], error=error)
+        control_id = uuid4().hex[:20]
+        return acknowledge(
+            header, code, now=self._clock(), control_id=control_id, error=error, language=self.link.language
+        )
 
 
 def _reused() -> HL7Error:

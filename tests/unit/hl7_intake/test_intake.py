@@ -88,6 +88,23 @@ async def test_a_link_that_waits_for_aa_on_the_line_gets_it(condition: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "The patient identifier list (PID-3) holds no identifier."),
+        ("vi", "Danh sách mã người bệnh (PID-3) không có mã nào."),
+        ("fr", "La liste des identifiants du patient (PID-3) n'en contient aucun."),
+    ],
+)
+async def test_a_refusal_is_told_in_the_links_language(language: str, text: str) -> None:
+    """ERR-8 is read by those who must mend the message."""
+    intake = an_intake(FakeBroker(), language=language)
+
+    ack = await judged(intake, an_omi(put={"PID-3": ""}))
+
+    assert (ack.code, ack.text) == ("CE", text)
+
+
+@pytest.mark.parametrize(
     ("put", "condition"),
     [
         ({"MSH-9": "ADT^A01"}, "200"),

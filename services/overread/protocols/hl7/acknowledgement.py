@@ -7,11 +7,15 @@ from datetime import datetime
 from enum import Enum, StrEnum, auto
 from functools import lru_cache
 
-from overread.protocols.hl7.charsets import CHARSETS
+from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.delimiters import escape
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.sentences import Language, key_of, translate
 from overread.protocols.hl7.timestamps import write_timestamp
 from overread.protocols.hl7.tokenise import Header, Message, Segment, tokenise
+
+OUR_CODES = "99OVERREAD"
+"""The coding system of ERR-5: the keys of `sentence_table` (table HL70533 is each site's own)."""
 
 _USUAL_HEADER_BYTES = 1024
 
@@ -128,18 +132,19 @@ def acknowledge(
     now: datetime,
     control_id: str,
     error: HL7Error | None = None,
+    language: Language = "en",
     sending_application: str = "OVERREAD",
 ) -> bytes:
     """Answer the message that began with `header` so that its sender can match the reply.
 
     MSA-2 echoes MSH-10; sender and receiver swap places; MSH-11, MSH-12 and MSH-18 are the sender's, byte for byte, in
     the sender's delimiters (2.9.2). A header that is only half readable gets an answer with what there is.
-    `sending_application` is used when the message names no receiver.
+    What went wrong is said in `language`. `sending_application` is used when the message names no receiver.
     """
     segments = [
         _msh(header, now, control_id, sending_application),
-        _msa(header, code, error),
-        *([] if error is None else [_err(header, error)]),
+        _msa(header, code, error, language),
+        *([] if error is None else [_err(header, error, language)]),
     ]
     return b"".join(segment + b"\r" for segment in segments)
 
@@ -166,7 +171,8 @@ def _pieces(header: Header, sending_application: str) -> tuple[bytes, bytes, byt
     before = [b"MSH", characters, receiver, _echo(header, 6), _echo(header, 3), _echo(header, 4), b""]
     between = [b"", b"", _message_type(header), b""]
     lasting = [_echo(header, 11) or b"P", _echo(header, 12) or b"2.5.1", b"", b"", b"", b""]
-    after = [b"", *lasting, _echo(header, 17), _echo(header, 18)]
+    charset = _echo(header, 18) if charsets.is_echoed(header.component(18, 1)) else b""
+    after = [b"", *lasting, _echo(header, 17), charset]
     return separator.join(before), separator.join(between), separator.join(after).rstrip(separator)
 
 
@@ -178,22 +184,27 @@ def _message_type(header: Header) -> bytes:
     return header.delimiters.component.join(("ACK", event, *structure)).encode("ascii")
 
 
-def _msa(header: Header, code: AcknowledgmentCode, error: HL7Error | None) -> bytes:
+def _msa(header: Header, code: AcknowledgmentCode, error: HL7Error | None, language: Language) -> bytes:
     separator = header.delimiters.field.encode()
     fields = [b"MSA", code.encode(), _echo(header, 10)]
     if error is not None and _version(header) < (2, 5):
-        fields.append(_text(header, error.sentence))  # before ERR-8 there is no other place for words
+        fields.append(_text(header, translate(error.sentence, language)))  # before ERR-8 words have no other place
     return separator.join(fields)
 
 
-def _err(header: Header, error: HL7Error) -> bytes:
+def _err(header: Header, error: HL7Error, language: Language) -> bytes:
+    """Write ERR: place, code of HL70357, our key (ERR-5), the words for users (ERR-8), in English too (ERR-7)."""
+    separator, component = header.delimiters.field, header.delimiters.component
     if _version(header) < (2, 5):
-        return header.delimiters.field.join(("ERR", _err_1(header, error))).encode("ascii")
-    component = header.delimiters.component
+        return separator.join(("ERR", _err_1(header, error))).encode("ascii")
     location = component.join(error.location.components()) if error.location else ""
     condition = component.join((str(error.condition.value), error.condition.text, "HL70357"))
-    start = header.delimiters.field.join(("ERR", "", location, condition, "E", "", "", "", ""))
-    return start.encode("ascii") + _text(header, error.sentence)
+    key = key_of(error.sentence)
+    application_code = component.join((key, "", OUR_CODES)) if key else ""
+    start = separator.join(("ERR", "", location, condition, "E", application_code, "", ""))
+    said = translate(error.sentence, language)
+    diagnosis = _text(header, error.sentence) if said != error.sentence else b""
+    return separator.encode().join((start.encode("ascii") + diagnosis, _text(header, said)))
 
 
 def _err_1(header: Header, error: HL7Error) -> str:
@@ -216,8 +227,9 @@ def _echo(header: Header, number: int) -> bytes:
 def _text(header: Header, sentence: str) -> bytes:
     """Write a sentence in the sender's character set, or without marks where that set lacks them."""
     encoded = escape(sentence, header.delimiters)
+    codec = charsets.CHARSETS.get(header.component(18, 1).upper(), "ascii")
     try:
-        return encoded.encode(CHARSETS.get(header.component(18, 1).upper(), "ascii"))
+        return encoded.encode(codec if charsets.is_delimiter_safe(codec) else "ascii")
     except UnicodeEncodeError:
         plain = unicodedata.normalize("NFD", encoded.replace("đ", "d").replace("Đ", "D"))
         return plain.encode("ascii", "ignore")

@@ -53,20 +53,15 @@ class ErrorLocation:
 class HL7Error(Malformed):
     """The message breaks a rule of HL7 v2.
 
-    Carries what an ERR segment needs; the sentence names fields, never their content. It is one of `sentences`, which
-    has it in the other languages; `values` fill its placeholders.
+    Carries what an ERR segment needs; the sentence names fields, never their content. It is in English, and one of
+    `sentence_table`, which has it in the other languages.
     """
 
-    def __init__(
-        self, condition: MessageErrorCondition, location: ErrorLocation | None, sentence: str, **values: object
-    ) -> None:
-        said = sentence.format(**values) if values else sentence
-        super().__init__(said)
+    def __init__(self, condition: MessageErrorCondition, location: ErrorLocation | None, sentence: str) -> None:
+        super().__init__(sentence)
         self.condition = condition
         self.location = location
-        self.sentence = said
-        self.template = sentence
-        self.values = values
+        self.sentence = sentence
 
 
 class NotRenderable(Malformed):

@@ -87,6 +87,18 @@ def strict_header(body: bytes) -> Header:
     return Header(delimiters, fields)
 
 
+def check_sequence_number(header: Header) -> None:
+    """Raise the error for a message that begins, goes on with, or asks to resynchronise a sequence (2.10.1).
+
+    A valued MSH-13 "implies that the sequence number protocol is in use", and then the answer owes MSA-4, the number that
+    is expected next. Nobody counts here: to answer without it would leave the sender believing that nothing can be lost.
+    So 0 (start), -1 (resynchronise) and every number are refused alike; only an empty field is taken.
+    """
+    if header.field(13).strip():
+        sentence = "MSH-13 announces sequence numbers, which are not kept here; leave MSH-13 empty."
+        raise HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, ErrorLocation("MSH", 1, 13), sentence)
+
+
 def _cut(line: bytes, separator: bytes) -> tuple[bytes, ...]:
     """Cut MSH into fields; in a set whose letters may hold a separator's byte, as text, as MSH-18 says.
 

@@ -16,11 +16,14 @@ from overread.protocols.hl7.switching import PREFIX
 __all__ = ["Header", "Leniency", "Message", "Segment", "Value", "read_header", "tokenise"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PART = "The message is one part of a longer one (MSH-14, DSC, ADD); send the whole message in one block."
 BATCH = "The frame holds a batch (FHS, BHS, BTS, FTS); batches are taken as files, not on a link."
 
 _LINE_END = re.compile(rb"\r\n?|\n+(?=[A-Za-z][A-Za-z0-9]{2}[^A-Za-z0-9\s]|\Z)")
 _SEGMENT_ID = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
 _BATCH_SEGMENTS = (b"FHS", b"BHS", b"BTS", b"FTS")
+_CONTINUED = (b"DSC", b"ADD")
+_PART_SEGMENTS = (*_CONTINUED, b"BTS", b"FTS")
 
 
 class Leniency(StrEnum):
@@ -206,13 +209,14 @@ def tokenise(raw: bytes, fallback_charset: str | None = None) -> Message:
 
     Segment ends may be CR or, leniently, LF and CRLF; one byte order mark is stripped. `fallback_charset` is for links
     whose sender leaves MSH-18 empty or wrong. Raises HL7Error when there is no usable MSH, when the frame holds more
-    than one message, or when the bytes are not text in the message's character set.
+    than one message, or a part of one or of a batch, or when the bytes are not text in the message's character set.
     """
     body = _from_header(raw)
     header = strict_header(body)
     declared, *alternates = header.character_sets
     codec = charsets.codec_for(declared, fallback_charset, tuple(alternates))
     _require_one_message(body, header.delimiters)
+    _require_whole_message(body, header)
     _require_text(body, header.delimiters, codec)
     leniencies = tuple(_leniencies(raw, body, declared, fallback_charset))
     if charsets.is_delimiter_safe(codec):
@@ -245,18 +249,32 @@ def _require_one_message(body: bytes, delimiters: Delimiters) -> None:
         raise _sequence_error("The frame holds more than one message.", sequence=2)
 
 
+def _require_whole_message(body: bytes, header: Header) -> None:
+    """Raise the error for a part of a message, or of a batch, which read alone would say something else (2.10.2, 2.10.3)."""
+    if header.field(14).strip():
+        raise HL7Error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, ErrorLocation("MSH", 1, 14), PART)
+    for name in _PART_SEGMENTS:
+        if name in body and _segment_called(name, body, header.delimiters):
+            place = ErrorLocation(name.decode("ascii"))
+            raise HL7Error(MessageErrorCondition.SEGMENT_SEQUENCE_ERROR, place, PART if name in _CONTINUED else BATCH)
+
+
+def _segment_called(name: bytes, body: bytes, delimiters: Delimiters) -> bool:
+    """Whether there is such a segment; a DSC without a pointer continues nothing."""
+    start = name + delimiters.field.encode()
+    segments = [line for line in _lines(body) if line.startswith(start)]
+    return any(line[4:].strip(delimiters.field.encode()) for line in segments) if name == b"DSC" else bool(segments)
+
+
 def _require_text(body: bytes, delimiters: Delimiters, codec: str) -> None:
     offset = charsets.undecodable_at(body, codec)
     if offset is not None:
         before = body[:offset]
         if not charsets.is_delimiter_safe(codec):
             before = before.decode(codec, "ignore").encode()
-        raise HL7Error(
-            MessageErrorCondition.DATA_TYPE_ERROR,
-            _location_of(before, delimiters),
-            "Bytes that are no text in this message's character set ({charset}); MSH-18 must name the one in use.",
-            charset=codec.removeprefix(PREFIX),
-        )
+        name = codec.removeprefix(PREFIX)
+        sentence = f"Bytes that are no text in this message's character set ({name}); MSH-18 must name the one in use."
+        raise HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, _location_of(before, delimiters), sentence)
 
 
 def _location_of(before: bytes, delimiters: Delimiters) -> ErrorLocation:

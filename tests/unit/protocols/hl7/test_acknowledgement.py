@@ -10,6 +10,7 @@ from overread.protocols.hl7.acknowledgement import (
     wants_accept_acknowledgment,
 )
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
+from overread.protocols.hl7.sentences import Language
 from overread.protocols.hl7.tokenise import Header, read_header
 from tests.builders.hl7 import NOON, an_omi, an_orm
 
@@ -40,6 +41,88 @@ def test_error_from_v2_5_on_is_told_in_its_own_fields() -> None:
     *_, err = _answer(header, AcknowledgmentCode.CE, MISSING_ID)
 
     assert err == ("ERR||PID^1^3|101^Required field missing^HL70357|E||||Thiếu mã bệnh nhân \\F\\ PID-3")
+
+
+NO_SERVICE = HL7Error(
+    MessageErrorCondition.REQUIRED_FIELD_MISSING,
+    ErrorLocation("OBR", 1, 4),
+    "The universal service identifier (OBR-4) is missing.",
+)
+CODED = "ERR||OBR^1^4|101^Required field missing^HL70357|E|no-service^^99OVERREAD||"
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "|The universal service identifier (OBR-4) is missing."),
+        ("vi", "The universal service identifier (OBR-4) is missing.|Thiếu mã dịch vụ (OBR-4)."),
+        ("fr", "The universal service identifier (OBR-4) is missing.|L'identifiant de l'examen (OBR-4) manque."),
+    ],
+)
+def test_error_is_told_in_the_links_language(language: Language, told: str) -> None:
+    """ERR-5 the key, which is the same in all; ERR-8 for the users; ERR-7 in English for those who are called."""
+    header = read_header(an_omi())
+
+    raw = acknowledge(header, AcknowledgmentCode.CE, now=NOON, control_id="OVR1", error=NO_SERVICE, language=language)
+
+    assert raw.decode().split("\r")[2] == CODED + told
+    assert parse_ack(raw).text == told.rpartition("|")[2]
+
+
+def test_error_before_v2_5_is_told_in_the_links_language_in_msa_3() -> None:
+    """There the words are; the rest is for machines."""
+    header = read_header(an_orm(version="2.4"))
+
+    raw = acknowledge(header, AcknowledgmentCode.AE, now=NOON, control_id="OVR1", error=NO_SERVICE, language="vi")
+
+    assert raw.decode().split("\r")[1:3] == [
+        "MSA|AE|HIS0002|Thiếu mã dịch vụ (OBR-4).",
+        "ERR|OBR^1^4^101&Required field missing&HL70357",
+    ]
+
+
+@pytest.mark.parametrize("version", ["2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"])
+def test_fields_that_later_versions_withdrew_stay_empty(version: str) -> None:
+    """MSA-3 to MSA-6 and ERR-1 are withdrawn as of v2.7, and were not needed since v2.5."""
+    raw = an_omi(put={"MSH-2": "^~\\&#", "MSH-12": version})
+
+    msh, msa, err = _answer(read_header(raw), AcknowledgmentCode.CE, NO_SERVICE)
+
+    assert msh.startswith("MSH|^~\\&#|OVERREAD|BVX|HIS|BVX|")
+    assert f"|ACK^O23^ACK|OVR1|P|{version}|" in msh
+    assert msa == "MSA|CE|HIS0001"
+    assert err.startswith(CODED)
+
+
+@pytest.mark.parametrize(
+    ("msh_18", "codec", "told"),
+    [
+        ("", "ascii", "Thieu ma dich vu (OBR-4)."),
+        ("8859/1", "latin-1", "Thieu ma dich vu (OBR-4)."),
+        ("VNI", "vni", "Thiếu mã dịch vụ (OBR-4)."),
+        ("VISCII", "viscii", "Thieu ma dich vu (OBR-4)."),
+        ("BIG-5", "big5", "Thieu ma dich vu (OBR-4)."),
+        ("~ISO IR87", "ascii", "Thieu ma dich vu (OBR-4)."),
+    ],
+)
+def test_words_are_written_in_the_senders_charset_or_in_ascii(msh_18: str, codec: str, told: str) -> None:
+    """What is written can be cut by its bytes, and read in the set that MSH-18 of the answer names."""
+    header = read_header(an_omi(put={"MSH-18": msh_18}))
+
+    raw = acknowledge(header, AcknowledgmentCode.CE, now=NOON, control_id="OVR1", error=NO_SERVICE, language="vi")
+
+    assert raw.decode(codec).split("\r")[2].endswith("|" + told)
+    assert header.field(18) in raw
+
+
+def test_answer_to_utf_16_does_not_say_that_it_is_utf_16() -> None:
+    """It is in ASCII, so its MSH-18 stays empty."""
+    header = read_header(an_omi(put={"MSH-18": "UNICODE UTF-16"}).decode().encode("utf-16"))
+
+    msh, msa, _ = _answer(header, AcknowledgmentCode.CE, NO_SERVICE)
+
+    assert msh.endswith("|P|2.5.1|||||VNM")
+    assert msa == "MSA|CE|HIS0001"
 
 
 def test_error_before_v2_5_is_told_in_err_1() -> None:

@@ -118,4 +118,4 @@ def _example(field: str) -> str:
 
 def as_toml(value: object) -> str:
     """Write a setting's value as TOML has it: a text, a number, a boolean, or a list of these."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(sorted(value) if isinstance(value, frozenset) else value, ensure_ascii=False, default=str)

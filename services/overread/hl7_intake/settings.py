@@ -5,10 +5,10 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
 
-from overread.protocols.hl7.charsets import codec_named
 from overread.protocols.hl7.accession_places import checked_places
+from overread.protocols.hl7.charsets import codec_named
 from overread.protocols.hl7.contents import TAKEN
 from overread.protocols.hl7.order import VERSIONS, Acceptance
 from overread.runtime.settings import ServiceSettings
@@ -69,7 +69,7 @@ class Link(BaseModel):
         description="With it senders must show a certificate of this authority (mutual TLS, BCP 195).",
         examples=["/etc/overread/senders-ca.pem"],
     )
-    allowed_peers: tuple[Network, ...] = Field(
+    allowed_peers: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
         description="Networks that may connect; empty lets every address.",
         examples=[["10.20.0.0/16", "192.168.5.7"]],

@@ -107,7 +107,7 @@ async def test_a_refusal_is_told_in_the_links_language(language: str, text: str)
 @pytest.mark.parametrize(
     ("put", "condition"),
     [
-        ({"MSH-9": "ADT^A01"}, "200"),
+        ({"MSH-9": "DFT^P03"}, "200"),
         ({"MSH-9": "OMI^O99"}, "201"),
         ({"MSH-11": "X"}, "202"),
         ({"MSH-12": "9.9"}, "203"),

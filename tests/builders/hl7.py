@@ -49,7 +49,7 @@ def an_omi(*, without: Places = (), put: Overrides = None, charset: str = "utf-8
         f"OBR|1|{value['placer']}|{value['filler']}|{value['service']}|||||||||{value['clinical']}",
         f"IPC|{value['accession']}^RIS|RP1^RIS|{value['study']}^^{value['study']}^ISO|SPS1^RIS|{value['modality']}",
     ]
-    return _encoded(lines, without, put, charset)
+    return encoded(lines, without, put, charset)
 
 
 def an_orm(
@@ -66,13 +66,13 @@ def an_orm(
         f"{obr}|||||{value['accession']}||||||{value['modality']}",
         f"ZDS|{value['study']}^HIS^Application^DICOM",
     ]
-    return _encoded(lines, without, put, charset)
+    return encoded(lines, without, put, charset)
 
 
 def an_oru(status: str = "F", *, without: Places = (), put: Overrides = None, **changes: Any) -> bytes:
     """An ORU^R01 (2.5.1) of ours with the given status; `changes` are fields of `OruContent`."""
     rendered = oru.render(an_oru_content(status, **changes)).decode("utf-8")
-    return _encoded(rendered.rstrip("\r").split("\r"), without, put, "utf-8")
+    return encoded(rendered.rstrip("\r").split("\r"), without, put, "utf-8")
 
 
 def an_oru_content(status: str = "F", **changes: Any) -> OruContent:
@@ -197,7 +197,7 @@ def _patient(value: Mapping[str, str]) -> tuple[str, str]:
     return pid, f"PV1|1|O|KHOA CDHA^^^BVX{'|' * 16}V0077^^^BVX^VN"
 
 
-def _encoded(lines: list[str], without: Places, put: Overrides, charset: str) -> bytes:
+def encoded(lines: list[str], without: Places, put: Overrides, charset: str = "utf-8") -> bytes:
     """Blank what `without` names ("PID", "ORC-2"), fill what `put` names, and end each segment."""
     missing = (without,) if isinstance(without, str) else without
     kept = [line.split("|") for line in lines if line[:3] not in missing]

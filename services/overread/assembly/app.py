@@ -1,6 +1,7 @@
 """Assembly: brings orders and images together into cases, and says when a study is whole."""
 
 from overread.assembly.handlers import Handlers
+from overread.assembly.late_survivors import LateSurvivors
 from overread.assembly.readiness import Timekeeper
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED
@@ -16,6 +17,7 @@ def make_service(settings: AssemblySettings) -> Service:
     service.consumes(HL7_RECEIVED)(handlers.hl7_received)
     service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
     service.runs(Timekeeper(service, objects).run)
+    service.runs(LateSurvivors(service).run)
     service.health.register("object store", objects.ping)
     return service
 

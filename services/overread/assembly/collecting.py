@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from overread.assembly import completeness, image_store, linking, patients, store
+from overread.assembly import completeness, image_store, linking, patient_store, patients, store
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Event
 from overread.contracts.events import cases
@@ -71,9 +71,18 @@ async def _conflicts_to_the_desk(tx: Transaction, case: store.CaseRow, added: Se
             await store.to_the_desk(*place, "instance", stored.sop_instance_uid, SAME_UID_OTHER_CONTENT)
         elif stored.is_accompanying:
             continue
-        elif reason := patients.conflict(case.imaged_patient, imaged_patient(stored.attributes)):
+        elif reason := await _conflict(tx, case, one.event):
             series = stored.attributes.series_instance_uid
             await store.to_the_desk(*place, "series", series, f"not all images name the same patient: {reason}")
+
+
+async def _conflict(tx: Transaction, case: store.CaseRow, event: Event[InstanceStored]) -> str | None:
+    """Return why an image can't be of the case's patient; one under a number that was merged is."""
+    first, other = case.imaged_patient, imaged_patient(event.data.attributes)
+    if patients.conflict(first, other) is None:
+        return None
+    known = await patient_store.known(tx, event.site_id, first, other)
+    return patients.conflict(known.compared(first), known.compared(other))
 
 
 async def _note_images(tx: Transaction, case: store.CaseRow, images: Sequence[Event[InstanceStored]]) -> None:

@@ -4,7 +4,16 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 
-from overread.assembly import collecting, matching, order_store, order_taking, orders
+from overread.assembly import (
+    collecting,
+    late_survivors,
+    matching,
+    order_store,
+    order_taking,
+    orders,
+    patient_store,
+    patient_taking,
+)
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import HL7Received, IntakeRestarted
@@ -28,13 +37,17 @@ class Handlers:
     def __init__(self, settings: AssemblySettings, objects: LocalObjectStore) -> None:
         self._settings = settings
         self._objects = objects
-        self._kinds: Mapping[str, Takes] = {}  # by MSH-9.1; every other message is an order
+        self._kinds: Mapping[str, Takes] = {  # by MSH-9.1; every other message is an order
+            "ADT": self._take_patients,
+        }
 
     async def hl7_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Fold each order message into its order, and link the order to the studies that are there.
 
         Runs of messages of one kind are taken together, and the runs in their order.
         """
+        is_of_patients = any(delivered.event.data.message_type == "ADT" for delivered in batch)
+        await patient_store.lock_patients(tx, {d.event.site_id for d in batch}, to_change=is_of_patients)
         for message_type, run in groupby(batch, key=lambda delivered: str(delivered.event.data.message_type)):
             takes = self._kinds.get(message_type, self._take_orders)
             await takes([(delivered.event, await self._raw(delivered.event)) for delivered in run], tx)
@@ -42,6 +55,11 @@ class Handlers:
     async def _take_orders(self, received: Sequence[Received], tx: Transaction) -> None:
         told = [(event, message) for event, raw in received for message in self._read_orders(event.data, raw)]
         await order_taking.take(tx, told)
+        await late_survivors.note_ordered(tx, told)
+
+    async def _take_patients(self, received: Sequence[Received], tx: Transaction) -> None:
+        for event, raw in received:
+            await patient_taking.take(tx, event, patient_taking.read(event, raw, self._settings.time_zone))
 
     def _read_orders(self, received: HL7Received, raw: bytes) -> list[orders.OrderMessage]:
         return orders.read(
@@ -60,12 +78,14 @@ class Handlers:
 
     async def dicom_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
         """Note each image and each association end, link orders that wait, and set the case's timer."""
+        await patient_store.lock_patients(tx, {d.event.site_id for d in batch}, to_change=False)
         for site_id in sorted({d.event.site_id for d in batch}):
             mine = [d for d in batch if d.event.site_id == site_id]
             numbers = collecting.numbers_of([d.event for d in mine])
             await order_store.lock_matching(tx, site_id, matching.matching_keys(*numbers))
             for study_instance_uid, of_study in _by_study(site_id, mine):
                 await collecting.take(tx, site_id, study_instance_uid, of_study, self._settings)
+            await late_survivors.note_imaged(tx, site_id, [d.event for d in mine])
             for delivered in mine:
                 if isinstance(delivered.event.data, IntakeRestarted):
                     await collecting.close_with_intake(tx, delivered, self._settings)

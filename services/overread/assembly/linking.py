@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from overread.assembly import matching, order_store, store
+from overread.assembly import matching, order_store, patient_numbers, patient_store, store
+from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
 from overread.contracts.events import cases
 from overread.contracts.events.orders import OrderStatus
@@ -22,7 +23,7 @@ async def order_changed(
         return
     study = await store.imaged_study(tx, cause.site_id, case)
     is_linked = await store.is_linked(tx, cause.site_id, case_id, stored.order.order_id)
-    decision = matching.decide(stored.order, stored.patient, study, is_linked=is_linked)
+    decision = await _decide(tx, cause.site_id, stored, study, is_linked=is_linked)
     if not is_linked:
         await _settle(tx, cause, case, decision)
         return
@@ -42,9 +43,56 @@ async def link_waiting_orders(tx: Transaction, cause: Cause, case: store.CaseRow
     study = await store.imaged_study(tx, cause.site_id, case)
     for waiting in await order_store.orders_for_study(tx, cause.site_id, study):
         if not await store.is_linked(tx, cause.site_id, case.case_id, waiting.order.order_id):
-            decision = matching.decide(waiting.order, waiting.patient, study, is_linked=False)
+            decision = await _decide(tx, cause.site_id, waiting, study, is_linked=False)
             case = await _settle(tx, cause, case, decision)
     return case
+
+
+async def patient_changed(tx: Transaction, cause: Cause, case_id: UUID, was: KnownPatients, now: KnownPatients) -> None:
+    """Settle a case whose patient may read differently `now` with its orders, and tell it once if they do.
+
+    Under another patient's number it was a merge, else a correction; either way what was signed is confirmed again.
+    """
+    case = await store.lock_case(tx, cause.site_id, case_id)
+    if case is None:
+        return
+    stated = await store.stated_patient(tx, cause.site_id, case)
+    case = await _settle_again(tx, cause, case)
+    before, after = was.shown(stated), now.shown(stated)
+    if before == after:
+        return
+    kept = patient_numbers.id_numbers(after.identifiers)
+    prior = tuple(one.id_number for one in before.identifiers if one.id_number not in kept)
+    record = now.find(stated.identifiers)
+    is_merge = bool(prior) and record is not None and record.names_merged(before)
+    body = partial(cases.PatientsMerged, prior_identifiers=prior) if is_merge else cases.PatientCorrected
+    await tell(tx, cause, case, body, identity_moved=True)
+
+
+async def _settle_again(tx: Transaction, cause: Cause, case: store.CaseRow) -> store.CaseRow:
+    """Link the orders that name the same patient now, and let go of those that no longer do."""
+    study = await store.imaged_study(tx, cause.site_id, case)
+    for stored in await order_store.orders_for_study(tx, cause.site_id, study):
+        order_id = stored.order.order_id
+        is_linked = await store.is_linked(tx, cause.site_id, case.case_id, order_id)
+        decision = await _decide(tx, cause.site_id, stored, study, is_linked=is_linked)
+        if not is_linked:
+            case = await _settle(tx, cause, case, decision)
+        elif not isinstance(decision, matching.Link):
+            await store.unlink(tx, cause.site_id, case.case_id, order_id)
+            case = await _settle(tx, cause, case, decision)
+            changed = partial(cases.OrderChangedOnCase, order_id=order_id)
+            case = await tell(tx, cause, case, changed, identity_moved=True)
+    return case
+
+
+async def _decide(
+    tx: Transaction, site_id: str, stored: StoredOrder, study: matching.ImagedStudy, *, is_linked: bool
+) -> matching.Decision:
+    """Compare order and study by all numbers that their patients are known to have, or had before a merge."""
+    known = await patient_store.known(tx, site_id, stored.patient, study.patient)
+    imaged = replace(study, patient=known.compared(study.patient))
+    return matching.decide(stored.order, known.compared(stored.patient), imaged, is_linked=is_linked)
 
 
 async def _settle(tx: Transaction, cause: Cause, case: store.CaseRow, decision: matching.Decision) -> store.CaseRow:

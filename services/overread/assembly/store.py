@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from overread.assembly import patient_store
 from overread.assembly.matching import ImagedStudy
 from overread.contracts.events.cases import Case, Study
 from overread.contracts.events.intake import InstanceStored
@@ -36,11 +37,14 @@ class CaseRow:
 
 @dataclass(frozen=True, kw_only=True)
 class DeskEntry:
-    """What could not be settled by itself: `subject` is an order's id, a series' UID or a SOPInstanceUID, by `kind`."""
+    """What could not be settled by itself: `subject` is an order's id, a series' UID or a SOPInstanceUID, by `kind`.
+
+    A patient's doubt and a merge belong to no case; their subjects are the record's id and the message's event.
+    """
 
     kind: str
     subject: str
-    case_id: UUID
+    case_id: UUID | None
     reason: str
     raised_at: datetime
 
@@ -176,22 +180,19 @@ async def on_the_desk(connection: "asyncpg.Connection[asyncpg.Record] | Connecti
     """Return all that a person must decide, oldest first."""
     rows = await connection.fetch(
         "SELECT kind, subject, case_id, reason, raised_at FROM desk WHERE site_id = $1"
+        " UNION ALL SELECT kind, subject::text, NULL, reason, raised_at FROM patient_desk WHERE site_id = $1"
         " ORDER BY raised_at, case_id, kind, subject",
         site_id,
     )
-    return [DeskEntry(**(dict(row) | {"case_id": UUID(str(row["case_id"]))})) for row in rows]
+    return [DeskEntry(**(dict(row) | {"case_id": row["case_id"] and UUID(str(row["case_id"]))})) for row in rows]
 
 
 async def change_case(
     tx: Transaction, site_id: str, case: CaseRow, *, identity_moved: bool, study: Study | None = None
 ) -> Case:
     """Raise the case's revision, note what changed, and return the whole case as its next event carries it."""
-    linked = await tx.connection.fetch(
-        "SELECT o.service_request, o.patient FROM case_orders l JOIN orders o USING (site_id, order_id)"
-        " WHERE l.site_id = $1 AND l.case_id = $2 ORDER BY o.order_id",
-        site_id,
-        case.case_id,
-    )
+    linked = await _linked_orders(tx, site_id, case.case_id)
+    stated = _stated_patient(case, linked)
     orders = tuple(ServiceRequest.model_validate_json(row["service_request"]) for row in linked)
     study = study or case.study
     changed = Case(
@@ -199,7 +200,7 @@ async def change_case(
         revision=case.revision + 1,
         identity_version=case.identity_version + identity_moved,
         study_instance_uid=case.study_instance_uid,
-        patient=Patient.model_validate_json(linked[0]["patient"]) if linked else case.imaged_patient,
+        patient=(await patient_store.known(tx, site_id, stated)).shown(stated),
         orders=orders,
         study=study,
         is_synthetic=case.is_synthetic or any(order.is_synthetic for order in orders),
@@ -213,6 +214,24 @@ async def change_case(
         study.model_dump_json() if study else None,
     )
     return changed
+
+
+async def stated_patient(tx: Transaction, site_id: str, case: CaseRow) -> Patient:
+    """Return who the case is about as its first order or, without one, its images say it."""
+    return _stated_patient(case, await _linked_orders(tx, site_id, case.case_id))
+
+
+def _stated_patient(case: CaseRow, linked: "list[asyncpg.Record]") -> Patient:
+    return Patient.model_validate_json(linked[0]["patient"]) if linked else case.imaged_patient
+
+
+async def _linked_orders(tx: Transaction, site_id: str, case_id: UUID) -> "list[asyncpg.Record]":
+    return await tx.connection.fetch(
+        "SELECT o.service_request, o.patient FROM case_orders l JOIN orders o USING (site_id, order_id)"
+        " WHERE l.site_id = $1 AND l.case_id = $2 ORDER BY o.order_id",
+        site_id,
+        case_id,
+    )
 
 
 async def set_superseded(tx: Transaction, site_id: str, case_id: UUID) -> None:

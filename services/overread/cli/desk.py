@@ -19,7 +19,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "desk",
         help="list orders and images that a person must decide about",
         description="An order whose numbers and patient do not agree with a study, a series that names another patient, "
-        "an image that came twice with different content: each with its case and its reason, none with the patient. "
+        "an image that came twice with different content, a merge that waits or can't be, a number that looks wrong: "
+        "each with its case, if it has one, and its reason, none with the patient. "
         "What settles itself, as an order that is corrected, is listed no more.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list")
@@ -32,7 +33,7 @@ def run_list(told: argparse.Namespace) -> int:
     """Print everything on the desk, a line each."""
     entries = asyncio.run(_entries(Endpoints.of(told.data)))
     for entry in entries:
-        sys.stdout.write(f"{entry.kind}  {entry.subject}  case {entry.case_id}  {entry.reason}\n")
+        sys.stdout.write(f"{entry.kind}  {entry.subject}  case {entry.case_id or '-'}  {entry.reason}\n")
     if not entries:
         sys.stderr.write("nothing is on the desk\n")
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Protocol
 
+from overread.protocols.hl7.adt import TRIGGER_EVENTS, check_patients
 from overread.protocols.hl7.order import check_orders
 from overread.protocols.hl7.tokenise import Message
 
@@ -15,13 +16,19 @@ class Check(Protocol):
         """Check `message`; `time_zone` is the hospital's, for times without an offset."""
 
 
-CHECKS: Mapping[str, Check] = {"OMI": check_orders, "ORM": check_orders, "OMG": check_orders}
+CHECKS: Mapping[str, Check] = {
+    "OMI": check_orders,
+    "ORM": check_orders,
+    "OMG": check_orders,
+    "ADT": check_patients,
+}
 """By message code (MSH-9.1). Who adds one adds its reader to `assembly.handlers`, and its events to `TAKEN`."""
 
 TAKEN: Mapping[str, frozenset[str]] = {
     "OMI": frozenset({"O23"}),
     "ORM": frozenset({"O01"}),
     "OMG": frozenset({"O19"}),
+    "ADT": TRIGGER_EVENTS,
 }
 """The trigger events taken of each message code (MSH-9.2)."""
 

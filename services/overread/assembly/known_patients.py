@@ -1,0 +1,66 @@
+"""Whom an order or an image means, by the patients that ADT has told of. Pure.
+
+What an order or image says of its patient is never rewritten; it is read through the records when it is compared and
+when it is shown.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from overread.assembly.patient_numbers import is_record_number, key_of, may_be_same
+from overread.assembly.patient_records import Record
+from overread.contracts.events.orders import Patient, PatientIdentifier
+
+_Fits = Callable[[PatientIdentifier, PatientIdentifier], bool]
+
+
+@dataclass(frozen=True)
+class KnownPatients:
+    """The records that could be those of somebody who is asked about; without any, everybody is as they are stated."""
+
+    records: Sequence[Record] = ()
+
+    def compared(self, stated: Patient) -> Patient:
+        """Return the patient as they are compared: who is stated under another name keeps it, with all known numbers."""
+        record = self.find(stated.identifiers)
+        if record is None:
+            return stated
+        if record.agrees(stated):
+            return record.over(stated)
+        numbers = dict.fromkeys((*stated.identifiers, *record.identifiers))
+        return stated.model_copy(update={"identifiers": tuple(numbers)})
+
+    def shown(self, stated: Patient) -> Patient:
+        """Return the patient as they are shown: as ADT says, unless the number seems to be another person's.
+
+        A merge is the hospital's word: under a number that ended in one the survivor is shown, whatever the name was.
+        """
+        record = self.find(stated.identifiers)
+        if record is None or not (record.names_merged(stated) or record.agrees(stated)):
+            return stated
+        return record.over(stated)
+
+    def find(self, identifiers: Iterable[PatientIdentifier]) -> Record | None:
+        """Return the one record that the numbers name: record numbers count before others, exact ones before partial.
+
+        Where numbers name several people, nobody is found: a person looks.
+        """
+        stated = tuple(identifiers)
+        found = (self._named_by(stated, fits) for fits in (_is_record, _is_exact, may_be_same))
+        first: list[Record] = next((records for records in found if records), [])
+        return first[0] if len(first) == 1 else None
+
+    def _named_by(self, stated: Sequence[PatientIdentifier], fits: _Fits) -> list[Record]:
+        return [
+            record
+            for record in self.records
+            if any(fits(one, known) for one in stated for known in (*record.identifiers, *record.former))
+        ]
+
+
+def _is_record(one: PatientIdentifier, known: PatientIdentifier) -> bool:
+    return _is_exact(one, known) and is_record_number(one)
+
+
+def _is_exact(one: PatientIdentifier, known: PatientIdentifier) -> bool:
+    return key_of(one) == key_of(known)

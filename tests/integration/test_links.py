@@ -217,7 +217,7 @@ CHANGES = [change_limits, change_port, remove]
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("is_shared", [False, True])
 async def test_a_change_to_one_link_never_disturbs_another(change: Any, *, is_shared: bool) -> None:
-    """A's connection goes on being answered on the same socket while B is added, changed and taken away."""
+    """REQ-LNK-02: A's connection goes on being answered on the same socket while B is added, changed and taken away."""
     default, own_a, own_b = free_ports(3)
     ports: Sequence[int | None] = (None, None) if is_shared else (own_a, own_b)
     a = link("a", ports[0], allowed_applications=["HIS"])

@@ -1,5 +1,7 @@
 """The duplicate guard read back from real Kafka, with the intake's own user and rights."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from pydantic import SecretStr
 from overread.contracts.topics import HL7_RECEIVED
 from overread.embedded.stack_thread import StackThread
 from overread.hl7_intake.intake import Intake
+from overread.hl7_intake.reception import Reception
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
 from overread.hl7_intake.warming import warm
 from overread.runtime.clock import utc_now
@@ -17,6 +20,7 @@ from overread.runtime.settings import ServiceSettings
 from overread.runtime.topic_reader import tail
 from tests.builders.hl7 import an_omi
 from tests.fakes.hl7_intake import FakeObjects
+from tests.fakes.mllp_lines import Line, free_ports
 
 pytestmark = pytest.mark.stack
 
@@ -86,3 +90,54 @@ async def test_warming_gives_up_in_time_and_the_intake_opens(stack: StackThread)
 
     assert utc_now() - began < timedelta(seconds=5)
     assert len(intake.guard) == 0
+
+
+async def test_each_link_is_warmed_from_its_own_tail_also_one_that_is_added_later(stack: StackThread) -> None:
+    """REQ-LNK-05: two links on one topic, one control ID: after a restart each knows what it took, and nothing more."""
+    settings = settings_of(stack)
+    his, ris, lis = (
+        Link(link_id=name, port=port) for name, port in zip(("his1", "ris1", "lis1"), free_ports(3), strict=True)
+    )
+    async with reception_of(settings) as before:
+        await before.apply([his, ris])
+        first = {link.link_id: await asked(link, f"{link.link_id}^HIS") for link in (his, ris)}
+
+    async with reception_of(settings) as after:
+        await after.apply([his, lis])
+        again = {"his1": await asked(his, "his1^HIS")}
+        fresh = await asked(lis, "his1^HIS")
+        await after.apply([his, ris, lis])
+        again["ris1"] = await asked(ris, "ris1^HIS")
+        reused = await asked(ris, "his1^HIS")
+
+    assert again == first
+    assert b"MSA|CA|" in fresh
+    assert b"205^" in reused
+    assert [len(await newest_first(settings, name, 10)) for name in ("his1", "ris1", "lis1")] == [1, 1, 1]
+
+
+async def asked(link: Link, placer: str) -> bytes:
+    """Return the answer to an order with the one control ID of this test."""
+    line = await Line.to(link.port or 0)
+    line.send(an_omi(placer=placer))
+    answer = await line.answer()
+    line.close()
+    return answer
+
+
+@asynccontextmanager
+async def reception_of(settings: HL7IntakeSettings) -> AsyncIterator[Reception]:
+    """Open a reception that keeps what it takes on the real broker."""
+    publisher = KafkaPublisher(settings)
+    await publisher.start()
+    enqueue = GroupCommit(publisher).enqueue
+    reception = Reception(
+        settings,
+        lambda link: Intake(settings, link, enqueue, FakeObjects(), utc_now),
+        lambda intake: warm(intake, settings, utc_now),
+    )
+    try:
+        yield reception
+    finally:
+        await reception.stop()
+        await publisher.stop()

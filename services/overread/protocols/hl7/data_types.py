@@ -96,13 +96,13 @@ class PatientIdentifier:
         number, _, _, _, type_code = value.texts(5)
         if not number:
             return None
-        authority = value.component(4)
+        authority, universal_id, universal_id_type = value.subtexts(4, 3)
         return cls(
             id_number=number,
-            assigning_authority=trimmed(authority.subcomponent(1)),
+            assigning_authority=authority,
             identifier_type_code=type_code,
-            assigning_authority_universal_id=trimmed(authority.subcomponent(2)),
-            assigning_authority_universal_id_type=trimmed(authority.subcomponent(3)),
+            assigning_authority_universal_id=universal_id,
+            assigning_authority_universal_id_type=universal_id_type,
         )
 
     def write(self) -> str:
@@ -129,7 +129,7 @@ class PersonName:
     def read(cls, value: Value) -> Self | None:
         """Read an XPN; None when it is empty."""
         _, given, further, _, _, _, type_code = value.texts(7)
-        family = trimmed(value.component(1).subcomponent(1))
+        (family,) = value.subtexts(1, 1)
         if not family and not given:
             return None
         return cls(
@@ -156,10 +156,11 @@ class Practitioner:
     @classmethod
     def read(cls, value: Value) -> Self | None:
         """Read an XCN; None when it names nobody."""
-        number, family = trimmed(value.component(1)), trimmed(value.component(2).subcomponent(1))
+        number, _, given = value.texts(3)
+        (family,) = value.subtexts(2, 1)
         if not number and not family:
             return None
-        return cls(id_number=number, family_name=family, given_name=trimmed(value.component(3)))
+        return cls(id_number=number, family_name=family, given_name=given)
 
     @classmethod
     def read_subcomponents(cls, value: Value) -> Self | None:

@@ -279,10 +279,11 @@ def _is_same(one: EntityIdentifier | None, other: EntityIdentifier | None) -> bo
 
 def _parent(segment: Segment | None, field: int) -> EntityIdentifier | None:
     """Read an EIP, the parent's placer number or else its filler number, in subcomponents (2.A.29)."""
-    if segment is None:
+    said = segment.field(field) if segment else None
+    if not said:
         return None
-    for component in segment.field(field).component(1), segment.field(field).component(2):
-        number, namespace = trimmed(component.subcomponent(1)), trimmed(component.subcomponent(2))
+    for component in (1, 2):
+        number, namespace = said.subtexts(component, 2)
         if number:
             return EntityIdentifier(entity_identifier=number, namespace_id=namespace)
     return None

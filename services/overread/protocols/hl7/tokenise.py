@@ -93,16 +93,19 @@ class Value:
 
     def texts(self, count: int) -> list[str]:
         """Read the first `count` components without the blanks around them; empty where there is none."""
-        if not self.raw:
-            return [""] * count
-        first, separator = self._first_repetition(), self._coding.component
-        parts = first.split(separator, count)[:count] if separator else [first]
-        return [self._decoded(part).strip() if part else "" for part in parts] + [""] * (count - len(parts))
+        return (
+            _texts(self._first_repetition(), self._coding.component, count, self._coding) if self.raw else [""] * count
+        )
 
     def subcomponent(self, number: int) -> "Value":
         """Subcomponent `number`, from 1; of the first component, when asked of a field."""
         first = self.component(1).raw
         return Value(part_of(first, self._coding.subcomponent, number), self._coding)
+
+    def subtexts(self, component: int, count: int) -> list[str]:
+        """Read the first `count` subcomponents of a component without the blanks around them."""
+        raw = part_of(self._first_repetition(), self._coding.component, component)
+        return _texts(raw, self._coding.subcomponent, count, self._coding) if raw else [""] * count
 
     @property
     def text(self) -> str:
@@ -115,6 +118,11 @@ class Value:
 
     def _decoded(self, raw: bytes) -> str:
         return _decoded(raw, self._coding)
+
+
+def _texts(raw: bytes, separator: bytes, count: int, coding: Coding) -> list[str]:
+    parts = raw.split(separator, count)[:count] if separator else [raw]
+    return [_decoded(part, coding).strip() if part else "" for part in parts] + [""] * (count - len(parts))
 
 
 def _decoded(raw: bytes, coding: Coding) -> str:

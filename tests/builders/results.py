@@ -94,3 +94,23 @@ def a_monitor_reading(value: str = "93", minute: int = 0, **known: str) -> bytes
     )
     said = {"sender": "MONITOR|TEST", "filler": f"M{minute}^MON", "section": "", "status": ""}
     return a_result(seen, minute=minute, **(said | known))
+
+
+def an_appointment(event: str = "S12", minute: int = 0, **known: str) -> bytes:
+    """Return an SIU of a scheduling system, sent `minute` minutes after eight, about the order by its own numbers."""
+    value = {
+        "placer": "TEST-PLACER-1^HIS",
+        "filler": "",
+        "appointment": "APP-1^SCHED",
+        "starts_at": "20261123090000+0700",
+        "patient_id": PATIENT,
+    } | known
+    at = f"2026112208{minute:02d}00+0700"
+    lines = [
+        f"MSH|^~\\&|SCHED|TEST|OVERREAD|TEST|{at}||SIU^{event}^SIU_S12|SIU{minute}|P|2.5.1||||||UNICODE UTF-8",
+        f"SCH||{value['appointment']}||||ROUTINE^Routine^L{'|' * 20}{value['placer']}|{value['filler']}",
+        f"PID|1||{value['patient_id']}||{NAME}||19700101|M",
+        "RGS|1|A",
+        f"AIS|1|A|CTCHEST^CT ngực^L|{value['starts_at']}",
+    ]
+    return "".join(f"{line}\r" for line in lines).encode()

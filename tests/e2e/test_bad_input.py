@@ -26,8 +26,8 @@ SHOWN_SECONDS = 30.0
 @pytest.mark.parametrize(
     ("build", "put", "code", "condition"),
     [
-        (an_orm, {"MSH-9": "SIU^S12"}, "AR", "200"),
-        (an_omi, {"MSH-9": "SIU^S12"}, "CR", "200"),
+        (an_orm, {"MSH-9": "MFN^M02"}, "AR", "200"),
+        (an_omi, {"MSH-9": "MFN^M02"}, "CR", "200"),
         (an_omi, {"MSH-9": "OMI^O99^OMI_O23"}, "CR", "201"),
         (an_omi, {"MSH-12": "9.9"}, "CR", "203"),
         (an_orm, {"ORC-2": "", "ORC-3": "", "OBR-2": "", "OBR-3": ""}, "AE", "101"),

@@ -14,6 +14,8 @@ from overread.assembly import (
     patient_store,
     patient_taking,
 )
+from overread.assembly.appointment_taking import AppointmentTaking
+from overread.assembly.result_taking import ResultTaking
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import HL7Received, IntakeRestarted
@@ -39,6 +41,8 @@ class Handlers:
         self._objects = objects
         self._kinds: Mapping[str, Takes] = {  # by MSH-9.1; every other message is an order
             "ADT": self._take_patients,
+            "ORU": ResultTaking(settings).take,
+            "SIU": AppointmentTaking(settings.time_zone).take,
         }
 
     async def hl7_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from overread.assembly.completeness import QuietTimes
+from overread.assembly.observation_codes import concepts
 from overread.runtime.settings import ServiceSettings
 
 
@@ -16,6 +17,24 @@ class AssemblySettings(ServiceSettings):
     quiet_seconds_by_modality: dict[str, float] = Field(default_factory=dict, description="As {'CT': 30}.")
     quiet_after_association_seconds: float = Field(default=4.0, gt=0, description="After every association has ended.")
     hold_cap_seconds: float = Field(default=600.0, gt=0, description="Longest wait while an association stays open.")
+
+    report_links: frozenset[str] = Field(
+        default=frozenset(), description="Links (`link_id`) on which a RIS sends what its readers report."
+    )
+    report_applications: frozenset[str] = Field(
+        default=frozenset(), description="Senders of readers' reports on any link: MSH-3, MSH-3|MSH-4 or |MSH-4."
+    )
+    sending_application: str = Field(default="OVERREAD", description="MSH-3 of what Overread itself sends.")
+    local_observation_codes: dict[str, str] = Field(
+        default_factory=dict, description="A laboratory's own codes, as {'CREA^99LIS': 'creatinine'}."
+    )
+
+    @field_validator("local_observation_codes")
+    @classmethod
+    def _names_known_concepts(cls, codes: dict[str, str]) -> dict[str, str]:
+        if unknown := set(codes.values()) - set(concepts()):
+            raise ValueError(f"observation_codes.toml has no {', '.join(sorted(unknown))}")
+        return codes
 
     def quiet_times(self, modalities: Sequence[str]) -> QuietTimes:
         """Return the waiting times for a study of `modalities`: the longest that one of them needs."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from overread.assembly import patient_store
+from overread.assembly import case_context, patient_store
 from overread.assembly.matching import ImagedStudy
 from overread.contracts.events.cases import Case, Study
 from overread.contracts.events.intake import InstanceStored
@@ -191,19 +191,9 @@ async def change_case(
     tx: Transaction, site_id: str, case: CaseRow, *, identity_moved: bool, study: Study | None = None
 ) -> Case:
     """Raise the case's revision, note what changed, and return the whole case as its next event carries it."""
-    linked = await _linked_orders(tx, site_id, case.case_id)
-    stated = _stated_patient(case, linked)
-    orders = tuple(ServiceRequest.model_validate_json(row["service_request"]) for row in linked)
-    study = study or case.study
-    changed = Case(
-        case_id=case.case_id,
-        revision=case.revision + 1,
-        identity_version=case.identity_version + identity_moved,
-        study_instance_uid=case.study_instance_uid,
-        patient=(await patient_store.known(tx, site_id, stated)).shown(stated),
-        orders=orders,
-        study=study,
-        is_synthetic=case.is_synthetic or any(order.is_synthetic for order in orders),
+    shown = await shown_case(tx, site_id, case, study=study)
+    changed = shown.model_copy(
+        update={"revision": case.revision + 1, "identity_version": case.identity_version + identity_moved}
     )
     await tx.connection.execute(
         "UPDATE cases SET revision = $3, identity_version = $4, study = $5 WHERE site_id = $1 AND case_id = $2",
@@ -211,9 +201,28 @@ async def change_case(
         case.case_id,
         changed.revision,
         changed.identity_version,
-        study.model_dump_json() if study else None,
+        changed.study.model_dump_json() if changed.study else None,
     )
+    await case_context.note_told(tx, site_id, changed)
     return changed
+
+
+async def shown_case(tx: Transaction, site_id: str, case: CaseRow, *, study: Study | None = None) -> Case:
+    """Return the whole case as it reads now, with what is known around it."""
+    linked = await _linked_orders(tx, site_id, case.case_id)
+    stated = _stated_patient(case, linked)
+    orders = tuple(ServiceRequest.model_validate_json(row["service_request"]) for row in linked)
+    shown = Case(
+        case_id=case.case_id,
+        revision=case.revision,
+        identity_version=case.identity_version,
+        study_instance_uid=case.study_instance_uid,
+        patient=(await patient_store.known(tx, site_id, stated)).shown(stated),
+        orders=orders,
+        study=study or case.study,
+        is_synthetic=case.is_synthetic or any(order.is_synthetic for order in orders),
+    )
+    return await case_context.with_context(tx, site_id, shown)
 
 
 async def stated_patient(tx: Transaction, site_id: str, case: CaseRow) -> Patient:

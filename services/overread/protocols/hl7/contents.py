@@ -5,7 +5,9 @@ from datetime import tzinfo
 from typing import Protocol
 
 from overread.protocols.hl7.adt import TRIGGER_EVENTS, check_patients
+from overread.protocols.hl7.observation_report import check_observation_reports
 from overread.protocols.hl7.order import check_orders
+from overread.protocols.hl7.siu import BOOKING_BY_EVENT, check_appointment
 from overread.protocols.hl7.tokenise import Message
 
 
@@ -21,6 +23,8 @@ CHECKS: Mapping[str, Check] = {
     "ORM": check_orders,
     "OMG": check_orders,
     "ADT": check_patients,
+    "ORU": check_observation_reports,
+    "SIU": check_appointment,
 }
 """By message code (MSH-9.1). Who adds one adds its reader to `assembly.handlers`, and its events to `TAKEN`."""
 
@@ -29,6 +33,8 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "ORM": frozenset({"O01"}),
     "OMG": frozenset({"O19"}),
     "ADT": TRIGGER_EVENTS,
+    "ORU": frozenset({"R01"}),
+    "SIU": frozenset(BOOKING_BY_EVENT),
 }
 """The trigger events taken of each message code (MSH-9.2)."""
 

@@ -13,7 +13,6 @@ from overread.protocols.hl7.data_types import (
     CodedElement,
     EntityIdentifier,
     Patient,
-    PatientIdentifier,
     PersonName,
     Practitioner,
     trimmed,
@@ -21,6 +20,7 @@ from overread.protocols.hl7.data_types import (
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
 from overread.protocols.hl7.oru import OBSERVATION_METHOD
 from overread.protocols.hl7.oru_content import DICOM_STUDY
+from overread.protocols.hl7.pid import read_identifiers
 from overread.protocols.hl7.timestamps import read_date, read_timestamp
 from overread.protocols.hl7.tokenise import Header, Message, Segment, Value
 
@@ -112,7 +112,7 @@ def check_observation_reports(message: Message, *, time_zone: tzinfo) -> None:
 
 def patient_of(pid: Segment) -> Patient:
     """Read the patient of a result, who needs a number (PID-3)."""
-    identifiers = tuple(one for one in (PatientIdentifier.read(cx) for cx in pid.field(3).repetitions) if one)
+    identifiers = read_identifiers(pid.field(3).repetitions)
     if not identifiers:
         sentence = "The patient identifier list (PID-3) holds no identifier."
         raise HL7Error(MessageErrorCondition.REQUIRED_FIELD_MISSING, pid.location(3), sentence)

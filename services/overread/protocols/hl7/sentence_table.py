@@ -257,6 +257,18 @@ SENTENCES = (
         "Thông điệp không có kết quả nào: thiếu đoạn OBR.",
         "Le message ne contient aucun résultat : il n'a pas de segment OBR.",
     ),
+    Sentence(
+        "no-sch",
+        "The message has no SCH segment, so it tells of no appointment.",
+        "Thông điệp không có đoạn SCH nên không nói về lịch hẹn nào.",
+        "Le message n'a pas de segment SCH : il ne parle d'aucun rendez-vous.",
+    ),
+    Sentence(
+        "no-appointment-number",
+        "The appointment has no number (SCH-1, SCH-2, SCH-26, SCH-27), so it names no order.",
+        "Lịch hẹn không có số nào (SCH-1, SCH-2, SCH-26, SCH-27) nên không nêu chỉ định nào.",
+        "Le rendez-vous n'a aucun numéro (SCH-1, SCH-2, SCH-26, SCH-27) : il ne nomme aucune demande.",
+    ),
     # Answers of receivers
     Sentence(
         "answer-without-msa",

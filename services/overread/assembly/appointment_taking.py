@@ -1,0 +1,36 @@
+"""What an appointment does: it is noted, and the cases of the orders that it names are told. It never makes an order."""
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from uuid import UUID
+
+from overread.assembly import appointment_store, appointments, context_telling, order_store
+from overread.contracts.envelope import Event
+from overread.contracts.events.intake import HL7Received
+from overread.protocols.hl7.siu import read_appointment
+from overread.protocols.hl7.tokenise import tokenise
+from overread.runtime.inbox import Transaction
+
+Received = tuple[Event[HL7Received], bytes]
+
+
+class AppointmentTaking:
+    """Takes SIU messages; `time_zone` is the hospital's."""
+
+    def __init__(self, time_zone: tzinfo) -> None:
+        self._time_zone = time_zone
+
+    async def take(self, received: Sequence[Received], tx: Transaction) -> None:
+        """Note what the messages say of their orders; of two words about one appointment the later sent holds."""
+        touched: dict[UUID, Event[HL7Received]] = {}
+        for event, raw in received:
+            message = tokenise(raw, event.data.fallback_charset or None)
+            notice = appointments.notice_of(read_appointment(message, time_zone=self._time_zone), event.data)
+            await order_store.lock_matching(tx, event.site_id, {f"appointment {notice.key}"})
+            known = await appointment_store.notice(tx, event.site_id, notice.key)
+            if known is None or known.said_at <= notice.said_at:
+                await appointment_store.save(tx, event.site_id, notice)
+                named = {one.number for said in (notice, known) if said for one in said.numbers}
+                cases = await appointment_store.cases_of_orders(tx, event.site_id, named)
+                touched |= dict.fromkeys(cases, event)
+        await context_telling.tell_what_differs(tx, touched)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from overread.assembly.late_survivors import LateSurvivors
 from overread.assembly.patient_records import CIRCLE, OLD_NUMBER, WAITS, said_in
@@ -248,6 +249,18 @@ async def test_citizen_number_that_does_not_fit_is_on_the_desk_until_corrected(b
     assert [kind for kind, _ in desk] == ["patient", "patient"]
     assert not any("0031" in reason for _, reason in desk)
     assert await _desk(bench) == []
+
+
+async def test_nothing_said_of_patients_names_one(bench: AssemblyBench) -> None:
+    """Logs, desk and dead letters' reasons hold ids and fields: no number, no name, no date."""
+    with capture_logs() as logs:
+        await _hears(bench, an_adt("A01", patient_id=f"{MR}~003170012345^^^VNBCA^NI"), an_adt("A01", patient_id=OLD))
+        await _hears(bench, a_merge(1), a_merge(2, (OLD, MR)))
+        await _hears(bench, an_adt("A08", 3, patient_id=OLD), a_merge(4, ("TEST-0004^^^HIS^MR", MR)))
+
+    said = f"{logs} {await _desk(bench)} {await _dead_letters(bench)}"
+    assert all(reason in said for reason in (CIRCLE, OLD_NUMBER, WAITS))
+    assert not any(private in said for private in ("TEST-0", "0031700", "NGUYỄN", "1970"))
 
 
 STORY: Sequence[tuple[str, str]] = (("his", "A01"), ("his", "A08"), ("his", "A40"), ("ris", "ORM"), ("ct", "images"))

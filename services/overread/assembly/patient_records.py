@@ -153,7 +153,7 @@ class _Open:
     message_control_id: str = ""
 
     def set_identifiers(self, now: Iterable[PatientIdentifier]) -> None:
-        """Replace the list: what it no longer holds was the patient's once (2.9.5); an ended number stays ended."""
+        """Replace the list: what it no longer holds was the patient's once (2.10.5); an ended number stays ended."""
         kept = [one for one in dict.fromkeys(now) if key_of(one) not in self.merged]
         before, self.identifiers = self.identifiers, kept or self.identifiers
         held = {key_of(one) for one in self.identifiers}

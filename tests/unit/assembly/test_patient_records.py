@@ -27,7 +27,7 @@ def _numbers(record: Record) -> list[str]:
 
 
 def test_identifier_list_of_an_update_is_a_snapshot() -> None:
-    """HL7 v2.5.1, 2.10.4: what the list no longer holds was the patient's once, and is kept as that."""
+    """HL7 v2.5.1, 2.10.5: what the list no longer holds was the patient's once, and is kept as that."""
     record = _record(
         an_adt("A01", 0, patient_id=f"{MR}~{CITIZEN}~{INSURANCE}"), an_adt("A08", 1, patient_id=f"{MR}~{CITIZEN}")
     )

@@ -8,7 +8,7 @@ import pytest
 
 from overread.assembly import matching, order_store, order_taking
 from overread.contracts.events.orders import OrderStatus
-from overread.contracts.topics import ORDERS_CHANGED
+from overread.contracts.topics import CASES_CHANGED, ORDERS_CHANGED
 from tests.builders.events import STUDY
 from tests.builders.orders import a_cancellation, a_message, an_order
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
@@ -28,14 +28,19 @@ async def bench(stack: Any, tmp_path: Path) -> AsyncIterator[AssemblyBench]:
         yield opened
 
 
+BEFORE = [an_order(0, placer="P4^HIS"), an_order(0, placer="P5^HIS")]
+
+
 def a_day() -> list[bytes]:
-    """Return messages about three orders, two of one study, out of the sender's sequence."""
+    """Return messages about new orders and two that are there, out of the sender's sequence."""
     return [
         an_order(2, control="XO", priority="S"),
         an_order(0),
         an_order(0, placer="P2^HIS", accession="B", study=f"{STUDY}.9"),
         an_order(0, placer="P3^HIS"),
         an_order(4, control="HD", without=BARE),
+        an_order(2, control="XO", placer="P4^HIS", priority="S"),
+        a_cancellation(3, placer="P5^HIS"),
         a_cancellation(3, placer="P3^HIS"),
         an_order(1, control="XO", clinical="older"),
         an_order(5, control="SC", without=BARE, put={"ORC-5": "IP"}),
@@ -47,16 +52,24 @@ async def told_by(stack: Any, folder: Path, batches: Sequence[Sequence[bytes]]) 
     """Return all that a new site tells of orders and of the study's case, but for ids, when it hears the batches."""
     async with an_assembly_bench(stack.endpoints.dsn("assembly"), folder) as bench:
         await bench.hears_images(*slices(bench, 1))
+        await bench.hears_orders(*BEFORE)
         for batch in batches:
             await bench.hears_orders(*batch)
-        case = await bench.case()
         orders = [event.data for event in await bench.told(ORDERS_CHANGED)]
+        cases = [event.data for event in await bench.told(CASES_CHANGED)]
         return [
             *((body.order.placer_order_number, body.revision, body.order.status, body.patient) for body in orders),
-            await bench.told_of_cases(),
-            sorted(order.model_dump_json(exclude={"order_id"}) for order in case.orders),
-            (case.revision, case.identity_version, await bench.desk()),
+            *(
+                (type(body).__name__, body.case.revision, body.case.identity_version, _orders_of(body))
+                for body in cases
+            ),
+            await bench.desk(),
         ]
+
+
+def _orders_of(body: Any) -> list[str]:
+    """Return the orders of a case as its event tells them; their ids are a site's own."""
+    return sorted(order.model_dump_json(exclude={"order_id"}) for order in body.case.orders)
 
 
 async def test_batch_tells_what_its_messages_tell_one_by_one(stack: Any, tmp_path: Path) -> None:
@@ -66,7 +79,7 @@ async def test_batch_tells_what_its_messages_tell_one_by_one(stack: Any, tmp_pat
     together = await told_by(stack, tmp_path / "together", [a_day()])
 
     assert together == alone
-    assert len(together) == 10
+    assert len(together) == 22
 
 
 async def test_order_that_is_replaced_hands_its_case_over(bench: AssemblyBench) -> None:

@@ -118,6 +118,23 @@ async def test_links_that_share_a_port_are_told_apart_by_their_networks() -> Non
     assert set(hospital.links_of_events()) == {"near"}
 
 
+async def test_a_links_own_size_cap_holds_on_a_port_that_another_shares() -> None:
+    """Who the message is of is known only once it is whole: then its own link's cap is asked."""
+    (port,) = free_ports(1)
+    async with a_hospital(port) as hospital:
+        await hospital.open(
+            link("small", allowed_applications=["HIS"], maximum_frame_bytes=4096),
+            link("large", allowed_applications=["RIS"], maximum_frame_bytes=65536),
+        )
+        line = await hospital.line(port)
+
+        for number, (name, length) in enumerate((("HIS", 5_000), ("RIS", 5_000), ("RIS", 70_000), ("HIS", 10))):
+            line.send(from_application(name, f"M{number}", clinical="x" * length))
+        answers = [await line.answer() for _ in range(4)]
+
+    assert [answer.split(b"MSA|")[1][:5] for answer in answers] == [b"CE|M0", b"CA|M1", b"CE|M2", b"CA|M3"]
+
+
 async def test_a_link_of_release_2_commits_each_block_and_then_answers() -> None:
     """MLLP release 2: `06` once it is in safe storage, `15` when it has to come again, without another answer then."""
     (port,) = free_ports(1)

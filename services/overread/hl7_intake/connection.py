@@ -10,6 +10,7 @@ from overread.hl7_intake.answer import Answer
 from overread.hl7_intake.bursts import Bursts
 from overread.hl7_intake.intake import CLAIM_CHECK_BYTES
 from overread.hl7_intake.open_link import OpenLink
+from overread.hl7_intake.pace import Pace
 from overread.hl7_intake.patience import Patience
 from overread.hl7_intake.settings import Link
 from overread.protocols import mllp
@@ -185,7 +186,7 @@ class Connection(asyncio.Protocol):
         """Begin what there is room for; then read on, stop reading, or close."""
         self._is_taking = True
         try:
-            while self._events and self._has_room() and not self._is_early():
+            while self._events and self._has_room():
                 self._on_event(self._events.popleft())
         finally:
             self._is_taking = False
@@ -195,18 +196,17 @@ class Connection(asyncio.Protocol):
 
     def _has_room(self) -> bool:
         # A large message takes its place in the order only when it is stored.
-        is_placed = self._large is None or self._large.done()
-        return is_placed and self._may_write and len(self._answers) < self._at.link.pipelined_messages
-
-    def _is_early(self) -> bool:
-        """Say whether the link's pace makes the next message wait; then it is taken when its time has come."""
-        pace = self._at.pace
-        if pace is None:
+        if not self._may_write or (self._large is not None and not self._large.done()):
             return False
+        at = self._at
+        return len(self._answers) < at.link.pipelined_messages and (at.pace is None or self._is_on_time(at.pace))
+
+    def _is_on_time(self, pace: Pace) -> bool:
+        """Say whether the next message may be taken at the link's pace; else it is when its time has come."""
         seconds = pace.wait_seconds(self._loop.time())
         if seconds and self._pacing is None:
             self._pacing = self._loop.call_later(seconds, self._on_time)
-        return seconds > 0
+        return not seconds
 
     def _on_time(self) -> None:
         self._pacing = None
@@ -244,37 +244,47 @@ class Connection(asyncio.Protocol):
     def _on_event(self, event: mllp.Event) -> None:
         match event:
             case mllp.Frame(payload):
-                self._on_frame(payload)
+                if len(payload) > 1 or not self._is_commit(payload):
+                    self._begin(payload)
             case mllp.Oversize(head):
-                self._begin(head, is_oversize=True)
+                self._refuse_oversize(head)
             case mllp.HalfFrame():
                 log.warning("half_frame", link=self.link.link_id, bytes=len(event.content))
             case mllp.Garbage() if not event.is_blank:
                 self._on_garbage(len(event.content))
 
-    def _on_frame(self, payload: bytes) -> None:
-        if len(payload) == 1 and self._at.link.commits_blocks and payload in (mllp.COMMITTED, mllp.NOT_COMMITTED):
-            self._on_commit(is_committed=payload == mllp.COMMITTED)
-        else:
-            self._begin(payload, is_oversize=False)
-
-    def _begin(self, payload: bytes, *, is_oversize: bool) -> None:
-        self._garbage_bytes = 0
+    def _begin(self, payload: bytes) -> None:
         if len(self.links) > 1:
-            at = self._door.link_of(self.links, payload)
-            is_oversize = is_oversize or len(payload) > at.link.maximum_frame_bytes
-            if self not in at.connections and not self._join(at):
-                self.end()
+            if not self._is_joined_for(payload):
                 return
-        at = self._at
-        if at.pace is not None:
-            at.pace.count(self._loop.time())
-        if is_oversize:
-            self._answer_later(at.intake.refuse_oversize(payload[: mllp.HEAD_BYTES]))
-            return
-        answer = at.intake.begin(payload)
+            if len(payload) > self._at.link.maximum_frame_bytes:  # the decoder let in what another link may take
+                self._answer_oversize(payload[: mllp.HEAD_BYTES])
+                return
+        self._count()
+        answer = self._at.intake.begin(payload)
         self._large = answer if len(payload) > CLAIM_CHECK_BYTES else None
         self._answer_later(answer)
+
+    def _refuse_oversize(self, head: bytes) -> None:
+        if len(self.links) == 1 or self._is_joined_for(head):
+            self._answer_oversize(head)
+
+    def _answer_oversize(self, head: bytes) -> None:
+        self._count()
+        self._answer_later(self._at.intake.refuse_oversize(head))
+
+    def _count(self) -> None:
+        self._garbage_bytes = 0
+        if self._at.pace is not None:
+            self._at.pace.count(self._loop.time())
+
+    def _is_joined_for(self, payload: bytes) -> bool:
+        """Become a connection of the link that the message is for; one that is full ends it."""
+        at = self._door.link_of(self.links, payload)
+        if self in at.connections or self._join(at):
+            return True
+        self.end()
+        return False
 
     def _on_garbage(self, length: int) -> None:
         """Pass over bytes outside blocks, up to the link's limit since the last message."""
@@ -285,11 +295,15 @@ class Connection(asyncio.Protocol):
             log.warning("connection_ended", link=self.link.link_id, reason="garbage")
             self.end()
 
-    def _on_commit(self, *, is_committed: bool) -> None:
-        """Take the sender's word for our answer (MLLP R2); one that it could not keep is sent again."""
-        if is_committed or not self._last_answer:
-            self._repeats = 0
-            return
+    def _is_commit(self, payload: bytes) -> bool:
+        """Take the sender's word for our answer (MLLP R2), if it is one; an answer that it could not keep goes again."""
+        if not self._at.link.commits_blocks or payload not in (mllp.COMMITTED, mllp.NOT_COMMITTED):
+            return False
+        if payload == mllp.NOT_COMMITTED and self._last_answer:
+            self._repeat_answer()
+        return True
+
+    def _repeat_answer(self) -> None:
         self._repeats += 1
         if self._repeats > MOST_REPEATS:
             log.warning("connection_ended", link=self.link.link_id, reason="the sender commits no answer")

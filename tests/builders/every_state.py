@@ -224,6 +224,7 @@ KINDS: Mapping[str, Mapping[str, Destination]] = {
         "unverified": a_destination(acknowledgment="enhanced", country_code="VNM"),
         "preliminary": a_destination(send_unverified="P"),
     },
+    "documents": {"unverified": a_destination(forms=["mdm", "order_status"])},
     "fhir": {
         "unverified": a_fhir_destination(),
         "preliminary": a_fhir_destination(send_unverified="preliminary"),

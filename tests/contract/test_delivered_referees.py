@@ -9,6 +9,7 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException, MaxLengthReached
 from hl7apy.parser import parse_message
 
+from overread.protocols.hl7.conformance import NotConformant, require_conformance
 from overread.protocols.hl7.oru_content import SYNTHETIC, UNCONFIRMED, Language
 from overread.protocols.hl7.tokenise import tokenise
 from tests.builders.every_state import BRAIN, LUNGS, MODELS, STATES, told
@@ -135,6 +136,41 @@ def test_hl7apy_would_find_a_fault() -> None:
 
     with pytest.raises(HL7apyException):
         parse_message(broken.decode("utf-8"), validation_level=VALIDATION_LEVEL.STRICT).validate()
+
+
+SIGNED = ("final", "corrected", "withdrawn", "wrong_patient")
+
+
+def test_documents_and_order_states_are_told_of_every_signed_state() -> None:
+    """REQ-OUT-22, REQ-OUT-23: and of no other."""
+    expected = {f"{form}_{state}" for form in ("mdm", "order_status") for state in SIGNED}
+
+    assert all(set(told("documents", model)) == expected for model in MODELS)
+
+
+@pytest.mark.parametrize("state", SIGNED)
+@each_model
+def test_hl7apy_accepts_documents_and_order_states(model: str, state: str) -> None:
+    """REQ-OUT-22, REQ-OUT-23: by the check that a preview asks, which finds a fault too."""
+    document, status = (told("documents", model)[f"{form}_{state}"] for form in ("mdm", "order_status"))
+
+    require_conformance(document)
+    require_conformance(status)
+
+    for broken in (spoilt(document, b"TXA|1|DI|", b"TXA|1||"), spoilt(status, b"ORC|SC|", b"ORC||")):
+        with pytest.raises(NotConformant):
+            require_conformance(broken)
+
+
+@pytest.mark.jdk
+def test_hapi_accepts_documents_and_order_states(tmp_path: Path) -> None:
+    """REQ-OUT-22, REQ-OUT-23: MDM^T02, MDM^T10 and ORM^O01, parsed, no unexpected segment, and written again the same."""
+    broken = {"spoilt": spoilt(told("documents", LUNGS)["mdm_final"], b"|NM|", b"|ZZ|")}
+
+    verdicts = _verdicts(every("documents") | broken, tmp_path, "hl7", "Hl7Referee")
+
+    assert verdicts.pop("spoilt").startswith("FAIL")
+    assert [line for line in verdicts.values() if not line.startswith("OK")] == []
 
 
 @pytest.mark.jdk

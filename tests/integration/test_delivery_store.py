@@ -43,6 +43,7 @@ from overread.delivery.stored_outbox import Endings, StoredOutbox
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.stack_thread import StackThread
 from overread.protocols import mllp
+from overread.protocols.hl7 import mdm
 from overread.protocols.hl7.oru_content import TakenBack
 from overread.protocols.hl7.oru_reading import read_back
 from overread.runtime import signatures
@@ -827,6 +828,52 @@ async def _held(desk: Desk, status: Status = Status.UNVERIFIED) -> store.Outboun
     await outbox.mark_sending(row)
     await outbox.hold(row, store.Why(reason="AE 204", receiver_text="unknown order"))
     return row
+
+
+async def test_every_form_of_a_report_is_kept_once_and_taken_back_in_each(desk: Desk) -> None:
+    """REQ-OUT-22, REQ-OUT-23: F as result, document and order status; a withdrawal in the same three; each once."""
+    desk.destinations = (a_destination(site_id=desk.site, forms=["oru", "mdm", "order_status"]),)
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    withdrawing = desk.signed(withdrawal=Withdrawal(reason="wrong patient", is_wrong_patient=True), findings=())
+
+    for _ in range(2):
+        await desk.hear_signed(withdrawing)
+        await desk.judge()
+
+    rows = await desk.service.pool.fetch(
+        "SELECT form, status, message FROM outbound WHERE site_id = $1 ORDER BY position", desk.site
+    )
+    assert [(row["form"], row["status"]) for row in rows] == [
+        *(("oru", "F"), ("mdm", "F"), ("order_status", "F")),
+        *(("oru", "W"), ("mdm", "W"), ("order_status", "W")),
+    ]
+    first, second = (mdm.read_back(rows[index]["message"]) for index in (1, 4))
+    assert (first.replaces, second.replaces) == (None, first.document_number)
+
+
+async def test_an_operator_previews_a_report_that_delivery_has_seen(
+    desk: Desk, stack: StackThread, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """REQ-OUT-24: by the document that was signed, also while the report is held; nothing is stored or sent."""
+    await desk.hear_signed(desk.signed())
+    listed = tmp_path / "destinations.toml"
+    listed.write_text('[[destination]]\nname = "ris"\nkind = "hl7"\nurl = "mllp://127.0.0.1:2580"\n', encoding="utf-8")
+    endpoints = replace(stack.endpoints, site_id=desk.site)
+    monkeypatch.setattr(Endpoints, "of", lambda _folder: endpoints)
+    parser = argparse.ArgumentParser()
+    deliveries.add_to(parser.add_subparsers())
+    words = ["deliveries", "preview", "ris", "--report", str(desk.report_id), "--destinations", str(listed)]
+    told = parser.parse_args(words)
+
+    await asyncio.to_thread(told.run, told)
+
+    shown = capsys.readouterr().out
+    assert ("|F|" in shown, await desk.sent()) == (True, [])
+    unknown = parser.parse_args([*words[:4], str(uuid4()), *words[5:]])
+    with pytest.raises(OverreadError, match="has seen no report"):
+        await asyncio.to_thread(unknown.run, unknown)
 
 
 async def test_a_held_message_waits_for_a_person_and_no_other_case_does(desk: Desk) -> None:

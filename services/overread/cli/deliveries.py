@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from overread.cli import options
+from overread.cli import deliveries_preview, options
 from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.events.audit import Recorded
 from overread.contracts.topics import AUDIT_RECORDED
@@ -37,7 +37,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "otherwise: retry, hold or give_up by code (AE), condition (204) or both (AE 204). What is held waits, and what "
         "is behind it in its case, for your retry or give-up. A retry sends the same bytes.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|retry|give-up|destinations")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|retry|give-up|destinations|preview")
     listing = actions.add_parser(
         "list", help="every message that is not acknowledged: its id, state, tries, the reason"
     )
@@ -51,6 +51,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     for action in (retrying, giving_up):
         action.add_argument("delivery_id", nargs="+", type=UUID, metavar="ID", help="as `deliveries list` shows it")
+    deliveries_preview.add_to(actions, _on_database)
     runs = ((listing, run_list), (retrying, run_retry), (giving_up, run_give_up), (ways, run_destinations))
     for action, run in runs:
         options.add_data(action)

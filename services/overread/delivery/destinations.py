@@ -12,10 +12,16 @@ country_code = "VNM"
 send_unverified = "R"
 unsolicited = true
 language = "vi"
+forms = ["oru", "order_status"]
 
 [destination.refusals]
 "AE 204" = "hold"
 "AR" = "retry"
+
+[destination.template]
+accession_in = ["OBR-18", "OBR-20"]
+text_code = "59776-5^Procedure findings^LN"
+withhold_identifiers = ["NI", "BHXH"]
 
 [[destination]]
 name = "portal"
@@ -46,6 +52,7 @@ from overread.contracts.errors import OverreadError
 from overread.contracts.identifiers import SiteId
 from overread.delivery.refusals import RefusalTable
 from overread.delivery.sequence import Status
+from overread.delivery.templates import Hl7Form, Template
 
 MLLP_PORT = 2575
 """The port that IANA registers for HL7 over MLLP."""
@@ -145,9 +152,10 @@ class Receiver(BaseModel):
 
 
 class Hl7Destination(Receiver):
-    """A receiver of ORU^R01 over MLLP; `country_code` is MSH-17 (ISO 3166, three letters), left out by default.
+    """A receiver of HL7 v2 over MLLP; `country_code` is MSH-17 (ISO 3166, three letters), left out by default.
 
-    `refusals` says by the answer what becomes of a message that was refused.
+    `refusals` says by the answer what becomes of a message that was refused, `forms` which messages it gets, `template`
+    what these are like.
     """
 
     kind: Literal["hl7"]
@@ -157,6 +165,8 @@ class Hl7Destination(Receiver):
     country_code: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
     send_unverified: Literal[SendUnverified.NONE, SendUnverified.R, SendUnverified.P] = SendUnverified.NONE
     refusals: RefusalTable = Field(default_factory=dict)
+    forms: Annotated[tuple[Hl7Form, ...], Field(min_length=1)] = (Hl7Form.ORU,)
+    template: Template = Template()
 
     @field_validator("url")
     @classmethod

@@ -1,20 +1,29 @@
 """Which forms a destination gets under which status."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
+from overread.delivery.document_form import DocumentForm
 from overread.delivery.fhir_form import FhirForm
+from overread.delivery.order_status_form import OrderStatusForm
 from overread.delivery.oru_form import OruForm
 from overread.delivery.sequence import Status
 from overread.delivery.telling import Form
+from overread.delivery.templates import Hl7Form
+
+_HL7_FORMS: Mapping[Hl7Form, Callable[[], Form[Any, Any]]] = {
+    Hl7Form.ORU: OruForm,
+    Hl7Form.MDM: DocumentForm,
+    Hl7Form.ORDER_STATUS: OrderStatusForm,
+}
 
 
 def forms_for(destination: Destination, status: Status) -> Iterator[Form[Any, Any]]:
     """Yield the forms in the order in which they are sent."""
     match destination:
         case Hl7Destination():
-            yield OruForm()
+            yield from (_HL7_FORMS[form]() for form in destination.forms)
         case FhirDestination():
             yield FhirForm()
         case DicomDestination():

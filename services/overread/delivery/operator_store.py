@@ -79,3 +79,16 @@ async def ways(connection: "Connection", site_id: str) -> list[Mapping[str, Any]
         site_id,
     )
     return [dict(row) for row in rows]
+
+
+async def newest_document(connection: "Connection", site_id: str, report_id: UUID) -> bytes | None:
+    """Return the newest document of a report that delivery has seen, signed or not; None when it has seen none."""
+    document: bytes | None = await connection.fetchval(
+        "SELECT document FROM (SELECT document, report_revision, 1 AS rank, position FROM release_requests"
+        " WHERE site_id = $1 AND report_id = $2 UNION ALL"
+        " SELECT document, report_revision, 0, position FROM outbound WHERE site_id = $1 AND report_id = $2) AS seen"
+        " ORDER BY report_revision DESC, rank DESC, position DESC LIMIT 1",
+        site_id,
+        report_id,
+    )
+    return document

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from overread.contracts.events import orders as contract
 from overread.contracts.events.inference import Concept, Finding, ModelReference
-from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import deterministic_id, nfc
 from overread.delivery import faithful
 from overread.delivery.destinations import Hl7Destination
@@ -51,7 +50,7 @@ class OruForm:
         """Yield one message for each order; raise `NotRenderable` when HL7 can't say it."""
         for order in telling.orders or (None,):
             content = content_for(telling, order)
-            message = oru.render(content)
+            message = oru.render(content, telling.destination.template.layout)
             mllp.encode(message)
             yield Written(
                 form=FORM, message=message, message_control_id=content.message_control_id, meant=content, order=order
@@ -59,21 +58,21 @@ class OruForm:
 
     def unlike(self, written: Written[OruContent], telling: Telling[Hl7Destination]) -> Iterator[str]:
         """Compare the message with what was meant, and with the document itself and not with what was made of it."""
-        said = read_back(written.message)
+        said = read_back(written.message, telling.destination.template.layout)
         yield from differences(written.meant, said)
-        if (said.status, said.taken_back) != _status(telling):
-            yield "status"
-        yield from _unlike_document(said, telling, written.order)
+        yield from unlike_document(said, telling, written.order)
 
 
-def _unlike_document(
+def unlike_document(
     said: OruContent, telling: Telling[Hl7Destination], order: contract.ServiceRequest | None
 ) -> Iterator[str]:
+    """Name what a message says otherwise than the document itself, as far as its destination is to hear of it."""
     document = telling.document
-    if _said_patient(said) != _patient_of(document):
+    if (said.status, said.taken_back) != _status(telling):
+        yield "status"
+    if said_patient(said.patient) != patient_in(telling):
         yield "patient"
-    if nfc(said.accession_number or "") != nfc((order.accession_number if order else None) or ""):
-        yield "accession number"
+    yield from unlike_accession(said.accession_number, said.filler_order_number, telling, order)
     if said.study_instance_uid != document.study_instance_uid or said.is_synthetic != document.is_synthetic:
         yield "study"
     if (said.signer.id_number if said.signer else "") != _signer_of(telling):
@@ -98,18 +97,40 @@ def _signer_of(telling: Telling[Hl7Destination]) -> str:
     return nfc(signed_by.subject) if telling.status.is_signed and signed_by else ""
 
 
-def _said_patient(said: OruContent) -> tuple[object, ...]:
+def said_patient(patient: Patient) -> tuple[object, ...]:
+    """Return whose a message is, in the shape in which it is compared."""
+    identifiers = frozenset((i.id_number, i.assigning_authority, i.identifier_type_code) for i in patient.identifiers)
+    names = tuple((name.family_name, name.given_name) for name in patient.names)
+    return identifiers, names, patient.birth_date or "", patient.administrative_sex or ""
+
+
+def patient_in(telling: Telling[Hl7Destination]) -> tuple[object, ...]:
+    """Return whose the document is, without the identifiers that its destination does not get."""
+    document, template = telling.document, telling.destination.template
     identifiers = frozenset(
-        (i.id_number, i.assigning_authority, i.identifier_type_code) for i in said.patient.identifiers
+        (number, authority, type_code)
+        for number, authority, type_code in faithful.identifiers_of(document)
+        if not template.withholds(authority, type_code)
     )
-    names = tuple((name.family_name, name.given_name) for name in said.patient.names)
-    return identifiers, names, said.patient.birth_date or "", said.patient.administrative_sex or ""
-
-
-def _patient_of(document: ReportDocument) -> tuple[object, ...]:
     name = faithful.name_of(document)
     names = (name,) if any(name) else ()
-    return faithful.identifiers_of(document), names, faithful.birth_date_of(document), faithful.sex_of(document)
+    return identifiers, names, faithful.birth_date_of(document), faithful.sex_of(document)
+
+
+def unlike_accession(
+    said: str | None,
+    filler_order_number: EntityIdentifier | None,
+    telling: Telling[Hl7Destination],
+    order: contract.ServiceRequest | None,
+) -> Iterator[str]:
+    """Compare the accession number wherever the destination's template has it."""
+    template = telling.destination.template
+    expected = nfc((order.accession_number if order else None) or "")
+    if nfc(said or "") != (expected if template.layout.accession_fields else ""):
+        yield "accession number"
+    in_obr_3 = filler_order_number.entity_identifier if filler_order_number else ""
+    if template.has_accession_as_filler_number and nfc(in_obr_3) != expected:
+        yield "accession number in OBR-3"
 
 
 def _said_finding(observation: Observation) -> tuple[str, ...]:
@@ -130,11 +151,16 @@ def _said_finding(observation: Observation) -> tuple[str, ...]:
 
 
 def delivery_id_of(telling: Telling[Hl7Destination], order: contract.ServiceRequest | None) -> UUID:
-    """Return the ID of the message that answers `order`."""
+    """Return the ID of the result that answers `order`."""
     document = telling.document
     report = (document.site_id, str(document.report_id), str(document.report_revision))
     order_id = str(order.order_id if order else "")
     return deterministic_id("delivery", *report, telling.destination.name, telling.status.value, order_id)
+
+
+def own_id_of(telling: Telling[Hl7Destination], form: str, order: contract.ServiceRequest | None) -> UUID:
+    """Return the ID that a message of another form about `order` is numbered by."""
+    return deterministic_id("delivery", str(delivery_id_of(telling, order)), form)
 
 
 def message_control_id_of(delivery_id: UUID) -> str:
@@ -157,12 +183,12 @@ def content_for(telling: Telling[Hl7Destination], order: contract.ServiceRequest
         country_code=destination.country_code,
         language=telling.language,
         is_synthetic=document.is_synthetic,
-        patient=_patient(document.patient),
+        patient=_patient(document.patient, destination),
         visit=_visit(order) if order else None,
         placer_order_number=_number(order.placer_order_number, order.placer_namespace) if order else None,
-        filler_order_number=_number(order.filler_order_number, order.filler_namespace) if order else None,
+        filler_order_number=_filler_number(order, destination) if order else None,
         universal_service_identifier=_service(order),
-        accession_number=order.accession_number if order else None,
+        accession_number=order.accession_number if order and destination.template.layout.accession_fields else None,
         study_instance_uid=document.study_instance_uid,
         ordering_provider=_ordering_provider(order) if order else None,
         priority=order.priority or None if order else None,
@@ -213,7 +239,7 @@ def _signer(telling: Telling[Hl7Destination]) -> Practitioner | None:
     return Practitioner(id_number=signer.subject, family_name=signer.family_name, given_name=signer.given_name)
 
 
-def _patient(patient: contract.Patient) -> Patient:
+def _patient(patient: contract.Patient, destination: Hl7Destination) -> Patient:
     name = PersonName(family_name=patient.family_name, given_name=patient.given_name, name_type_code="L")
     return Patient(
         identifiers=tuple(
@@ -223,6 +249,7 @@ def _patient(patient: contract.Patient) -> Patient:
                 identifier_type_code=identifier.identifier_type_code,
             )
             for identifier in patient.identifiers
+            if not destination.template.withholds(identifier.assigning_authority, identifier.identifier_type_code)
         ),
         names=(name,) if patient.family_name or patient.given_name else (),
         birth_date=patient.birth_date.isoformat() if patient.birth_date else None,
@@ -247,6 +274,13 @@ def _visit(order: contract.ServiceRequest) -> Visit | None:
 
 def _number(number: str, namespace: str) -> EntityIdentifier | None:
     return EntityIdentifier(entity_identifier=number, namespace_id=namespace) if number else None
+
+
+def _filler_number(order: contract.ServiceRequest, destination: Hl7Destination) -> EntityIdentifier | None:
+    """Return OBR-3; where the receiver looks for the accession number there, that one in its place."""
+    if destination.template.has_accession_as_filler_number:
+        return _number(order.accession_number or "", "")
+    return _number(order.filler_order_number, order.filler_namespace)
 
 
 def _service(order: contract.ServiceRequest | None) -> CodedElement:

@@ -8,7 +8,6 @@ from overread.protocols.hl7.delimiters import STANDARD, escape
 from overread.protocols.hl7.oru_content import (
     DICOM_STUDY,
     FINDING_SITE,
-    NARRATIVE,
     NARRATIVE_SUB_ID,
     SYNTHETIC,
     UNCONFIRMED,
@@ -25,6 +24,7 @@ from overread.protocols.hl7.oru_content import (
     check,
     one_kind_of_line_end,
 )
+from overread.protocols.hl7.oru_layout import USUAL, Layout
 from overread.protocols.hl7.timestamps import write_date, write_timestamp
 
 LANGUAGE_NAMES: Mapping[Language, str] = {
@@ -35,14 +35,21 @@ LANGUAGE_NAMES: Mapping[Language, str] = {
 OBSERVATION_METHOD = CodedElement(identifier="AI", text="Machine learning algorithm", coding_system="99OVERREAD")
 
 
-def render(content: OruContent) -> bytes:
+RESULT = "ORU^R01^ORU_R01"
+
+
+def render(content: OruContent, layout: Layout = USUAL) -> bytes:
     """Write the message that says `content`, in UTF-8; `NotRenderable` when a rule of HL7 forbids it.
 
     What no clinician has confirmed says so in its first line; OBR-32 and OBX-16 are filled for F and C only.
     """
     check(content)
-    segments = [_msh(content), _pid(content), *_pv1(content), *_orc(content), _obr(content), *_tq1(content)]
-    segments += [*_results(content)]
+    segments = [msh(content, RESULT), pid(content), *pv1(content), *orc(content), obr(content, layout), *tq1(content)]
+    return encoded([*segments, *results(content, layout)])
+
+
+def encoded(segments: Sequence[str]) -> bytes:
+    """Return the message as its bytes."""
     return "".join(f"{segment}\r" for segment in segments).encode("utf-8")
 
 
@@ -54,13 +61,14 @@ def notices(content: OruContent) -> tuple[str, ...]:
     return unconfirmed + withdrawn + synthetic
 
 
-def _segment(name: str, fields: Mapping[int, str]) -> str:
+def segment(name: str, fields: Mapping[int, str]) -> str:
     """Write a segment from encoded fields by their number."""
     last = max(number for number, text in fields.items() if text)
     return "|".join([name, *(fields.get(number, "") for number in range(1, last + 1))])
 
 
-def _msh(content: OruContent) -> str:
+def msh(content: OruContent, message_type: str) -> str:
+    """Write MSH: who sends what to whom, when, and under which number."""
     language = (content.language.value, LANGUAGE_NAMES[content.language], "ISO639")
     # MSH-1 is the separator itself, so fields count from MSH-2 here.
     fields = {
@@ -70,7 +78,7 @@ def _msh(content: OruContent) -> str:
         4: escape(content.receiving.application),
         5: escape(content.receiving.facility),
         6: write_timestamp(content.message_datetime),
-        8: "ORU^R01^ORU_R01",
+        8: message_type,
         9: escape(content.message_control_id),
         10: escape(content.processing_id),
         11: "2.5.1",
@@ -80,10 +88,11 @@ def _msh(content: OruContent) -> str:
         17: "UNICODE UTF-8",
         18: composite(*language),
     }
-    return _segment("MSH", fields)
+    return segment("MSH", fields)
 
 
-def _pid(content: OruContent) -> str:
+def pid(content: OruContent) -> str:
+    """Write PID: whose it is."""
     patient = content.patient
     fields = {
         1: "1",
@@ -92,10 +101,11 @@ def _pid(content: OruContent) -> str:
         7: write_date(patient.birth_date or ""),
         8: escape(patient.administrative_sex or ""),
     }
-    return _segment("PID", fields)
+    return segment("PID", fields)
 
 
-def _pv1(content: OruContent) -> Iterator[str]:
+def pv1(content: OruContent) -> Iterator[str]:
+    """Write PV1, where a visit is known."""
     visit = content.visit
     if visit is None:
         return
@@ -105,35 +115,37 @@ def _pv1(content: OruContent) -> Iterator[str]:
         3: composite(*visit.assigned_patient_location),
         19: visit.visit_number.write() if visit.visit_number else "",
     }
-    yield _segment("PV1", fields)
+    yield segment("PV1", fields)
 
 
-def _order_numbers(content: OruContent) -> dict[int, str]:
+def order_numbers(content: OruContent) -> dict[int, str]:
     """ORC-2 and OBR-2, ORC-3 and OBR-3: the numbers the order came with, never new ones (OBR-3 text)."""
     placer, filler = content.placer_order_number, content.filler_order_number
     return {2: placer.write() if placer else "", 3: filler.write() if filler else ""}
 
 
-def _orc(content: OruContent) -> Iterator[str]:
-    numbers = _order_numbers(content)
+def orc(content: OruContent) -> Iterator[str]:
+    """Write ORC, where an order has a number."""
+    numbers = order_numbers(content)
     if any(numbers.values()):
-        yield _segment("ORC", {1: "RE", **numbers, 5: "CM" if content.status.is_signed else "IP"})
+        yield segment("ORC", {1: "RE", **numbers, 5: "CM" if content.status.is_signed else "IP"})
 
 
-def _obr(content: OruContent) -> str:
+def obr(content: OruContent, layout: Layout) -> str:
+    """Write OBR: what was ordered, and how far its result is."""
     fields = {
         1: "1",
-        **_order_numbers(content),
+        **order_numbers(content),
         4: content.universal_service_identifier.write(),
         7: _optional_time(content.observed_at),
         16: content.ordering_provider.write() if content.ordering_provider else "",
-        18: escape(content.accession_number or ""),
+        **dict.fromkeys(layout.accession_fields, escape(content.accession_number or "")),
         22: write_timestamp(content.status_changed_at),
         24: "RAD",
         25: content.status.value,
         32: _principal_result_interpreter(content),
     }
-    return _segment("OBR", fields)
+    return segment("OBR", fields)
 
 
 def _principal_result_interpreter(content: OruContent) -> str:
@@ -143,20 +155,21 @@ def _principal_result_interpreter(content: OruContent) -> str:
     return join(content.signer.write(separator="&"), _optional_time(content.signed_at))
 
 
-def _tq1(content: OruContent) -> Iterator[str]:
+def tq1(content: OruContent) -> Iterator[str]:
+    """Write TQ1, where the order says when or how soon."""
     if content.priority or content.scheduled_at:
-        yield _segment("TQ1", {1: "1", 7: _optional_time(content.scheduled_at), 9: escape(content.priority or "")})
+        yield segment("TQ1", {1: "1", 7: _optional_time(content.scheduled_at), 9: escape(content.priority or "")})
 
 
-def _results(content: OruContent) -> Iterator[str]:
+def results(content: OruContent, layout: Layout) -> Iterator[str]:
     """Yield study, narrative, reason and findings; OBX-1 counts the observations as they come."""
     study = {3: DICOM_STUDY.write(), 2: "ST", 5: escape(content.study_instance_uid), 11: "O"}
-    narrative = [study, *_narrative(content)]
-    yield from (_segment("OBX", {1: str(number), **fields}) for number, fields in enumerate(narrative, 1))
+    narrative = [study, *_narrative(content, layout)]
+    yield from (segment("OBX", {1: str(number), **fields}) for number, fields in enumerate(narrative, 1))
     if content.reason:
-        yield _segment("NTE", {1: "1", 3: escape(_reason(content))})
+        yield segment("NTE", {1: "1", 3: escape(_reason(content))})
     findings = enumerate(_findings(content), len(narrative) + 1)
-    yield from (_segment("OBX", {1: str(number), **fields}) for number, fields in findings)
+    yield from (segment("OBX", {1: str(number), **fields}) for number, fields in findings)
 
 
 def _lasting(content: OruContent) -> dict[int, str]:
@@ -167,13 +180,13 @@ def _lasting(content: OruContent) -> dict[int, str]:
     return {11: content.status.value, 14: _optional_time(content.observed_at), 16: signer}
 
 
-def _narrative(content: OruContent) -> Iterator[dict[int, str]]:
+def _narrative(content: OruContent, layout: Layout) -> Iterator[dict[int, str]]:
     """Yield the text as one observation, one repetition of OBX-5 a line (TX repeats by the line; 2.A.79).
 
     A receiver replaces by identifier and sub-ID: of several observations under one pair it would keep the last line
     alone, and of lines with sub-IDs of their own it would keep those of a longer text before (OBX-4, OBX-11).
     """
-    lasting = {3: NARRATIVE.write(), 4: NARRATIVE_SUB_ID, **_lasting(content)}
+    lasting = {3: layout.narrative.write(), 4: NARRATIVE_SUB_ID, **_lasting(content)}
     if content.taken_back is TakenBack.WRONG_PATIENT:
         lasting[11] = content.taken_back.value
     if content.status is ResultStatus.CANCELLED:

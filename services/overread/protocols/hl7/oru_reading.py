@@ -20,7 +20,6 @@ from overread.protocols.hl7.data_types import (
 from overread.protocols.hl7.oru_content import (
     DICOM_STUDY,
     FINDING_SITE,
-    NARRATIVE,
     NARRATIVE_SUB_ID,
     SYNTHETIC,
     UNCONFIRMED,
@@ -37,6 +36,7 @@ from overread.protocols.hl7.oru_content import (
     TakenBack,
     Text,
 )
+from overread.protocols.hl7.oru_layout import USUAL, Layout
 from overread.protocols.hl7.timestamps import read_date, read_timestamp
 from overread.protocols.hl7.tokenise import Message, Segment, Value, tokenise
 
@@ -49,20 +49,24 @@ class Unfaithful(Malformed):
     """The message does not read as one of our results."""
 
 
-def read_back(raw: bytes) -> OruContent:
+def read_back(raw: bytes, layout: Layout = USUAL) -> OruContent:
     """Read what a rendered ORU^R01 says; equal to what was rendered, or the rendering is wrong (`differences`).
 
     Every observation must carry the status of the whole and, where it is signed, the signer.
     """
-    message = tokenise(raw)
-    msh, pid, obr = (_only(message, name) for name in ("MSH", "PID", "OBR"))
+    return read_result(tokenise(raw), layout)
+
+
+def read_result(message: Message, layout: Layout = USUAL) -> OruContent:
+    """Read a result out of the segments that hold one, whatever the message around them."""
+    msh, pid, obr = (only(message, name) for name in ("MSH", "PID", "OBR"))
     status, language = _enum(ResultStatus, obr.field(25)), _enum(Language, msh.field(19).component(1))
     signer = Practitioner.read_subcomponents(obr.field(32).component(1))
-    results = _Results(message, status, signer, language)
+    results = _Results(message, status, signer, language, layout)
     is_synthetic, narrative, reason = _texts(results, status, language)
     return OruContent(
         message_control_id=msh.field(10).text,
-        message_datetime=_required_time(msh.field(7)),
+        message_datetime=required_time(msh.field(7)),
         processing_id=msh.field(11).component(1).text,
         sending=Party(application=msh.field(3).component(1).text, facility=msh.field(4).component(1).text),
         receiving=Party(application=msh.field(5).component(1).text, facility=msh.field(6).component(1).text),
@@ -71,19 +75,19 @@ def read_back(raw: bytes) -> OruContent:
         country_code=msh.field(17).text,
         language=language,
         is_synthetic=is_synthetic,
-        patient=_patient(pid),
-        visit=_visit(message.segment("PV1")),
+        patient=patient_of(pid),
+        visit=visit_of(message.segment("PV1")),
         placer_order_number=EntityIdentifier.read(obr.field(2)),
         filler_order_number=EntityIdentifier.read(obr.field(3)),
-        universal_service_identifier=_coded(obr.field(4)),
-        accession_number=obr.field(18).text or None,
+        universal_service_identifier=coded(obr.field(4)),
+        accession_number=accession_of(obr, layout),
         study_instance_uid=results.study_instance_uid,
         ordering_provider=Practitioner.read(obr.field(16)),
         priority=_priority(message.segment("TQ1")),
         scheduled_at=_scheduled_at(message.segment("TQ1")),
         observed_at=_time(obr.field(7)),
         status=status,
-        status_changed_at=_required_time(obr.field(22)),
+        status_changed_at=required_time(obr.field(22)),
         observations=tuple(results.observations()),
         retracted=tuple(results.retracted()),
         narrative=narrative,
@@ -102,7 +106,15 @@ class _Results:
     No two of them share identifier and sub-ID: of those a receiver would keep the last alone (OBX-4).
     """
 
-    def __init__(self, message: Message, status: ResultStatus, signer: Practitioner | None, language: Language) -> None:
+    def __init__(
+        self,
+        message: Message,
+        status: ResultStatus,
+        signer: Practitioner | None,
+        language: Language,
+        layout: Layout,
+    ) -> None:
+        self._named_text = (layout.narrative.identifier, layout.narrative.coding_system, NARRATIVE_SUB_ID)
         study, *others = message.segments("OBX") or (None,)
         if study is None or study.field(3).component(1).text != DICOM_STUDY.identifier:
             raise Unfaithful("The first OBX does not name the DICOM study.")
@@ -110,20 +122,32 @@ class _Results:
         self.note = message.segment("NTE")
         self._others = others
         _require_names_of_their_own(others)
-        self._text = next((segment for segment in others if _is_narrative(segment)), None)
-        self._observed_at = _only(message, "OBR").field(7).text
+        self._text = next((segment for segment in others if self._is_narrative(segment)), None)
+        self._observed_at = only(message, "OBR").field(7).text
         self.taken_back = _taken_back(self._text, language)
         for segment in others:
             self._require_status(segment, status, signer)
 
     def _require_status(self, segment: Segment, status: ResultStatus, signer: Practitioner | None) -> None:
-        if segment.field(11).text not in _statuses_of(segment, status, self.taken_back):
+        if segment.field(11).text not in self._statuses_of(segment, status):
             raise Unfaithful("An observation has another status than the result (OBX-11, OBR-25).")
         if Practitioner.read(segment.field(16)) != signer:
             raise Unfaithful("An observation names another responsible observer than the signer (OBX-16, OBR-32).")
         expected = "" if status is ResultStatus.CANCELLED else self._observed_at
         if segment.field(14).text != expected:
             raise Unfaithful("An observation has another time than the study (OBX-14, OBR-7).")
+
+    def _statuses_of(self, segment: Segment, status: ResultStatus) -> tuple[str, ...]:
+        """Return each OBX-11 that may stand there: of a deleted result the text stays, as the correction that says so."""
+        taken_back = self.taken_back
+        if self._is_narrative(segment):
+            return (taken_back.value if taken_back is TakenBack.WRONG_PATIENT else status.value,)
+        return (taken_back.value,) if taken_back else (status.value, TakenBack.DELETED.value)
+
+    def _is_narrative(self, segment: Segment) -> bool:
+        identifier = segment.field(3)
+        names = (identifier.component(1).text, identifier.component(3).text, segment.field(4).text)
+        return names == self._named_text
 
     @property
     def narrative(self) -> str:
@@ -149,7 +173,7 @@ class _Results:
         return self._with_sites(holds=False)
 
     def _with_sites(self, *, holds: bool) -> Iterator[Observation]:
-        said = (segment for segment in self._others if not _is_narrative(segment))
+        said = (segment for segment in self._others if not self._is_narrative(segment))
         findings = [segment for segment in said if (segment.field(11).text not in _NO_MORE) is holds]
         for segment, follower in zip_longest(findings, findings[1:]):
             if not _is_site(segment):
@@ -177,18 +201,11 @@ def _taken_back(text: Segment | None, language: Language) -> TakenBack | None:
     return TakenBack.WRONG_PATIENT if is_wrong_patient else TakenBack.DELETED
 
 
-def _statuses_of(segment: Segment, status: ResultStatus, taken_back: TakenBack | None) -> tuple[str, ...]:
-    """Return each OBX-11 that may stand there: of a deleted result the text stays, as the correction that says so."""
-    if _is_narrative(segment):
-        return (taken_back.value if taken_back is TakenBack.WRONG_PATIENT else status.value,)
-    return (taken_back.value,) if taken_back else (status.value, TakenBack.DELETED.value)
-
-
 def _observation(segment: Segment, site: Segment | None) -> Observation:
     if site is not None and site.field(4).text != segment.field(4).text:
         raise Unfaithful("A finding's site has another sub-ID than its finding (OBX-4).")
     return Observation(
-        identifier=_coded(segment.field(3)),
+        identifier=coded(segment.field(3)),
         sub_id=segment.field(4).text,
         value=_value(segment),
         abnormal_flag=segment.field(8).text,
@@ -201,7 +218,7 @@ def _observation(segment: Segment, site: Segment | None) -> Observation:
 
 def _site(segment: Segment) -> CodedElement:
     """Read the site; it is not said of a finding that holds no more."""
-    return _coded(segment.field(5)) if segment.field(5) else UNSAID_SITE
+    return coded(segment.field(5)) if segment.field(5) else UNSAID_SITE
 
 
 def _models(segment: Segment) -> tuple[ModelVersion, ...]:
@@ -216,19 +233,13 @@ def _value(segment: Segment) -> Numeric | Coded | Text | None:
         case "NM":
             return Numeric(value=value.text, unit=CodedElement.read(segment.field(6)))
         case "CWE":
-            return Coded(value=_coded(value))
+            return Coded(value=coded(value))
         case "ST" | "TX" | "FT":
             return Text(value=value.text)
         case "" if not value:
             return None
         case _:
             raise Unfaithful("An observation has a value type that we never write (OBX-2).")
-
-
-def _is_narrative(segment: Segment) -> bool:
-    identifier = segment.field(3)
-    names = (identifier.component(1).text, identifier.component(3).text, segment.field(4).text)
-    return names == (NARRATIVE.identifier, NARRATIVE.coding_system, NARRATIVE_SUB_ID)
 
 
 def _is_site(segment: Segment) -> bool:
@@ -257,7 +268,16 @@ def _after(text: str, notice: str) -> str:
     return text[len(notice) :].removeprefix("\n")
 
 
-def _patient(pid: Segment) -> Patient:
+def accession_of(obr: Segment, layout: Layout) -> str | None:
+    """Read the accession number, which is the same wherever the layout has it."""
+    said = {obr.field(number).text for number in layout.accession_fields}
+    if len(said) > 1:
+        raise Unfaithful("Two fields of OBR name different accession numbers.")
+    return (said.pop() if said else "") or None
+
+
+def patient_of(pid: Segment) -> Patient:
+    """Read whose it is."""
     identifiers = (PatientIdentifier.read(cx) for cx in pid.field(3).repetitions)
     names = (PersonName.read(xpn) for xpn in pid.field(5).repetitions)
     return Patient(
@@ -268,7 +288,8 @@ def _patient(pid: Segment) -> Patient:
     )
 
 
-def _visit(pv1: Segment | None) -> Visit | None:
+def visit_of(pv1: Segment | None) -> Visit | None:
+    """Read the visit."""
     if pv1 is None:
         return None
     location = pv1.field(3)
@@ -288,14 +309,16 @@ def _scheduled_at(tq1: Segment | None) -> datetime | None:
     return _time(tq1.field(7)) if tq1 else None
 
 
-def _only(message: Message, name: str) -> Segment:
+def only(message: Message, name: str) -> Segment:
+    """Return the one segment of that name."""
     found = message.segments(name)
     if len(found) != 1:
         raise Unfaithful(f"The message does not hold exactly one {name} segment.")
     return found[0]
 
 
-def _coded(value: Value) -> CodedElement:
+def coded(value: Value) -> CodedElement:
+    """Read a code that must be there."""
     read = CodedElement.read(value)
     if read is None:
         raise Unfaithful("A code is missing.")
@@ -303,10 +326,11 @@ def _coded(value: Value) -> CodedElement:
 
 
 def _time(value: Value) -> datetime | None:
-    return _required_time(value) if value else None
+    return required_time(value) if value else None
 
 
-def _required_time(value: Value) -> datetime:
+def required_time(value: Value) -> datetime:
+    """Read a time that must be there."""
     try:
         return read_timestamp(value.text, UTC).utc
     except ValueError:

@@ -1,0 +1,82 @@
+"""`overread deliveries preview`: the messages that a destination would get of a report, or of an example."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from overread.cli import options
+from overread.contracts.errors import OverreadError
+from overread.delivery import destinations, operator_store
+from overread.delivery.handlers import occasion_of
+from overread.delivery.preview import Shown, as_example, preview
+from overread.delivery.settings import DeliverySettings
+from overread.embedded.endpoints import DEFAULT_SITE, Endpoints
+from overread.embedded.places import CHECKOUT
+from overread.runtime.clock import utc_now
+from overread.runtime.inbox import Transaction
+
+EXAMPLE = CHECKOUT / "contracts" / "examples" / "ReportDocument.v1.json"
+
+Ask = Callable[[Endpoints, Callable[[Transaction], Awaitable[bytes | None]]], Coroutine[Any, Any, bytes | None]]
+"""How delivery's database is asked."""
+
+
+def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]", ask: Ask) -> None:
+    """Add the action."""
+    shown = actions.add_parser(
+        "preview",
+        help="show the HL7 messages that a destination would get",
+        description="Renders with the destinations file as it is now, reads back as the gate does, and judges by "
+        "hl7apy's tables of v2.5.1. Nothing is stored or sent.",
+    )
+    shown.add_argument("destination", help="its name in the destinations file")
+    what = shown.add_mutually_exclusive_group(required=True)
+    what.add_argument("--report", type=UUID, metavar="ID", help="a report that delivery has seen")
+    what.add_argument("--example", action="store_true", help="a signed report of a synthetic patient; needs no stack")
+    shown.add_argument(
+        "--destinations", type=Path, metavar="FILE", help="default: OVERREAD_DESTINATIONS, else the stack's"
+    )
+    options.add_data(shown)
+    shown.set_defaults(run=lambda told: run(told, ask))
+
+
+def run(told: argparse.Namespace, ask: Ask) -> int:
+    """Print each message, a line a segment."""
+    for number, message in enumerate(_messages(told, ask)):
+        sys.stdout.write("\n" if number else "")
+        sys.stdout.writelines(f"{segment}\n" for segment in message.segments)
+        sys.stderr.write(f"{message.form}: read back as it was meant, and judged by hl7apy\n")
+    return 0
+
+
+def _messages(told: argparse.Namespace, ask: Ask) -> list[Shown]:
+    site_id, raw = _document(told, ask)
+    settings = DeliverySettings(site_id=site_id)
+    listed = destinations.load(_file(told), site_id=site_id)
+    named = next((destination for destination in listed if destination.name == told.destination), None)
+    if named is None:
+        names = ", ".join(destination.name for destination in listed) or "none"
+        raise OverreadError(f"there is no destination {told.destination!r} in {_file(told)}; there are: {names}")
+    if told.example:
+        raw = as_example(raw, named.site_id or site_id)
+    return preview(raw, named, occasion_of(settings, utc_now()))
+
+
+def _document(told: argparse.Namespace, ask: Ask) -> tuple[str, bytes]:
+    if told.example:
+        return os.environ.get("OVERREAD_SITE_ID", DEFAULT_SITE), EXAMPLE.read_bytes()
+    endpoints = Endpoints.of(told.data)
+    raw = asyncio.run(ask(endpoints, lambda tx: operator_store.newest_document(tx.connection, tx.site_id, told.report)))
+    if raw is None:
+        raise OverreadError(f"delivery has seen no report {told.report}")
+    return endpoints.site_id, raw
+
+
+def _file(told: argparse.Namespace) -> Path:
+    named = told.destinations or os.environ.get("OVERREAD_DESTINATIONS")
+    return Path(named) if named else told.data / "config" / "delivery" / "destinations.toml"

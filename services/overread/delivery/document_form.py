@@ -1,0 +1,69 @@
+"""Signed reports as documents: MDM^T02 for the first, MDM^T10 for what replaces one, also for a withdrawal."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from overread.contracts.events import orders as contract
+from overread.contracts.identifiers import deterministic_id
+from overread.delivery import oru_form
+from overread.delivery.destinations import Hl7Destination
+from overread.delivery.sequence import Position, Status
+from overread.delivery.telling import Telling, Written
+from overread.delivery.templates import Hl7Form
+from overread.protocols import mllp
+from overread.protocols.hl7 import mdm
+from overread.protocols.hl7.data_types import EntityIdentifier, Visit
+from overread.protocols.hl7.mdm import DocumentContent
+from overread.protocols.hl7.oru_content import differences
+
+FORM = Hl7Form.MDM.value
+UNKNOWN_CLASS = Visit(patient_class="U")
+"""PV1 is required in MDM_T02; U is unknown (table HL70004)."""
+
+Order = contract.ServiceRequest | None
+
+
+class DocumentForm:
+    """MDM v2.5.1 (HL7 v2.5.1, 9.6): what nobody has signed is no document, and is not written."""
+
+    def write(self, telling: Telling[Hl7Destination]) -> Iterator[Written[DocumentContent]]:
+        """Yield one document for each order, once signed; raise `NotRenderable` when HL7 can't say it."""
+        for order in (telling.orders or (None,)) if telling.status.is_signed else ():
+            content = _content(telling, order)
+            message = mdm.render(content, telling.destination.template.layout)
+            mllp.encode(message)
+            control_id = content.result.message_control_id
+            yield Written(form=FORM, message=message, message_control_id=control_id, meant=content, order=order)
+
+    def unlike(self, written: Written[DocumentContent], telling: Telling[Hl7Destination]) -> Iterator[str]:
+        """Compare the document with what was meant, and with what was signed."""
+        said = mdm.read_back(written.message, telling.destination.template.layout)
+        yield from differences(written.meant, said)
+        yield from oru_form.unlike_document(said.result, telling, written.order)
+
+
+def _content(telling: Telling[Hl7Destination], order: Order) -> DocumentContent:
+    document = telling.document
+    result = oru_form.content_for(telling, order)
+    own_id = oru_form.own_id_of(telling, FORM, order)
+    own = Position(report_revision=document.report_revision, status=telling.status)
+    replaced = [before for before in telling.earlier if before.form == FORM and not before.was_refused]
+    return DocumentContent(
+        result=replace(
+            result,
+            message_control_id=oru_form.message_control_id_of(own_id),
+            visit=result.visit or UNKNOWN_CLASS,
+        ),
+        document_number=_number(telling, order, own),
+        replaces=_number(telling, order, max(replaced, key=lambda before: before.rank)) if replaced else None,
+    )
+
+
+def _number(telling: Telling[Hl7Destination], order: Order, position: Position) -> EntityIdentifier:
+    """Return TXA-12 of a revision in a state: the same in every resend, and for every receiver."""
+    document = telling.document
+    what = (str(position.report_revision), Status(position.status).value, str(order.order_id if order else ""))
+    number = deterministic_id("document", document.site_id, str(document.report_id), *what)
+    return EntityIdentifier(
+        entity_identifier=oru_form.message_control_id_of(number), namespace_id=telling.occasion.sending.application
+    )

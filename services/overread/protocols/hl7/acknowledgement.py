@@ -12,7 +12,7 @@ from overread.protocols.hl7.delimiters import escape
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
 from overread.protocols.hl7.sentences import Language, key_of, translate
 from overread.protocols.hl7.timestamps import write_timestamp
-from overread.protocols.hl7.tokenise import Header, Message, Segment, tokenise
+from overread.protocols.hl7.tokenise import Header, Message, Segment, tokenise, tokenise_as
 
 OUR_CODES = "99OVERREAD"
 """The coding system of ERR-5: the keys of `sentence_table` (table HL70533 is each site's own)."""
@@ -20,7 +20,7 @@ OUR_CODES = "99OVERREAD"
 _USUAL_HEADER_BYTES = 1024
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_NON_ASCII = re.compile(rb"[^\x00-\x7f]")
+_NO_TEXT = re.compile(rb"[^\x00-\x7f]|\x1b")
 _REJECTIONS = frozenset(
     {
         MessageErrorCondition.UNSUPPORTED_MESSAGE_TYPE,
@@ -266,10 +266,8 @@ def parse_ack(raw: bytes) -> Acknowledgment:
 def _tokenise_leniently(raw: bytes) -> Message:
     try:
         return tokenise(raw, fallback_charset="utf-8")
-    except HL7Error as error:
-        if error.condition is not MessageErrorCondition.DATA_TYPE_ERROR:
-            raise
-    return tokenise(_NON_ASCII.sub(b"?", raw.replace(b"\x00", b"")), fallback_charset="utf-8")
+    except HL7Error:
+        return tokenise_as(_NO_TEXT.sub(b"?", raw.replace(b"\x00", b"")), "ascii")
 
 
 def _code_of(msa: Segment) -> AcknowledgmentCode:

@@ -73,6 +73,7 @@ _SINGLE_BYTE = (_DELIMITER_SAFE | _WITH_LETTERS_AS_CONTROLS) - {"utf-8", "ascii"
 _NUL, _ESC = 0, 0x1B  # as numbers, which are looked for six times as fast as bytes of length one
 _C1_CONTROLS = re.compile("[\x80-\x9f]")
 _LATIN = re.compile("[\x00-\u024f\u0300-\u036f\u1e00-\u1eff\u2000-\u206f]*")
+_LETTER_OF_UTF_8 = re.compile(b"[\xc3-\xc6][\x80-\xbf]|\xe1[\xba\xbb][\x80-\xbf]")
 _SWITCHED = re.compile(rb"\x1b[\x20-\x2f]")
 
 
@@ -103,6 +104,19 @@ def _first_codec(name: str, fallback: str | None) -> str:
         sentence = "MSH-18 names a character set that is not taken; send UNICODE UTF-8, or declare one for the link."
         raise HL7Error(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, MSH_18, sentence)
     return codec
+
+
+def codec_in_use(content: bytes, declared: str, fallback: str) -> str:
+    """Find the codec of bytes whose sender names one (`declared`) and, as the link's owner says, may write `fallback`.
+
+    What is in the declared one is read in it. What is not is read in the fallback only if it is wholly in that and holds
+    no letter of UTF-8: else one damaged letter would turn all the others of a message into other letters.
+    """
+    if undecodable_at(content, declared) is None:
+        return declared
+    other = codec_named(fallback)
+    is_other = not _LETTER_OF_UTF_8.search(content) and undecodable_at(content, other) is None
+    return other if is_other else declared
 
 
 def utf_16() -> HL7Error:
@@ -141,6 +155,12 @@ def undecodable_at(content: bytes, codec: str) -> int | None:
     if _C1_CONTROLS.search(text) or _is_utf_8(content, codec):
         return next(index for index, byte in enumerate(content) if byte > 0x7F)
     return None
+
+
+def text_at_the_beginning(content: bytes, codec: str) -> str:
+    """Read `content` up to where it stops being text in `codec`."""
+    failed_at, text = _decode(content, codec)
+    return text if failed_at is None else _decode(content[:failed_at], codec)[1]
 
 
 def _is_utf_8(content: bytes, codec: str) -> bool:

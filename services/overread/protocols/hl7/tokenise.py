@@ -13,7 +13,7 @@ from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorC
 from overread.protocols.hl7.header import UTF_16, Header, read_header, strict_header
 from overread.protocols.hl7.switching import PREFIX
 
-__all__ = ["Header", "Leniency", "Message", "Segment", "Value", "read_header", "tokenise"]
+__all__ = ["Header", "Leniency", "Message", "Segment", "Value", "read_header", "tokenise", "tokenise_as"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PART = "The message is one part of a longer one (MSH-14, DSC, ADD); send the whole message in one block."
@@ -216,17 +216,31 @@ def tokenise(raw: bytes, fallback_charset: str | None = None) -> Message:
     """Cut one message: its header now, the rest when asked; every byte of it is known to be text afterwards.
 
     Segment ends may be CR or, leniently, LF and CRLF; one byte order mark is stripped. `fallback_charset` is for links
-    whose sender leaves MSH-18 empty or wrong. Raises HL7Error when there is no usable MSH, when the frame holds more
+    whose sender leaves MSH-18 empty or wrong: it is used when MSH-18 says nothing, or what the bytes are not. Raises HL7Error when there is no usable MSH, when the frame holds more
     than one message, or a part of one or of a batch, or when the bytes are not text in the message's character set.
     """
     body = _from_header(raw)
     header = strict_header(body)
     declared, *alternates = header.character_sets
     codec = charsets.codec_for(declared, fallback_charset, tuple(alternates))
+    if fallback_charset:
+        codec = charsets.codec_in_use(body, codec, fallback_charset)
     _require_one_message(body, header.delimiters)
     _require_whole_message(body, header)
     _require_text(body, header.delimiters, codec)
-    leniencies = tuple(_leniencies(raw, body, declared, fallback_charset))
+    return _message(body, header, codec, tuple(_leniencies(raw, body, codec, header)))
+
+
+def tokenise_as(raw: bytes, codec: str) -> Message:
+    """Cut one message whose bytes are in `codec`, whatever its MSH-18 says: for answers, where code and number count."""
+    body = _from_header(raw)
+    header = strict_header(body)
+    _require_one_message(body, header.delimiters)
+    _require_text(body, header.delimiters, codec)
+    return _message(body, header, codec, ())
+
+
+def _message(body: bytes, header: Header, codec: str, leniencies: tuple[Leniency, ...]) -> Message:
     if charsets.is_delimiter_safe(codec):
         return Message(body, header, _coding(header.delimiters, codec, codec), leniencies)
     return Message(body.decode(codec).encode(), header, _coding(header.delimiters, "utf-8", codec), leniencies)
@@ -279,7 +293,7 @@ def _require_text(body: bytes, delimiters: Delimiters, codec: str) -> None:
     if offset is not None:
         before = body[:offset]
         if not charsets.is_delimiter_safe(codec):
-            before = before.decode(codec, "ignore").encode()
+            before = charsets.text_at_the_beginning(before, codec).encode()
         name = codec.removeprefix(PREFIX)
         sentence = f"Bytes that are no text in this message's character set ({name}); MSH-18 must name the one in use."
         raise HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, _location_of(before, delimiters), sentence)
@@ -296,14 +310,15 @@ def _location_of(before: bytes, delimiters: Delimiters) -> ErrorLocation:
     return ErrorLocation(name.decode("ascii").upper(), sequence, field or None)
 
 
-def _leniencies(raw: bytes, body: bytes, declared: str, fallback_charset: str | None) -> Iterator[Leniency]:
+def _leniencies(raw: bytes, body: bytes, codec: str, header: Header) -> Iterator[Leniency]:
     if raw.startswith(BYTE_ORDER_MARK):
         yield Leniency.BYTE_ORDER_MARK
     elif raw[:1] != body[:1]:
         yield Leniency.BLANK_BEFORE_MSH
     if b"\n" in body:
         yield Leniency.LINE_FEED
-    if fallback_charset and not body.isascii() and declared.upper() not in charsets.CHARSETS:
+    declared = charsets.CHARSETS.get(header.character_sets[0].upper(), "ascii")
+    if not body.isascii() and codec.removeprefix(PREFIX) != declared.removeprefix(PREFIX):
         yield Leniency.CHARACTER_SET
 
 

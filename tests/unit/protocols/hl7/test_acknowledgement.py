@@ -259,9 +259,14 @@ def test_old_ack_is_read() -> None:
     assert (read.error_condition, read.error_location) == ("204", "PID^1^3")
 
 
-def test_ack_with_broken_words_still_counts() -> None:
+@pytest.mark.parametrize(
+    "msh_18", ["NOT-A-CHARSET", "UNICODE UTF-8", "UNICODE UTF-16", "ISO IR87", "BIG-5", "ASCII~KOI8"]
+)
+@pytest.mark.parametrize("words", ["\xff\xfe", "\x1b$Bx", "\\M2442\\x", "\xe9"])
+def test_ack_with_broken_words_still_counts(msh_18: str, words: str) -> None:
     """A receiver's wrong charset must not turn a yes into a resend."""
-    raw = b"MSH|^~\\&|EMR||||20261122||ACK|E1|P|2.3||||||NOT-A-CHARSET\rMSA|AA|OVR1|\xff\xfe\r"
+    header = f"MSH|^~\\&|EMR||||20261122||ACK|E1|P|2.3|17|||||{msh_18}"
+    raw = f"{header}\rMSA|AA|OVR1|{words}\r".encode("latin-1")
 
     read = parse_ack(raw)
 

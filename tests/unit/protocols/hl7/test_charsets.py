@@ -4,7 +4,7 @@ import pytest
 
 from overread.protocols.hl7.charsets import CHARSETS, codec_named
 from overread.protocols.hl7.errors import HL7Error
-from overread.protocols.hl7.tokenise import Message, read_header, tokenise
+from overread.protocols.hl7.tokenise import Leniency, Message, read_header, tokenise
 from tests.builders.vietnamese import in_cp1258
 
 HEAD = "MSH|^~\\&|HIS|BVX|||20261122||ORM^O01|7|P|2.5.1||||||"
@@ -143,6 +143,8 @@ def test_kanji_that_look_like_delimiters_are_not_cut() -> None:
         (_raw("BIG-5", "許功蓋".encode("big5") + b"\xff"), 102, "PID^1^5"),
         (_raw("~ISO IR87", b"\x1b$B\x29\x7a\x1b(B"), 102, "PID^1^5"),
         (_raw("~ISO IR87", b"\x1b$QAB"), 102, "PID^1^5"),
+        (_raw("~ISO IR87", b"A\xffB\x00C"), 102, "PID^1^5"),
+        (_raw("BIG-5", b"A\xffB\x00C"), 102, "PID^1^5"),
         (_raw("~ISO IR87", b"\x1b)I\x81\x40"), 102, "PID^1^5"),
         (_raw("ASCII", "山田".encode("iso2022_jp")), 102, "PID^1^5"),
         (_raw("UNICODE UTF-8", "山田".encode("iso2022_jp")), 102, "PID^1^5"),
@@ -177,12 +179,30 @@ def test_answer_to_utf_16_still_names_the_message() -> None:
         ("cp1258", in_cp1258("Nguyễn Văn Thử"), "Nguyễn Văn Thử"),
     ],
 )
-@pytest.mark.parametrize("msh_18", ["", "ASCII", "UNKNOWN"])
+@pytest.mark.parametrize("msh_18", ["", "ASCII", "UNKNOWN", "UNICODE UTF-8", "ISO IR87"])
 def test_links_setting_reads_old_vietnamese(fallback: str, sent: bytes, meant: str, msh_18: str) -> None:
-    """MSH-18 empty, ASCII or no set at all: what the link's owner declared is what is read, in normal form C."""
+    """MSH-18 empty, ASCII, no set at all, or one that the bytes are not: what the link's owner declared is read, in NFC."""
     message = tokenise(_raw(msh_18, sent), fallback)
 
     assert _pid_5(message) == (meant, "A", "19990512")
+    assert message.leniencies == (Leniency.CHARACTER_SET,)
+
+
+@pytest.mark.parametrize("fallback", ["tcvn3", "vni", "viscii", "cp1258"])
+def test_what_msh_18_names_rightly_is_read_as_it_says(fallback: str) -> None:
+    """A system that was renewed sends UTF-8 and says so: the link's setting is not in its way."""
+    message = tokenise(_raw("UNICODE UTF-8", "Nguyễn Thị Đặng".encode()), fallback)
+
+    assert _pid_5(message)[0] == "Nguyễn Thị Đặng"
+    assert message.leniencies == ()
+
+
+@pytest.mark.parametrize("fallback", ["tcvn3", "vni", "viscii", "cp1258"])
+def test_one_damaged_letter_does_not_turn_all_others_into_other_letters(fallback: str) -> None:
+    """Damaged UTF-8 is no text in any set, though most single bytes are letters."""
+    error = _error(_raw("UNICODE UTF-8", "Nguyễn Thị ".encode() + b"\xd1n"), fallback)
+
+    assert (error.condition, str(error.location)) == (102, "PID^1^5")
 
 
 @pytest.mark.parametrize("fallback", ["tcvn3", "vni", "viscii", "cp1258"])

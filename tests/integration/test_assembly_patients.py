@@ -1,5 +1,6 @@
 """`assembly` on real PostgreSQL: what ADT says of patients reaches their orders and cases, whatever comes first, once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -249,6 +250,35 @@ async def test_citizen_number_that_does_not_fit_is_on_the_desk_until_corrected(b
     assert [kind for kind, _ in desk] == ["patient", "patient"]
     assert not any("0031" in reason for _, reason in desk)
     assert await _desk(bench) == []
+
+
+async def test_merges_orders_and_images_at_the_same_time_miss_nothing(bench: AssemblyBench) -> None:
+    """Several links and scanners at once: whichever commits first, every case has its order and the survivor."""
+    numbers = range(20)
+    orders = [
+        an_order(placer=f"P{n}^HIS", accession=f"ACC{n}", study=f"1.2.4.{n}", patient_id=_old(n)) for n in numbers
+    ]
+    images = [
+        bench.image(1, study=f"1.2.3.{n}", attributes={"patient_id": f"TEST-1{n}", "accession_number": f"ACC{n}"})
+        for n in numbers
+    ]
+    merges = [a_merge(1, (f"TEST-2{n}^^^HIS^MR", _old(n)), put={"MSH-10": f"A40-{n}"}) for n in numbers]
+    known = [an_adt("A01", patient_id=f"TEST-2{n}^^^HIS^MR", put={"MSH-10": f"A01-{n}"}) for n in numbers]
+
+    await asyncio.gather(
+        *(bench.hears_orders(*orders[start : start + 4]) for start in range(0, 20, 4)),
+        *(bench.hears_images(*reversed(images[start : start + 4])) for start in range(0, 20, 4)),
+        *(_hears(bench, *known[start : start + 4], *merges[start : start + 4]) for start in range(0, 20, 4)),
+    )
+
+    shown = [(await bench.case(f"1.2.3.{n}")).patient.identifiers for n in numbers]
+    assert shown == [(an_identifier(f"TEST-2{n}^^^HIS^MR"),) for n in numbers]
+    assert len(await bench.links()) == 20
+    assert (await bench.desk(), await _desk(bench), await _dead_letters(bench)) == ([], [], [])
+
+
+def _old(number: int) -> str:
+    return f"TEST-1{number}^^^HIS^MR"
 
 
 async def test_nothing_said_of_patients_names_one(bench: AssemblyBench) -> None:

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from overread.assembly import late_survivors
 from overread.contracts.envelope import Body, Event
 from overread.contracts.identifiers import deterministic_id
+from overread.contracts.topics import CASES_CHANGED, HL7_RECEIVED, ORDERS_CHANGED
 from tests.builders.events import NOON, an_event, an_intake_restarted
+from tests.builders.orders import an_order
+from tests.builders.patients import MR, OLD, a_merge, an_adt, an_identifier
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
 
 pytestmark = pytest.mark.stack
@@ -19,6 +23,10 @@ SECOND = deterministic_id("association", "2")
 LONGEST_SECONDS = 30
 WAITING_FOR_A_ROW = (
     "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM cases%')"
+)
+
+WAITING_FOR_PATIENTS = (
+    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND query LIKE '%patients%')"
 )
 
 
@@ -77,3 +85,32 @@ async def test_intake_that_comes_back_while_its_study_is_completed_opens_nothing
     await bench.waits(900)
 
     assert (due, await bench.told_of_cases()) == (None, ["StudyReady"])
+
+
+@pytest.mark.parametrize("what", ["note_ordered", "note_imaged"])
+async def test_merge_that_comes_while_an_order_or_an_image_is_taken_finds_it(
+    bench: AssemblyBench, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """REQ-PAT-03: neither sees the other's words before they are committed, so the merge waits for them."""
+    await bench.hears(HL7_RECEIVED, bench.order(an_adt("A01"), message_type="ADT"))
+    note, is_taken, may_commit = getattr(late_survivors, what), asyncio.Event(), asyncio.Event()
+
+    async def slow_note(*told: Any) -> None:
+        await note(*told)
+        is_taken.set()
+        await may_commit.wait()
+
+    monkeypatch.setattr(late_survivors, what, slow_note)
+    image = bench.image(1, attributes={"patient_id": "TEST-0009", "accession_number": None})
+    taken = bench.hears_orders(an_order(patient_id=OLD)) if what == "note_ordered" else bench.hears_images(image)
+    async with asyncio.timeout(LONGEST_SECONDS), asyncio.TaskGroup() as tasks:
+        tasks.create_task(taken)
+        await is_taken.wait()
+        merging = tasks.create_task(bench.hears(HL7_RECEIVED, bench.order(a_merge(1), message_type="ADT")))
+        while not (merging.done() or await bench.service.pool.fetchval(WAITING_FOR_PATIENTS)):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+        may_commit.set()
+
+    told = await bench.told(ORDERS_CHANGED if what == "note_ordered" else CASES_CHANGED)
+    patient = told[-1].data.patient if what == "note_ordered" else told[-1].data.case.patient
+    assert patient.identifiers == (an_identifier(MR),)

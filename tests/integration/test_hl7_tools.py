@@ -141,7 +141,9 @@ async def test_a_recorded_day_is_kept_whole_and_replayed_offline(
 ) -> None:
     """REQ-TOOL-04: each message byte for byte, for its owner alone; replayed with new control IDs to our intake."""
     day, messages = tmp_path / "day", [an_omi(control_id="D1"), an_orm(control_id="D2")]
-    recorder = asyncio.create_task(typed("hl7", "record", "--port", "0", "--into", day, "--limit", "2"))
+    recorder = asyncio.create_task(
+        typed("hl7", "record", "--port", "0", "--into", day, "--limit", "2", "--seconds", "20")
+    )
     codes = await sent_by_another(await wait_for_port(capsys), *messages)
     ended = await recorder
     proposal = capsys.readouterr().out
@@ -163,7 +165,7 @@ async def test_a_recorder_between_two_systems_is_not_noticed(
     """REQ-TOOL-04: with --forward the answers are the receiver's own, and both directions are kept."""
     day, broker = tmp_path / "day", FakeBroker()
     async with a_receiver(broker) as behind:
-        words = ("--port", "0", "--into", day, "--forward", f"{HOST}:{behind}", "--limit", "2")
+        words = ("--port", "0", "--into", day, "--forward", f"{HOST}:{behind}", "--limit", "2", "--seconds", "20")
         recorder = asyncio.create_task(typed("hl7", "record", *words))
         codes = await sent_by_another(
             await wait_for_port(capsys), an_orm(control_id="P1"), an_orm(control_id="P2", without="PID-3")

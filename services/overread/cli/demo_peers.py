@@ -88,13 +88,13 @@ class Pacs:
     received: list[tuple[Dataset, Path, float]] = field(default_factory=list)
     _server: Any = None
 
-    def start(self) -> None:
-        """Listen on a free port of loopback."""
+    def start(self, port: int = 0) -> None:
+        """Listen on a port of loopback, 0 for a free one."""
         entity = AE(ae_title="DEMO_PACS")
         entity.supported_contexts = AllStoragePresentationContexts
         entity.require_called_aet = True
         handlers: Any = [(evt.EVT_C_STORE, self._keep)]
-        self._server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        self._server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
         self.port = int(self._server.server_address[1])
 
     def stop(self) -> None:

@@ -10,10 +10,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from overread.cli.hospital_messages import omi_o23, pid_of
 from overread.contracts.errors import OverreadError
 from overread.embedded.phantom import PhantomStudy, SyntheticPatient, Truth, make_phantom
 from overread.embedded.t1_template import T1Truth, make_t1_study
-from overread.protocols.hl7.timestamps import write_timestamp
 from overread.runtime.settings import ServiceSettings
 
 PATIENT = SyntheticPatient(
@@ -71,7 +71,7 @@ def order_of(study: PhantomStudy, patient: SyntheticPatient, *, number: str, mod
         now=study.acquired_at,
         accession_number=study.accession_number,
         study_instance_uid=study.study_instance_uid,
-        pid=_pid(patient.patient_id, patient.issuer_of_patient_id, patient.patient_name, birth_date, patient.sex),
+        pid=pid_of(patient.patient_id, patient.issuer_of_patient_id, patient.patient_name, birth_date, patient.sex),
         modality=modality,
         processing_id="T",
         priority=priority,
@@ -98,7 +98,7 @@ def own_study(folder: Path, now: datetime) -> DemoStudy:
     first = datasets[0]
     number = now.strftime("%y%m%d%H%M%S")
     accession_number = str(first.get("AccessionNumber", "")) or f"DEMO{number}"
-    pid = _pid(
+    pid = pid_of(
         str(first.get("PatientID", "")) or "UNKNOWN",
         str(first.get("IssuerOfPatientID", "")),
         str(first.get("PatientName", "")),
@@ -122,41 +122,6 @@ def own_study(folder: Path, now: datetime) -> DemoStudy:
         study_instance_uid=str(first.StudyInstanceUID),
         truth=None,
     )
-
-
-def omi_o23(
-    *,
-    number: str,
-    now: datetime,
-    accession_number: str,
-    study_instance_uid: str,
-    pid: str,
-    modality: str,
-    processing_id: str,
-    priority: str = "R",
-) -> str:
-    """Return an imaging order (HL7 v2.5.1, OMI^O23^OMI_O23) as a HIS would send it.
-
-    `processing_id` is MSH-11, `priority` TQ1-9.
-    """
-    sent = write_timestamp(now)
-    services = {"CT": "24627-2^CT Chest^LN", "MR": "24590-2^MR Brain^LN"}
-    service = services.get(modality, "18748-4^Diagnostic imaging study^LN")
-    segments = [
-        rf"MSH|^~\&|HIS|DEMO|OVERREAD|DEMO|{sent}||OMI^O23^OMI_O23|HIS{number}|{processing_id}|2.5.1|||AL|NE|VNM|UNICODE UTF-8",
-        pid,
-        "PV1|1|O|KHOA CDHA^^^DEMO||||||||||||||||V0001^^^DEMO^VN",
-        f"ORC|NW|ORD{number}^HIS|{accession_number}^RIS||||||{sent}|||BS001^TRẦN^THỊ MẪU",
-        f"TQ1|1||||||||{priority}",
-        f"OBR|1|ORD{number}^HIS|{accession_number}^RIS|{service}|||||||||||||||||||||{modality}",
-        f"IPC|{accession_number}|RP{number}|{study_instance_uid}|SPS{number}|{modality}",
-    ]
-    return "\r".join(segments) + "\r"
-
-
-def _pid(patient_id: str, authority: str, name: str, birth_date: str, sex: str) -> str:
-    family, _, given = name.partition("^")
-    return f"PID|1||{patient_id}^^^{authority}^MR||{family}^{given.replace('^', ' ')}^^^^^L||{birth_date}|{sex}"
 
 
 def _read(path: Path) -> Dataset | None:

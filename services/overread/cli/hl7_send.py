@@ -54,9 +54,9 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.set_defaults(run=run)
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
+def add_target(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
     """Add `--to` and what TLS needs."""
-    parser.add_argument("--to", required=True, metavar="mllp://HOST:PORT", help="the listener; mllps:// for TLS")
+    parser.add_argument("--to", required=is_required, metavar="mllp://HOST:PORT", help="the listener; mllps:// for TLS")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="with TLS: whose certificates are trusted (PEM)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="with TLS: our certificate, if asked for")
     parser.add_argument("--key", type=Path, metavar="FILE", help="with TLS: its key, if in another file")

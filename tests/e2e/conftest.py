@@ -21,6 +21,7 @@ FAST = {
     "OVERREAD_QUIET_AFTER_ASSOCIATION_SECONDS": "1",
     "OVERREAD_LEASE_SECONDS": "3",  # a killed worker's job is free again after this
     "OVERREAD_LONGEST_RETRY_SECONDS": "2",
+    "OVERREAD_REPORT_APPLICATIONS": '["RIS"]',  # whose final reports close ours
 }
 UP_LOG = "up.log"
 """What the supervisor says, beside the logs of its children."""

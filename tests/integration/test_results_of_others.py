@@ -124,7 +124,8 @@ async def test_our_own_final_result_handed_back_by_the_ris_closes_nothing(bench:
     """REQ-ELS-04: an interface engine may send everything to everybody, under its own name."""
     await a_complete_study(bench)
 
-    await hears_reports(bench, an_oru("F", put={"MSH-3": "RIS", "OBR-18": "TEST-ACC-1"}))
+    same_patient = {"PID-3": "TEST-0001^^^HIS^PI", "PID-7": "19700101"}
+    await hears_reports(bench, an_oru("F", put={"MSH-3": "RIS", "OBR-18": "TEST-ACC-1", **same_patient}))
 
     assert (await bench.told_of_cases())[-1] == "StudyReady"
 

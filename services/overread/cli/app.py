@@ -24,6 +24,7 @@ MODULES: Mapping[str, str] = {
     "rules": "rules",
     "audit": "audit",
     "hl7": "hl7",
+    "simulate": "simulate",
     "links": "links",
 }
 """Each command's module in `overread.cli`; only the one that is called is imported, since imports cost seconds."""

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from overread.cli.hl7_verdict import Judge, Verdict
 from overread.contracts.errors import OverreadError
-from overread.hl7_intake.settings import Link
+from overread.hl7_intake import links
+from overread.hl7_intake.settings import HL7IntakeSettings, Link
 from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.advice import LENIENCIES, what_to_change, where_text_breaks
 from overread.protocols.hl7.code_tables import meaning
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.explain import ExplainedSegment, explain
 from overread.protocols.hl7.message_files import cut
-from overread.protocols.hl7.taken_as import name_of, taken_as
+from overread.protocols.hl7.sentences import translate
+from overread.protocols.hl7.taken_as import USUAL_PLACES, name_of, taken_as
 from overread.protocols.hl7.tokenise import Message, tokenise
 from overread.runtime.clock import utc_now
 from overread.runtime.settings import ServiceSettings
@@ -24,6 +26,7 @@ examples:
   overread hl7 explain order.hl7                   what is in it, and what Overread would do with it
   overread hl7 explain order.hl7 --show-patient    the same with the patient's data
   overread hl7 explain --charset cp1258 old.hl7    as on a link with fallback_charset = "cp1258"
+  overread hl7 explain --links links.toml --link his-bvx order.hl7    as on that link
   pbpaste | overread hl7 explain -                 what somebody copied out of a log
 
 Ends with 0 when every message would be taken, with 1 when one would be refused.
@@ -44,20 +47,38 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("file", metavar="FILE", help="the message, or - for standard input")
     parser.add_argument("--show-patient", action="store_true", help="show names, numbers, dates and findings too")
     parser.add_argument("--brief", action="store_true", help="say only what Overread would do, not the fields")
-    add_charset(parser)
+    add_link(parser)
     parser.set_defaults(run=run)
 
 
-def add_charset(parser: argparse.ArgumentParser) -> None:
-    """Add `--charset NAME`, the link's setting for senders whose MSH-18 is empty."""
+def add_link(parser: argparse.ArgumentParser) -> None:
+    """Add what names the link by whose settings messages are judged."""
+    parser.add_argument("--links", type=Path, metavar="FILE", help="judge by a link of this file of links")
+    parser.add_argument("--link", metavar="ID", help="which of them (default: the first)")
+    parser.add_argument("--charset", metavar="NAME", default="", help="as on a link with this fallback_charset")
     parser.add_argument(
-        "--charset", metavar="NAME", default="", help="as on a link with this fallback_charset, for example cp1258"
+        "--language", choices=["en", "vi", "fr"], help="of what is said about a refusal (default: the link's)"
     )
+
+
+def link_of(told: argparse.Namespace) -> Link:
+    """Return the link that the options name: one of a file, or the usual one with a charset."""
+    if told.links is None:
+        found = link_with(told.charset)
+    else:
+        settings = HL7IntakeSettings().model_copy(update={"hl7_links": told.links})
+        named = [link for link in links.load(settings) if told.link in (None, link.link_id)]
+        if not named:
+            raise OverreadError(
+                f"{told.links} has no link {told.link}: `overread links --file {told.links}` lists them"
+            )
+        found = named[0]
+    return found.model_copy(update={"language": told.language}) if told.language else found
 
 
 def run(told: argparse.Namespace) -> int:
     """Print the explanation; 1 when a message would be refused."""
-    judge = Judge(link_with(told.charset), ServiceSettings())
+    judge = Judge(link_of(told), ServiceSettings())
     content = sys.stdin.buffer.read() if told.file == "-" else Path(told.file).read_bytes()
     found = cut(content)
     if not found.messages:
@@ -123,7 +144,9 @@ def _segment(segment: ExplainedSegment) -> Iterator[str]:
 
 def _taken(message: Message, verdict: Verdict, judge: Judge) -> Iterator[str]:
     yield f"TAKEN    {name_of(message)}. {_answer(verdict)}"
-    for sentence in taken_as(message, time_zone=judge.time_zone):
+    for sentence in taken_as(
+        message, time_zone=judge.time_zone, accession_places=judge.link.accession_places or USUAL_PLACES
+    ):
         yield f"         {sentence}"
     for leniency in message.leniencies:
         yield f"note:    {LENIENCIES[leniency]}"
@@ -133,10 +156,12 @@ def _taken(message: Message, verdict: Verdict, judge: Judge) -> Iterator[str]:
 
 def _refused(raw: bytes, verdict: Verdict, error: HL7Error, link: Link) -> Iterator[str]:
     place = f" at {error.location}" if error.location else ""
-    yield f"REFUSED  {error.sentence} {_answer(verdict)}"
+    yield f"REFUSED  {translate(error.sentence, link.language)} {_answer(verdict)}"
     yield f"         Condition {error.condition.value} ({meaning('HL70357', str(error.condition.value))}){place}."
     text = where_text_breaks(raw, link.fallback_charset or None)
-    yield f"change:  {text or what_to_change(error)}"
+    if text:
+        yield f"         {text}"
+    yield f"change:  {what_to_change(error, link.language, is_about_charset=bool(text))}"
 
 
 def _answer(verdict: Verdict) -> str:

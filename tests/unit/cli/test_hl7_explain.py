@@ -86,6 +86,7 @@ async def test_explain_says_what_the_listener_says_to_a_wrong_message(raw: bytes
     [
         ("no patient number", "at PID^1^3"),
         ("no patient number", "put the record number into PID-3"),
+        ("undeclared UTF-8", "Let the sender write UNICODE UTF-8 into MSH-18"),
         ("undeclared UTF-8", "(0xE1) is no text in ascii, in PID-5. All of it is text in utf-8"),
         ("unknown control", "ORC^1^1"),
         ("another version", "add this one to versions of the link"),
@@ -147,3 +148,36 @@ def test_control_characters_reach_no_terminal(tmp_path: Path, capsys: pytest.Cap
     _, said = explained(an_omi(put={"MSH-3": "HIS\x1b[2J"}), tmp_path, capsys)
 
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("vi", "Bên gửi cần ghi số hồ sơ bệnh nhân vào PID-3"), ("fr", "L'émetteur doit mettre le numéro de dossier")],
+)
+def test_a_refusal_is_said_in_the_language_of_the_sender(
+    language: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The vendor's people read Vietnamese: what is wrong, and what to change."""
+    _, english = explained(FAULTS["no patient number"], tmp_path, capsys)
+    _, said = explained(FAULTS["no patient number"], tmp_path, capsys, "--language", language)
+
+    assert words in said
+    assert next(line for line in said.splitlines() if "REFUSED" in line) not in english
+
+
+def test_a_message_is_judged_by_the_link_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its versions, its senders, its places of the accession number."""
+    links = tmp_path / "links.toml"
+    links.write_text(
+        '[[link]]\nlink_id = "his"\nallowed_applications = ["HIS"]\naccession_places = ["OBR-20"]\n'
+        '[[link]]\nlink_id = "ris"\nallowed_applications = ["RIS"]\nlanguage = "vi"\n',
+        encoding="utf-8",
+    )
+    raw = an_orm(put={"OBR-18": "", "OBR-20": "ACC7"})
+
+    his = explained(raw, tmp_path, capsys, "--links", str(links), "--link", "his")
+    ris = explained(raw, tmp_path, capsys, "--links", str(links), "--link", "ris")
+    unknown = app.main(["hl7", "explain", str(links), "--links", str(links), "--link", "lis"])
+
+    assert (his[0], "ACC7 was found in OBR-20" in his[1]) == (0, True)
+    assert (ris[0], "allowed_applications" in ris[1], unknown) == (1, True, 1)

@@ -5,45 +5,149 @@ from collections.abc import Mapping
 from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.delimiters import Delimiters
 from overread.protocols.hl7.errors import HL7Error, MessageErrorCondition
+from overread.protocols.hl7.sentences import Language
 from overread.protocols.hl7.tokenise import Leniency, read_header
 
-_C = MessageErrorCondition
+Said = tuple[str, str, str]
+"""A sentence in English, Vietnamese and French."""
 
-_OF_PLACES: Mapping[tuple[MessageErrorCondition, str], str] = {
-    (_C.SEGMENT_SEQUENCE_ERROR, "MSH"): "Send one message a block, beginning with MSH; a batch goes by file.",
-    (_C.SEGMENT_SEQUENCE_ERROR, "PID"): "Let the sender add a PID segment with the patient's number in PID-3.",
-    (_C.SEGMENT_SEQUENCE_ERROR, "ORC"): "Let the sender put an ORC segment before each OBR, with the control in ORC-1.",
-    (_C.SEGMENT_SEQUENCE_ERROR, "OBR"): "Let the sender add an OBR after ORC that says in OBR-4 what is asked for.",
-    (_C.REQUIRED_FIELD_MISSING, "MSH-2"): r"MSH must begin with MSH|^~\& or five other characters that differ.",
-    (_C.REQUIRED_FIELD_MISSING, "MSH-10"): "Let the sender give each message a control ID of its own in MSH-10.",
-    (_C.REQUIRED_FIELD_MISSING, "PID-3"): "Let the sender put the record number into PID-3, as in BN000123^^^BVX^MR.",
-    (_C.REQUIRED_FIELD_MISSING, "ORC-1"): "Let the sender put NW (new), XO (change) or CA (cancel) into ORC-1.",
-    (_C.REQUIRED_FIELD_MISSING, "ORC-2"): "Let the sender put its own order number into ORC-2, the same each time.",
-    (
-        _C.REQUIRED_FIELD_MISSING,
-        "OBR-4",
-    ): "Let the sender put the code of what is ordered into OBR-4: code^text^system.",
-    (_C.DATA_TYPE_ERROR, "PID-7"): "PID-7 must read YYYYMMDD, or be empty where the date is not known.",
-    (_C.TABLE_VALUE_NOT_FOUND, "MSH-18"): "Let the sender write UNICODE UTF-8 into MSH-18, "
-    "or name its charset as fallback_charset of the link.",
-    (_C.TABLE_VALUE_NOT_FOUND, "ORC-1"): "Let the sender use one of the order controls that are taken.",
+_C = MessageErrorCondition
+_LANGUAGES: tuple[Language, ...] = ("en", "vi", "fr")
+
+_OF_PLACES: Mapping[tuple[MessageErrorCondition, str], Said] = {
+    (_C.SEGMENT_SEQUENCE_ERROR, "MSH"): (
+        "Send one message a block, beginning with MSH; a batch goes by file.",
+        "Mỗi khối chỉ gửi một thông điệp, bắt đầu bằng MSH; lô thông điệp thì gửi bằng tệp.",
+        "Envoyez un message par bloc, commençant par MSH ; un lot passe par fichier.",
+    ),
+    (_C.SEGMENT_SEQUENCE_ERROR, "PID"): (
+        "Let the sender add a PID segment with the patient's number in PID-3.",
+        "Bên gửi cần thêm đoạn PID với số bệnh nhân ở PID-3.",
+        "L'émetteur doit ajouter un segment PID avec le numéro du patient en PID-3.",
+    ),
+    (_C.SEGMENT_SEQUENCE_ERROR, "ORC"): (
+        "Let the sender put an ORC segment before each OBR, with the control in ORC-1.",
+        "Bên gửi cần đặt đoạn ORC trước mỗi OBR, với mã lệnh ở ORC-1.",
+        "L'émetteur doit mettre un segment ORC avant chaque OBR, avec le code de commande en ORC-1.",
+    ),
+    (_C.SEGMENT_SEQUENCE_ERROR, "OBR"): (
+        "Let the sender add an OBR after ORC that says in OBR-4 what is asked for.",
+        "Bên gửi cần thêm đoạn OBR sau ORC, OBR-4 nêu dịch vụ được chỉ định.",
+        "L'émetteur doit ajouter après ORC un OBR qui dit en OBR-4 ce qui est demandé.",
+    ),
+    (_C.REQUIRED_FIELD_MISSING, "MSH-2"): (
+        r"MSH must begin with MSH|^~\& or five other characters that differ.",
+        r"MSH phải bắt đầu bằng MSH|^~\& hoặc năm ký tự khác nhau.",
+        r"MSH doit commencer par MSH|^~\& ou par cinq autres caractères distincts.",
+    ),
+    (_C.REQUIRED_FIELD_MISSING, "MSH-10"): (
+        "Let the sender give each message a control ID of its own in MSH-10.",
+        "Bên gửi cần cho mỗi thông điệp một mã kiểm soát riêng ở MSH-10.",
+        "L'émetteur doit donner à chaque message son propre identifiant de contrôle en MSH-10.",
+    ),
+    (_C.REQUIRED_FIELD_MISSING, "PID-3"): (
+        "Let the sender put the record number into PID-3, as in BN000123^^^BVX^MR.",
+        "Bên gửi cần ghi số hồ sơ bệnh nhân vào PID-3, ví dụ BN000123^^^BVX^MR.",
+        "L'émetteur doit mettre le numéro de dossier en PID-3, comme BN000123^^^BVX^MR.",
+    ),
+    (_C.REQUIRED_FIELD_MISSING, "ORC-1"): (
+        "Let the sender put NW (new), XO (change) or CA (cancel) into ORC-1.",
+        "Bên gửi cần ghi NW (mới), XO (sửa) hoặc CA (hủy) vào ORC-1.",
+        "L'émetteur doit mettre NW (nouveau), XO (modifier) ou CA (annuler) en ORC-1.",
+    ),
+    (_C.REQUIRED_FIELD_MISSING, "ORC-2"): (
+        "Let the sender put its own order number into ORC-2, the same each time.",
+        "Bên gửi cần ghi số chỉ định của mình vào ORC-2, giữ nguyên qua các lần gửi.",
+        "L'émetteur doit mettre son propre numéro de demande en ORC-2, chaque fois le même.",
+    ),
+    (_C.REQUIRED_FIELD_MISSING, "OBR-4"): (
+        "Let the sender put the code of what is ordered into OBR-4: code^text^system.",
+        "Bên gửi cần ghi mã dịch vụ vào OBR-4: mã^tên^hệ mã.",
+        "L'émetteur doit mettre le code de l'acte demandé en OBR-4 : code^texte^système.",
+    ),
+    (_C.DATA_TYPE_ERROR, "PID-7"): (
+        "PID-7 must read YYYYMMDD, or be empty where the date is not known.",
+        "PID-7 phải có dạng YYYYMMDD, hoặc để trống khi không rõ ngày sinh.",
+        "PID-7 doit s'écrire YYYYMMDD, ou rester vide si la date est inconnue.",
+    ),
+    (_C.TABLE_VALUE_NOT_FOUND, "MSH-3"): (
+        "Send as one of the link's allowed_applications, or add this sender to them.",
+        "Hãy gửi với tên có trong allowed_applications của kênh, hoặc thêm bên gửi này vào đó.",
+        "Envoyez sous un nom de allowed_applications du lien, ou ajoutez-y cet émetteur.",
+    ),
+    (_C.TABLE_VALUE_NOT_FOUND, "MSH-18"): (
+        "Let the sender write UNICODE UTF-8 into MSH-18, or name its charset as fallback_charset of the link.",
+        "Bên gửi cần ghi UNICODE UTF-8 vào MSH-18, hoặc khai báo bảng mã ở fallback_charset của kênh.",
+        "L'émetteur doit écrire UNICODE UTF-8 en MSH-18, ou le lien doit nommer son jeu dans fallback_charset.",
+    ),
+    (_C.TABLE_VALUE_NOT_FOUND, "ORC-1"): (
+        "Let the sender use one of the order controls that are taken.",
+        "Bên gửi cần dùng một mã lệnh được nhận.",
+        "L'émetteur doit employer un des codes de commande acceptés.",
+    ),
 }
 
-_OF_CONDITIONS: Mapping[MessageErrorCondition, str] = {
-    _C.SEGMENT_SEQUENCE_ERROR: "Let the sender add the segment that is missing, in the order of the message structure.",
-    _C.REQUIRED_FIELD_MISSING: "Let the sender fill this field.",
-    _C.DATA_TYPE_ERROR: "Let the sender write the value in the form of its data type; times read YYYYMMDDHHMMSS.",
-    _C.TABLE_VALUE_NOT_FOUND: "Let the sender use a value of the field's table.",
-    _C.UNSUPPORTED_MESSAGE_TYPE: "Overread has no use for this type: switch it off at the sender for this line.",
-    _C.UNSUPPORTED_EVENT_CODE: "Overread has no use for this event: switch it off at the sender for this line.",
-    _C.UNSUPPORTED_PROCESSING_ID: "Let the sender put P (production) or T (test) into MSH-11, "
-    "or add the value to processing_ids of the link.",
-    _C.UNSUPPORTED_VERSION_ID: "Let the sender send one of the versions that the link takes (2.5.1 is usual), "
-    "or add this one to versions of the link.",
-    _C.UNKNOWN_KEY_IDENTIFIER: "Send first the message that makes this number known.",
-    _C.DUPLICATE_KEY_IDENTIFIER: "Let the sender give each message a control ID of its own; a repeat has the same bytes.",
-    _C.APPLICATION_RECORD_LOCKED: "Send the message again later.",
-    _C.APPLICATION_INTERNAL_ERROR: "The message may be right: send it again later, or raise the link's limits.",
+_OF_CONDITIONS: Mapping[MessageErrorCondition, Said] = {
+    _C.SEGMENT_SEQUENCE_ERROR: (
+        "Let the sender add the segment that is missing, in the order of the message structure.",
+        "Bên gửi cần thêm đoạn còn thiếu, đúng thứ tự cấu trúc thông điệp.",
+        "L'émetteur doit ajouter le segment manquant, dans l'ordre de la structure du message.",
+    ),
+    _C.REQUIRED_FIELD_MISSING: (
+        "Let the sender fill this field.",
+        "Bên gửi cần điền trường này.",
+        "L'émetteur doit remplir ce champ.",
+    ),
+    _C.DATA_TYPE_ERROR: (
+        "Let the sender write the value in the form of its data type; times read YYYYMMDDHHMMSS.",
+        "Bên gửi cần ghi giá trị đúng kiểu dữ liệu; thời điểm có dạng YYYYMMDDHHMMSS.",
+        "L'émetteur doit écrire la valeur selon son type ; une heure s'écrit YYYYMMDDHHMMSS.",
+    ),
+    _C.TABLE_VALUE_NOT_FOUND: (
+        "Let the sender use a value of the field's table.",
+        "Bên gửi cần dùng một giá trị trong bảng mã của trường.",
+        "L'émetteur doit employer une valeur de la table du champ.",
+    ),
+    _C.UNSUPPORTED_MESSAGE_TYPE: (
+        "Overread has no use for this type: switch it off at the sender for this line.",
+        "Overread không dùng loại thông điệp này: hãy tắt nó ở bên gửi cho kênh này.",
+        "Overread n'a pas d'usage pour ce type : désactivez-le chez l'émetteur pour cette ligne.",
+    ),
+    _C.UNSUPPORTED_EVENT_CODE: (
+        "Overread has no use for this event: switch it off at the sender for this line.",
+        "Overread không dùng sự kiện này: hãy tắt nó ở bên gửi cho kênh này.",
+        "Overread n'a pas d'usage pour cet événement : désactivez-le chez l'émetteur pour cette ligne.",
+    ),
+    _C.UNSUPPORTED_PROCESSING_ID: (
+        "Let the sender put P (production) or T (test) into MSH-11, or add the value to processing_ids of the link.",
+        "Bên gửi cần ghi P (thật) hoặc T (thử) vào MSH-11, hoặc thêm giá trị vào processing_ids của kênh.",
+        "L'émetteur doit mettre P (production) ou T (test) en MSH-11, ou le lien ajouter la valeur à processing_ids.",
+    ),
+    _C.UNSUPPORTED_VERSION_ID: (
+        "Let the sender send one of the versions that the link takes (2.5.1 is usual), or add it to the link's versions.",
+        "Bên gửi cần dùng một phiên bản mà kênh nhận (thường là 2.5.1), hoặc thêm phiên bản này vào versions của kênh.",
+        "L'émetteur doit envoyer une version acceptée (2.5.1 d'usage), ou le lien ajouter celle-ci à versions.",
+    ),
+    _C.UNKNOWN_KEY_IDENTIFIER: (
+        "Send first the message that makes this number known.",
+        "Hãy gửi trước thông điệp khai báo số này.",
+        "Envoyez d'abord le message qui fait connaître ce numéro.",
+    ),
+    _C.DUPLICATE_KEY_IDENTIFIER: (
+        "Let the sender give each message a control ID of its own; a repeat has the same bytes.",
+        "Bên gửi cần cho mỗi thông điệp một mã kiểm soát riêng; gửi lại thì giữ nguyên từng byte.",
+        "L'émetteur doit donner à chaque message son propre identifiant ; une répétition a les mêmes octets.",
+    ),
+    _C.APPLICATION_RECORD_LOCKED: (
+        "Send the message again later.",
+        "Hãy gửi lại thông điệp sau.",
+        "Renvoyez le message plus tard.",
+    ),
+    _C.APPLICATION_INTERNAL_ERROR: (
+        "The message may be right: send it again later, or raise the link's limits.",
+        "Thông điệp có thể đúng: hãy gửi lại sau, hoặc nâng giới hạn của kênh.",
+        "Le message est peut-être juste : renvoyez-le plus tard, ou relevez les limites du lien.",
+    ),
 }
 
 LENIENCIES: Mapping[Leniency, str] = {
@@ -57,13 +161,16 @@ LENIENCIES: Mapping[Leniency, str] = {
 _READABLE = (("utf-8", "UNICODE UTF-8"), ("cp1258", "WINDOWS-1258"))
 
 
-def what_to_change(error: HL7Error) -> str:
-    """Say what the sender's owner is to change."""
+def what_to_change(error: HL7Error, language: Language = "en", *, is_about_charset: bool = False) -> str:
+    """Say what the sender's owner is to change; bytes that are no text are the charset's fault, wherever they stand."""
+    if is_about_charset:
+        return _OF_PLACES[(_C.TABLE_VALUE_NOT_FOUND, "MSH-18")][_LANGUAGES.index(language)]
     location = error.location
     place = ""
     if location is not None:
         place = f"{location.segment_id}-{location.field_position}" if location.field_position else location.segment_id
-    return _OF_PLACES.get((error.condition, place)) or _OF_CONDITIONS[error.condition]
+    said = _OF_PLACES.get((error.condition, place)) or _OF_CONDITIONS[error.condition]
+    return said[_LANGUAGES.index(language)]
 
 
 def where_text_breaks(raw: bytes, fallback_charset: str | None = None) -> str:

@@ -1,6 +1,6 @@
 """What Overread makes of a message that it takes, in sentences: which order or patient event, and found where."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 
 from overread.protocols.hl7.code_tables import meaning
@@ -18,6 +18,18 @@ _SPOKEN_OF = (
 )
 
 
+_USES: Mapping[str, tuple[str, ...]] = {
+    "ADT": ("What PID says of the patient is taken over; where the patient lies or left is passed over.",),
+    "ADT^A40": ("The number in MRG-1 ends: its orders and cases go to the patient of PID-3.",),
+    "ORU": (
+        "Laboratory and bedside results are shown beside the studies of their patient.",
+        "A radiologist's final report closes what we have for its study as read elsewhere.",
+    ),
+    "SIU": ("It is a note of its order: when the examination is booked. It makes no order.",),
+}
+"""What other messages are for, by MSH-9."""
+
+
 def name_of(message: Message) -> str:
     """Say what a message is by MSH-9, as in ``OMI^O23, imaging order``."""
     code, event = message.header.message_code, message.header.trigger_event
@@ -30,8 +42,9 @@ def taken_as(
     message: Message, *, time_zone: tzinfo, accession_places: tuple[str, ...] = USUAL_PLACES
 ) -> tuple[str, ...]:
     """Say what becomes of a message that is taken; of an order, what was found in it, and where."""
-    if message.header.message_code not in ORDERS:
-        return (f"It is taken as {name_of(message)}.",)
+    code = message.header.message_code
+    if code not in ORDERS:
+        return _USES.get(f"{code}^{message.header.trigger_event}") or _USES.get(code, ())
     found = read_orders(message, time_zone=time_zone, accession_places=accession_places)
     return tuple(
         sentence

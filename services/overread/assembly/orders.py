@@ -131,6 +131,8 @@ def _number(identifier: data_types.EntityIdentifier | None) -> str:
 
 
 def _suffixes(requests: Sequence[OrderRequest]) -> list[str]:
+    if len(requests) == 1:
+        return [""]
     shared = Counter(_own_number(request) for request in requests)
     names = [request.accession_number or request.study_instance_uid for request in requests]
     return [

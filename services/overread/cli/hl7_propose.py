@@ -9,6 +9,7 @@ from typing import Any
 
 from overread.cli.recordings import recorded
 from overread.hl7_intake.settings import Link
+from overread.protocols.hl7.charset_guess import UNKNOWN
 from overread.protocols.hl7.explain import printable
 from overread.protocols.hl7.survey import Survey, survey
 
@@ -130,7 +131,7 @@ def _link_id(names: tuple[str, str]) -> str:
 def _fallback(seen: Survey) -> str:
     """Return the charset for senders whose MSH-18 is empty or none, where all they sent is text in it."""
     silent = {codec for (declared, codec) in seen.charsets if declared.upper() in ("", "ASCII") and codec != "ascii"}
-    return silent.pop() if len(silent) == 1 and "unknown" not in silent else ""
+    return silent.pop() if len(silent) == 1 and UNKNOWN not in silent else ""
 
 
 def _toml(value: Any) -> str:

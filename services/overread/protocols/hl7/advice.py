@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from overread.protocols.hl7 import charsets
+from overread.protocols.hl7.charset_guess import UNKNOWN, charset_seen
 from overread.protocols.hl7.delimiters import Delimiters
 from overread.protocols.hl7.errors import HL7Error, MessageErrorCondition
 from overread.protocols.hl7.sentences import Language
@@ -158,8 +159,6 @@ LENIENCIES: Mapping[Leniency, str] = {
 }
 """What was let pass, in words for the sender's owner."""
 
-_READABLE = (("utf-8", "UNICODE UTF-8"), ("cp1258", "WINDOWS-1258"))
-
 
 def what_to_change(error: HL7Error, language: Language = "en", *, is_about_charset: bool = False) -> str:
     """Say what the sender's owner is to change; bytes that are no text are the charset's fault, wherever they stand."""
@@ -197,10 +196,8 @@ def _in_place(before: bytes, delimiters: Delimiters) -> str:
 
 
 def _seems_to_be(body: bytes, codec: str) -> str:
-    for candidate, name in _READABLE:
-        if candidate != codec and charsets.undecodable_at(body, candidate) is None:
-            return (
-                f" All of it is text in {candidate}: let the sender declare {name} in MSH-18, or set fallback_charset = "
-                f'"{candidate}" for the link if MSH-18 is empty.'
-            )
-    return " It is text neither in UTF-8 nor in Windows-1258: ask the sender's maker which charset it writes."
+    seen = charset_seen(body)
+    if seen in (UNKNOWN, codec):
+        return " It is neither UTF-8 nor old Vietnamese text: ask the sender's maker which charset it writes."
+    declares = "let the sender declare UNICODE UTF-8 in MSH-18, or" if seen == "utf-8" else "where MSH-18 stays empty"
+    return f' It seems to be {seen}: {declares} set fallback_charset = "{seen}" for the link.'

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.acknowledgement import AcknowledgmentMode, mode_of
+from overread.protocols.hl7.charset_guess import UNKNOWN, charset_seen
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.tokenise import Message, Segment, read_header, tokenise
 
@@ -17,7 +17,6 @@ _ACCESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{2,15}")
 """What an accession number looks like; DICOM's SH holds 16 characters (PS3.5, 6.2)."""
 
 _ORDERS = frozenset({"OMI", "ORM", "OMG"})
-_LEGACY = ("cp1258",)
 
 
 @dataclass
@@ -78,14 +77,6 @@ def survey(messages: Iterable[bytes]) -> Survey:
     return seen
 
 
-def charset_seen(raw: bytes) -> str:
-    """Name the charset that the bytes seem to be in: ASCII, UTF-8, a legacy one, or unknown."""
-    if raw.isascii():
-        return "ascii"
-    candidates = ("utf-8", *_LEGACY)
-    return next((codec for codec in candidates if charsets.undecodable_at(raw, codec) is None), "unknown")
-
-
 def _trust(place: str) -> tuple[int, str]:
     return (STANDARD_PLACES.index(place) if place in STANDARD_PLACES else len(STANDARD_PLACES), place)
 
@@ -125,7 +116,7 @@ def _readable(seen: Survey, raw: bytes) -> Message | None:
         seen.leniencies.update(leniency.value for leniency in message.leniencies)
         return message
     try:
-        return tokenise(raw, None if codec == "unknown" else codec)
+        return tokenise(raw, None if codec == UNKNOWN else codec)
     except HL7Error:
         return None
 

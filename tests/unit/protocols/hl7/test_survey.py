@@ -1,8 +1,11 @@
 """What a recorded day says about its sender."""
 
+import unicodedata
+
 import pytest
 
 from overread.cli.hl7_propose import link_of, proposal, table
+from overread.protocols.hl7.charset_guess import charset_seen
 from overread.protocols.hl7.resend import readdressed
 from overread.protocols.hl7.survey import survey
 from tests.builders.events import NOON
@@ -36,6 +39,28 @@ def test_a_field_that_is_the_same_everywhere_is_no_accession_number() -> None:
     day = [an_orm(control_id=f"D{n}", placer=f"ORD{n}^HIS", put={**FIELDS, "OBR-20": "XRAY1"}) for n in range(5)]
 
     assert survey(day).accession_place() is None
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "cp1258", "tcvn3", "vni"])
+def test_a_charset_that_nobody_declared_is_guessed_by_its_letters(codec: str) -> None:
+    """In the right one nearly every marked letter is Vietnamese; in the others they are symbols."""
+    text = "Nguyễn Thị Hương, nốt mờ ở đáy phổi phải"
+    raw = (_for_1258(text) if codec == "cp1258" else text).encode(codec)
+
+    assert charset_seen(raw) == codec
+
+
+def _for_1258(text: str) -> str:
+    """Compose all but the tones, as Windows-1258 writes Vietnamese."""
+    decomposed = unicodedata.normalize("NFD", text)
+    for letter in "âêôăơưÂÊÔĂƠƯ":
+        decomposed = decomposed.replace(unicodedata.normalize("NFD", letter), letter)
+    return decomposed
+
+
+def test_noise_is_no_charset() -> None:
+    """Better no guess than a wrong one."""
+    assert charset_seen(bytes(range(0xA1, 0xC0))) == "unknown"
 
 
 def test_an_undeclared_charset_becomes_the_links_fallback() -> None:

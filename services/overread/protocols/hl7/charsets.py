@@ -130,6 +130,12 @@ def is_echoed(declared: str) -> bool:
     return declared.strip().upper() not in _NOT_ON_A_LINE
 
 
+def is_declared(codec: str, declared: str) -> bool:
+    """Whether `codec` is what MSH-18 says, switched or not."""
+    said = CHARSETS.get(declared) or CHARSETS.get(declared.upper(), "ascii")
+    return said == codec or said.removeprefix(switching.PREFIX) == codec.removeprefix(switching.PREFIX)
+
+
 def is_delimiter_safe(codec: str) -> bool:
     """Return true when delimiters can be found in the bytes without decoding them."""
     return codec in _DELIMITER_SAFE

@@ -117,7 +117,7 @@ def _cut(line: bytes, separator: bytes) -> tuple[bytes, ...]:
 def _first_line(body: bytes) -> bytes:
     end = body.find(b"\r")
     line = body if end < 0 else body[:end]
-    return line.partition(b"\n")[0] if b"\n" in line else line
+    return line.partition(b"\n")[0] if 0x0A in line else line
 
 
 @lru_cache(maxsize=256)

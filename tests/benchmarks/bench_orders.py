@@ -2,7 +2,8 @@
 
 Ours is all that follows the poll: event decoded, repeats known, message read, orders locked, folded and written, events
 in the outbox, committed; first new orders, then a change of each. The limit writes the same rows into tables like them,
-in the same batches, each batch one transaction. One server, one process at a time, interleaved rounds.
+in the same batches, each batch one transaction. One server, one process at a time, interleaved rounds. Besides: as many
+changes of one single order, and one message about it that comes late.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,8 +31,9 @@ ORDERS = int(os.environ.get("OVERREAD_BENCH_ORDERS", "5000"))
 ROUNDS = 3
 BATCH = 500
 DEFAULT_OFFSET = 5_000
-OURS, LIMIT = "overread", "insert"
+OURS, LIMIT, PROCESSOR = "overread", "insert", "processor"
 NEW, CHANGED = "new", "changed"
+ONE, LATE = "one_order", "late"
 Figures = dict[tuple[str, str], float]
 
 
@@ -55,12 +58,31 @@ async def _round(number: int, dsn: str, folder: Path) -> Figures:
             records = [bench.record(HL7_RECEIVED, event) for event in events]
             since = await bare_rows.end_of_outbox(bench.service.pool)
             _freeze()
+            processor = time.process_time()
             measured[OURS, kind] = await _per_second(_take(bench, records))
+            measured[PROCESSOR, kind] = (time.process_time() - processor) / ORDERS
             await _check(bench, events)
             ids = [event.id for event in events]
             rows = await bare_rows.written(bench.service.pool, bench.site_id, ids, since, names_orders=kind == NEW)
             measured[LIMIT, kind] = await _per_second(bare_rows.insert(bench.service.pool, rows, BATCH))
             _say(f"round {number}: {kind:>8} {_described(measured, kind)}")
+        measured |= await _one_order(bench, number)
+    return measured
+
+
+async def _one_order(bench: AssemblyBench, number: int) -> Figures:
+    """Let one order change as often as there were orders, and then hear a message from before all that."""
+    name = {"placer": f"ONE{number}^HIS", "accession": f"ONE{number}", "control": "XO"}
+    moments = [datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=second) for second in range(ORDERS + 1)]
+    sent = [f"{moment:%Y%m%d%H%M%S}+0000" for moment in moments]
+    told = [an_orm(clinical=moment, put={"MSH-7": moment}, **name) for moment in sent]
+    late, *changes = [bench.record(HL7_RECEIVED, bench.order(raw)) for raw in told]
+    _freeze()
+    per_second = await _per_second(_take(bench, changes))
+    began = time.perf_counter()
+    await _take(bench, [late])
+    measured = {(ONE, "messages"): per_second, (LATE, "milliseconds"): (time.perf_counter() - began) * 1000}
+    _say(f"round {number}: one order {per_second:6.0f} messages/s, a late one {measured[LATE, 'milliseconds']:.0f} ms")
     return measured
 
 
@@ -121,10 +143,14 @@ def _ratios(rounds: Sequence[Figures]) -> dict[str, float]:
 
 
 def _rates(rounds: Sequence[Figures]) -> dict[str, int]:
+    figures = {
+        f"{name}_{kind}_orders_per_second": (name, kind, 1.0) for kind in (NEW, CHANGED) for name in (OURS, LIMIT)
+    }
+    figures |= {f"processor_us_per_{kind}_order": (PROCESSOR, kind, 1e6) for kind in (NEW, CHANGED)}
+    figures |= {"one_order_messages_per_second": (ONE, "messages", 1.0), "late_message_ms": (LATE, "milliseconds", 1.0)}
     return {
-        f"{name}_{kind}_orders_per_second": round(statistics.median(one[name, kind] for one in rounds))
-        for kind in (NEW, CHANGED)
-        for name in (OURS, LIMIT)
+        figure: round(scale * statistics.median(one[name, kind] for one in rounds))
+        for figure, (name, kind, scale) in figures.items()
     }
 
 

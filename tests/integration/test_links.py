@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from overread.hl7_intake.links import LinksRefused
@@ -334,3 +335,24 @@ async def test_a_certificate_that_can_not_be_read_changes_nothing(tmp_path: Path
             await hospital.open(link("b", b_port, tls_certificate=broken))
 
         assert await is_answered(on_a, "A1")
+
+
+async def test_a_links_connections_are_counted_and_a_removed_link_is_not() -> None:
+    """An operator sees which vendor is connected, and who was turned away."""
+    his_port, ris_port = free_ports(2)
+    async with a_hospital() as hospital:
+        his = link("counted-his", his_port, maximum_connections=1)
+        await hospital.open(his, link("counted-ris", ris_port))
+
+        assert await is_answered(await hospital.line(his_port), "M1")
+        assert await (await hospital.line(his_port)).is_closed()
+        counted = [sample("overread_hl7_connections", name) for name in ("counted-his", "counted-ris")]
+        await hospital.open(his)
+
+    assert counted == [1, 0]
+    assert sample("overread_hl7_connections_refused_total", "counted-his") == 1
+    assert sample("overread_hl7_connections", "counted-ris") is None
+
+
+def sample(name: str, link_id: str) -> float | None:
+    return REGISTRY.get_sample_value(name, {"link": link_id})

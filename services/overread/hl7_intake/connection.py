@@ -14,7 +14,7 @@ from overread.hl7_intake.pace import Pace
 from overread.hl7_intake.patience import Patience
 from overread.hl7_intake.settings import Link
 from overread.protocols import mllp
-from overread.runtime.telemetry import log
+from overread.runtime.telemetry import HL7_TURNED_AWAY, log
 
 ANSWER_SECONDS = 10.0
 """How long a connection that ends waits for its last answers: longer than the broker is given."""
@@ -125,6 +125,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _warn_refused(self, link_id: str, reason: str) -> None:
+        HL7_TURNED_AWAY.labels(link_id).inc()
         said = {"link": link_id, "reason": reason, "address": str(self.address)}
         self._door.bursts.warn("connection_refused", self._loop.time(), kind=(link_id, reason), **said)
 

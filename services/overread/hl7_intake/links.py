@@ -107,8 +107,9 @@ def _named(table: object, number: int) -> str:
 
 
 def _nearest(field: str) -> str:
-    near = difflib.get_close_matches(field, Link.model_fields, 1)
-    return f"write {near[0]}" if near else f"leave it out; there are {', '.join(Link.model_fields)}"
+    names = list(Link.model_fields)
+    near = [name for name in names if name.startswith(field)] or difflib.get_close_matches(field, names, 1)
+    return f"write {near[0]}" if near else "leave it out (overread links --settings lists what there is)"
 
 
 def _example(field: str) -> str:

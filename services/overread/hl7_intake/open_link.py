@@ -1,10 +1,12 @@
 """A link that is open: its intake, its pace, and the connections that are its own now."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.pace import Pace
 from overread.hl7_intake.settings import Link
+from overread.runtime.telemetry import HL7_CONNECTIONS
 
 if TYPE_CHECKING:
     from overread.hl7_intake.connection import Connection
@@ -18,11 +20,17 @@ class OpenLink:
         self.link = intake.link
         self.pace = _pace(intake.link)
         self.connections: set[Connection] = set()
+        HL7_CONNECTIONS.labels(intake.link.link_id).set_function(lambda: len(self.connections))
 
     @property
     def has_room(self) -> bool:
         """Say whether one connection more is taken."""
         return len(self.connections) < self.link.maximum_connections
+
+    def close(self) -> None:
+        """Count no connections any more: the link is gone."""
+        with contextlib.suppress(KeyError):
+            HL7_CONNECTIONS.remove(self.link.link_id)
 
     def become(self, link: Link) -> None:
         """Follow new settings from now on."""

@@ -57,6 +57,8 @@ class Reception:
         intakes = [self._become(link) for link in changed]
         self._place(ports)
         gone = [before[link_id] for link_id in before.keys() - self._links.keys()]
+        for at in gone:
+            at.close()
         await self._end(gone + [self._links[link.link_id] for link in changed])
         await asyncio.gather(*(self._warm(intake) for intake in intakes if not len(intake.guard)))
         log.info("links_open", links=list(self._links), changed=[link.link_id for link in changed])

@@ -28,6 +28,12 @@ BATCH_SECONDS = Histogram("overread_batch_seconds", "Time to handle and commit o
 OUTBOX_WAITING = Gauge("overread_outbox_waiting_records", "Rows of the outbox not yet acknowledged by the broker")
 OUTBOX_REFUSED = Counter("overread_outbox_refused_total", "Events too large for the broker, kept and marked", ["topic"])
 HL7_ACKNOWLEDGED = Counter("overread_hl7_acknowledged_total", "HL7 v2 messages answered, by code", ["link", "code"])
+HL7_CONNECTIONS = Gauge("overread_hl7_connections", "Open connections that have said which link they use", ["link"])
+HL7_TURNED_AWAY = Counter(
+    "overread_hl7_connections_refused_total",
+    "Connections closed at once; no link when none allows the address",
+    ["link"],
+)
 DICOM_STORED = Counter("overread_dicom_instances_total", "C-STORE requests answered, by status", ["status"])
 JOBS_WAITING = Gauge("overread_inference_jobs_waiting", "Jobs that could start if a slot were free", ["model"])
 BACKLOG_SECONDS = Gauge("overread_inference_backlog_seconds", "Waiting jobs times measured service time", ["model"])

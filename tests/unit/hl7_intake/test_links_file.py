@@ -51,7 +51,11 @@ def test_links_are_read_in_their_order() -> None:
             '[[link]]\nlink_id = "a"\nidle_second = 9',
             "link a, idle_second: there is no such setting; write idle_seconds",
         ),
-        ('[[link]]\nlink_id = "a"\nvia = 9', "link a, via: there is no such setting; leave it out; there are link_id,"),
+        ('[[link]]\nlink_id = "a"\nidle = 9', "link a, idle: there is no such setting; write idle_seconds"),
+        (
+            '[[link]]\nlink_id = "a"\nvia = 9',
+            "link a, via: there is no such setting; leave it out (overread links --settings",
+        ),
         ('[[link]]\nlink_id = "BVX"', "link BVX, link_id: String should match pattern"),
         ("[[link]]\nport = 0", "link number 1, port: Input should be greater than or equal to 1; write for example"),
         (

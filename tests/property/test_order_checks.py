@@ -20,6 +20,7 @@ PLACES = [
     "ORC-2",
     "ORC-3",
     "ORC-7",
+    "ORC-8",
     "ORC-9",
     "TQ1-7",
     "OBR-2",
@@ -58,6 +59,9 @@ TEXTS = (
     "NW",
     "xo",
     "ZZ",
+    "CH",
+    "RL",
+    "RF",
     "Đơn thuốc",
 )
 SEGMENTS = ("PID", "PV1", "ORC", "TQ1", "OBR", "IPC", "ZDS")

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from overread.assembly.late_survivors import LateSurvivors
 from overread.assembly.patient_records import CIRCLE, OLD_NUMBER, WAITS, said_in
+from overread.assembly.patient_store import NOT_THEIRS
 from overread.contracts.envelope import Body, Event
 from overread.contracts.events.orders import Patient, PatientIdentifier
 from overread.contracts.topics import CASES_CHANGED, HL7_RECEIVED, ORDERS_CHANGED
@@ -140,6 +141,24 @@ async def test_order_of_the_old_number_and_images_of_the_new_are_one_patient(
     assert await bench.desk() == []
     assert [order.accession_number for order in (await bench.case()).orders] == ["TEST-ACC-1"]
     assert _numbers((await bench.case()).patient) == [an_identifier(MR)]
+
+
+@pytest.mark.parametrize("is_adt_first", [True, False])
+async def test_order_under_another_persons_number_keeps_its_words_and_is_on_the_desk_until_corrected(
+    bench: AssemblyBench, *, is_adt_first: bool
+) -> None:
+    """A number typed wrongly at the RIS: name and birth date are another person's than ADT says."""
+    if is_adt_first:
+        await _hears(bench, an_adt("A01"))
+    await bench.hears_orders(an_order(patient_id=MR, name="KHÁC^NGƯỜI", put={"PID-7": "19500101"}))
+    if not is_adt_first:
+        await _hears(bench, an_adt("A01"))
+    desk, told = await _desk(bench), (await bench.told(ORDERS_CHANGED))[-1].data
+
+    await bench.hears_orders(an_order(5, patient_id="TEST-0003^^^HIS^MR", name="KHÁC^NGƯỜI", put={"PID-7": "19500101"}))
+
+    assert (desk, told.patient.family_name) == ([("order", NOT_THEIRS)], "KHÁC")
+    assert await _desk(bench) == []
 
 
 async def test_series_under_a_merged_number_is_of_the_same_patient(bench: AssemblyBench) -> None:

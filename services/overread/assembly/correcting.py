@@ -1,6 +1,6 @@
 """Brings orders and cases to what is known of their patients now, and tells what reads differently."""
 
-from overread.assembly import linking, order_store, patient_store
+from overread.assembly import context_telling, linking, order_store, patient_store
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
 from overread.assembly.patient_numbers import id_numbers
@@ -14,12 +14,16 @@ async def correct(tx: Transaction, cause: Cause, was: KnownPatients, now: KnownP
     records = (*was.records, *now.records)
     numbers = id_numbers(one for record in records for one in (*record.identifiers, *record.former))
     cases = set(await patient_store.cases_imaging(tx, cause.site_id, numbers))
-    for stored in await patient_store.orders_naming(tx, cause.site_id, numbers):
+    orders = await patient_store.orders_naming(tx, cause.site_id, numbers)
+    ordered = [(stored.order.order_id, stored.patient) for stored in orders]
+    await patient_store.note_doubtful(tx, cause.site_id, now, ordered)
+    for stored in orders:
         if _reads_as(was, stored.patient) != _reads_as(now, stored.patient):
             await _correct_order(tx, cause, stored, now.shown(stored.patient))
             cases.update(await order_store.cases_for_order(tx, cause.site_id, stored.order))
     for case_id in sorted(cases):
         await linking.patient_changed(tx, cause, case_id, was, now)
+    await context_telling.tell_what_differs(tx, dict.fromkeys(cases, cause))  # results of another number are theirs now
 
 
 async def _correct_order(tx: Transaction, cause: Cause, stored: StoredOrder, patient: Patient) -> None:

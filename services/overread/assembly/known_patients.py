@@ -37,9 +37,12 @@ class KnownPatients:
         A merge is the hospital's word: under a number that ended in one the survivor is shown, whatever the name was.
         """
         record = self.find(stated.identifiers)
-        if record is None or not (record.names_merged(stated) or record.agrees(stated)):
-            return stated
-        return record.over(stated)
+        return stated if record is None or self.is_doubtful(stated) else record.over(stated)
+
+    def is_doubtful(self, stated: Patient) -> bool:
+        """Say whether the number is one that ADT knows as another person's: name and birth date both differ."""
+        record = self.find(stated.identifiers)
+        return record is not None and not (record.names_merged(stated) or record.agrees(stated))
 
     def find(self, identifiers: Iterable[PatientIdentifier]) -> Record | None:
         """Return the one record that the numbers name: record numbers count before others, exact ones before partial.

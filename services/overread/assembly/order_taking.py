@@ -140,6 +140,8 @@ class _Register:
         of_studies = await order_store.orders_with_cases(self._tx, self._site_id, changed)
         await self._save(self._touched.keys() - of_studies)
         known = await patient_store.known(self._tx, self._site_id, *(change.after.patient for change in self._changes))
+        ordered = [(change.after.order.order_id, change.after.patient) for change in self._changes]
+        await patient_store.note_doubtful(self._tx, self._site_id, known, ordered)
         for change in self._changes:
             _tell_order(self._tx, change, known.shown(change.after.patient))
             if change.after.order.order_id in of_studies:

@@ -15,6 +15,7 @@ from overread.runtime.inbox import Cause, Transaction
 
 _STATEMENTS = TypeAdapter(Statement)
 _RECORDS = TypeAdapter(Record)
+NOT_THEIRS = "ADT knows the number of the order's patient under another name and birth date"
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(s || ' patients', 0)) FROM unnest($1::text[]) AS s"
 _TOGETHER = "SELECT pg_advisory_xact_lock_shared(hashtextextended(s || ' patients', 0)) FROM unnest($1::text[]) AS s"
 
@@ -163,6 +164,15 @@ async def orders_naming(tx: Transaction, site_id: str, numbers: Iterable[str]) -
     ]
 
 
+async def note_doubtful(
+    tx: Transaction, site_id: str, known: KnownPatients, ordered: Iterable[tuple[UUID, Patient]]
+) -> None:
+    """Keep an order on the desk as long as ADT knows its patient's number as another person's."""
+    doubtful = {order_id: known.is_doubtful(patient) for order_id, patient in ordered}
+    entries = [("order", order_id, NOT_THEIRS) for order_id, is_doubtful in doubtful.items() if is_doubtful]
+    await _set_desk(tx, site_id, sorted(doubtful), entries)
+
+
 async def raise_order(tx: Transaction, site_id: str, order_id: UUID) -> None:
     """Count one revision on: the order is the same, its patient reads differently."""
     await tx.connection.execute(
@@ -212,6 +222,8 @@ async def _set_desk(
         subjects,
         *([entry[part] for entry in entries] for part in range(3)),
     )
+    if not entries:
+        return
     await tx.connection.executemany(
         "INSERT INTO patient_desk (site_id, kind, subject, reason, raised_at) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT DO NOTHING",

@@ -288,6 +288,36 @@ async def test_a_changed_links_connections_end_once_what_they_sent_is_answered()
         await changing
 
 
+async def test_a_link_that_is_changed_under_load_takes_each_message_once() -> None:
+    """Promise 4, while its own settings change ten times: who is cut off connects anew, sends again, and is answered."""
+    (port,) = free_ports(1)
+    async with a_hospital() as hospital:
+        await hospital.open(link("b", port))
+        sending = asyncio.create_task(send_until_answered(hospital, port, 300))
+
+        for number in range(10):
+            await asyncio.sleep(0.02)
+            await hospital.open(link("b", port, idle_seconds=60 + number))
+        reconnected = await sending
+
+    taken = [event.data.message_control_id for event in hospital.broker.events]
+    assert sorted(taken) == sorted(f"M{number}" for number in range(300))
+    assert reconnected > 0
+
+
+async def send_until_answered(hospital: Hospital, port: int, number: int) -> int:
+    """Send one message after the other, each until it is answered; return how often the line had to be opened again."""
+    line, opened = await hospital.line(port), 0
+    for control_id in (f"M{message}" for message in range(number)):
+        while True:
+            try:
+                assert await is_answered(line, control_id)
+                break
+            except (asyncio.IncompleteReadError, ConnectionError):
+                line, opened = await hospital.line(port), opened + 1
+    return opened
+
+
 async def test_a_changed_link_still_knows_what_it_took() -> None:
     """A repeat after the change gets its first answer again; with MSH-7 in the key what was known is read back."""
     (port,) = free_ports(1)

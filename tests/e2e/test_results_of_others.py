@@ -1,13 +1,11 @@
 """A laboratory and a RIS speak: values stand beside the study, and a reader's report elsewhere closes ours."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.builders.hl7 import HANOI
-from tests.builders.results import a_reader_report, a_result, an_obx
 from tests.e2e.hospital import Hospital, Visit
+from tests.e2e.others import a_creatinine, a_report
 from tests.fakes.peers import send_hl7, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -42,34 +40,6 @@ def test_reader_elsewhere_closes_the_draft_and_takes_nothing_back(hospital: Hosp
     assert report is not None
     assert (report["state"], report["report_revision"]) == ("final", 2)
     assert statuses(hospital, visit) == ["R", "R", "F"]
-
-
-def a_creatinine(visit: Visit) -> bytes:
-    """Return a creatinine of this hour."""
-    now = datetime.now(HANOI).strftime("%Y%m%d%H%M%S%z")
-    return a_result(
-        an_obx(at=now),
-        filler=f"LAB{visit.number}^LIS",
-        control_id=f"LIS{visit.number}",
-        processing_id="T",
-        patient_id=visit.known["patient_id"],
-        birth_date="19990512",
-    )
-
-
-def a_report(visit: Visit, status: str, minute: int) -> bytes:
-    """Return a reader's report of the visit as the RIS sends it."""
-    return a_reader_report(
-        status,
-        minute,
-        control_id=f"RIS{visit.number}{minute}",
-        processing_id="T",
-        patient_id=visit.known["patient_id"],
-        birth_date="19990512",
-        accession=visit.accession_number,
-        placer=visit.known["placer"],
-        filler=f"RAD{visit.number}^RIS",
-    )
 
 
 def shown(hospital: Hospital, visit: Visit) -> dict[str, Any]:

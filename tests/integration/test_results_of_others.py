@@ -12,6 +12,7 @@ from overread.contracts.events.cases import AppointmentStatus, Case
 from overread.contracts.topics import CASES_CHANGED, HL7_RECEIVED
 from tests.builders.hl7 import an_oru
 from tests.builders.orders import an_order
+from tests.builders.patients import OLD, a_merge, an_adt
 from tests.builders.results import a_monitor_reading, a_reader_report, a_result, an_appointment, an_obx
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
 
@@ -212,6 +213,27 @@ async def test_value_of_another_patient_or_of_long_ago_is_not_told(bench: Assemb
 
     assert (await bench.told_of_cases())[-1] == "StudyReady"
     assert (await bench.case()).laboratory == ()
+
+
+@pytest.mark.parametrize("is_merged_first", [True, False])
+async def test_value_under_a_number_that_a_merge_ended_is_the_survivors(
+    bench: AssemblyBench, *, is_merged_first: bool
+) -> None:
+    """REQ-LAB-01: the laboratory may learn of a merge last, or have spoken before it."""
+    await a_complete_study(bench)
+    adt = {"message_type": "ADT", "trigger_event": "A40"}
+    told = [bench.order(an_adt("A08", 1), **adt), bench.order(a_merge(2), **adt)]
+    value = a_result(patient_id=OLD)
+
+    if is_merged_first:
+        await bench.hears(HL7_RECEIVED, *told)
+        await hears_results(bench, value)
+    else:
+        await hears_results(bench, value)
+        assert values(await bench.case()) == []
+        await bench.hears(HL7_RECEIVED, *told)
+
+    assert values(await bench.case()) == [("creatinine", "126")]
 
 
 # --- appointments -----------------------------------------------------------------------------------------------

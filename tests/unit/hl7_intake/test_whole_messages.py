@@ -6,6 +6,7 @@ import pytest
 
 from overread.hl7_intake.incoming import LinkRules
 from overread.hl7_intake.settings import Link
+from overread.protocols.hl7.advice import what_to_change
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.sentences import key_of
 from overread.protocols.hl7.tokenise import tokenise
@@ -15,13 +16,29 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PART, BATCH, SEQUENCE = "continued-message", "batch", "sequence-number"
 
 
+def test_what_to_change_is_said_of_each() -> None:
+    """Not that a segment is missing, or that a time has the wrong form."""
+    refused = (an_orm() + b"DSC|CP7\r", an_orm(put={"MSH-14": "C"}), b"BHS|\r", an_orm(put={"MSH-13": "1"}))
+
+    advice = [what_to_change(_refused(raw)) for raw in refused]
+
+    assert advice[0] == advice[1]
+    assert [said.partition(" ")[0] for said in advice] == ["Switch", "Switch", "Send", "Switch"]
+    assert "MSH-13" in advice[3]
+
+
 def _refusal(raw: bytes) -> tuple[int, str, str | None]:
     """Condition, place and key of what a link that knows the sender says; the quick way must not let it pass either."""
+    error = _refused(raw)
+    return error.condition.value, str(error.location), key_of(error.sentence)
+
+
+def _refused(raw: bytes) -> HL7Error:
     rules = LinkRules("site", Link(link_id="his"), UTC)
     rules.read(an_orm(control_id="BEFORE"), NOW)
     with pytest.raises(HL7Error) as caught:
         rules.read(raw, NOW)
-    return caught.value.condition.value, str(caught.value.location), key_of(caught.value.sentence)
+    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,24 @@ Said = tuple[str, str, str]
 _C = MessageErrorCondition
 _LANGUAGES: tuple[Language, ...] = ("en", "vi", "fr")
 
+_ONE_A_BLOCK = (
+    "Send one message a block, beginning with MSH; a batch goes by file.",
+    "Mỗi khối chỉ gửi một thông điệp, bắt đầu bằng MSH; lô thông điệp thì gửi bằng tệp.",
+    "Envoyez un message par bloc, commençant par MSH ; un lot passe par fichier.",
+)
+_IN_ONE_PIECE = (
+    "Switch off continuation (MSH-14, DSC, ADD) at the sender: a block may hold the whole message.",
+    "Hãy tắt chế độ chia nhỏ (MSH-14, DSC, ADD) ở bên gửi: một khối chứa được trọn thông điệp.",
+    "Désactivez la continuation (MSH-14, DSC, ADD) chez l'émetteur : un bloc peut contenir le message entier.",
+)
+
 _OF_PLACES: Mapping[tuple[MessageErrorCondition, str], Said] = {
-    (_C.SEGMENT_SEQUENCE_ERROR, "MSH"): (
-        "Send one message a block, beginning with MSH; a batch goes by file.",
-        "Mỗi khối chỉ gửi một thông điệp, bắt đầu bằng MSH; lô thông điệp thì gửi bằng tệp.",
-        "Envoyez un message par bloc, commençant par MSH ; un lot passe par fichier.",
+    **{(_C.SEGMENT_SEQUENCE_ERROR, name): _ONE_A_BLOCK for name in ("MSH", "FHS", "BHS", "BTS", "FTS")},
+    **{(_C.SEGMENT_SEQUENCE_ERROR, place): _IN_ONE_PIECE for place in ("MSH-14", "DSC", "ADD")},
+    (_C.DATA_TYPE_ERROR, "MSH-13"): (
+        "Switch off sequence numbers at the sender, so that MSH-13 stays empty; repeats are known by MSH-10.",
+        "Hãy tắt số thứ tự ở bên gửi để MSH-13 để trống; thông điệp gửi lại được nhận ra qua MSH-10.",
+        "Désactivez les numéros de séquence chez l'émetteur, MSH-13 restant vide ; MSH-10 fait connaître les répétitions.",
     ),
     (_C.SEGMENT_SEQUENCE_ERROR, "PID"): (
         "Let the sender add a PID segment with the patient's number in PID-3.",

@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-ACTIONS = ("explain", "send", "record", "propose", "replay", "watch")
+ACTIONS = ("explain", "send", "record", "propose", "replay", "watch", "acceptance")
 """Each action's module is `overread.cli.hl7_…`, with `add_to(actions)`."""
 
 EPILOG = """\

@@ -13,7 +13,7 @@ from overread.protocols.hl7 import data_types
 from overread.protocols.hl7.observation_report import ObservationReport, ObservationResult
 
 MOST_CHARACTERS = 200
-"""As much of a value as is kept: what is shown beside a study is a number or a word."""
+"""As much of each text as is kept: what is shown beside a study is a number or a word, and each of its events holds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +137,10 @@ def _observation(result: ObservationResult, said: _Said, local_codes: Mapping[st
         concept=concept.name if concept else "",
         is_bedside=is_bedside,
         patient=said.patient,
-        value=result.value[:MOST_CHARACTERS],
-        unit=result.unit[:MOST_CHARACTERS],
-        reference_range=result.reference_range[:MOST_CHARACTERS],
-        abnormal_flag=result.abnormal_flag[:MOST_CHARACTERS],
+        value=_short(result.value),
+        unit=_short(result.unit),
+        reference_range=_short(result.reference_range),
+        abnormal_flag=_short(result.abnormal_flag),
         status=result.status,
         observed_at=result.observed_at,
         said_at=said.at,
@@ -161,14 +161,19 @@ def _bedside_key(patient: Patient) -> str:
 
 
 def _codes(element: data_types.CodedElement) -> tuple[CodedElement, CodedElement | None]:
-    code = CodedElement(identifier=element.identifier, text=element.text, coding_system=element.coding_system)
+    code = _code(element.identifier, element.text, element.coding_system)
     if not element.alternate_identifier:
         return code, None
-    return code, CodedElement(
-        identifier=element.alternate_identifier,
-        text=element.alternate_text,
-        coding_system=element.alternate_coding_system,
-    )
+    other = (element.alternate_identifier, element.alternate_text, element.alternate_coding_system)
+    return code, _code(*other)
+
+
+def _code(identifier: str, text: str, coding_system: str) -> CodedElement:
+    return CodedElement(identifier=_short(identifier), text=_short(text), coding_system=_short(coding_system))
+
+
+def _short(text: str) -> str:
+    return text[:MOST_CHARACTERS]
 
 
 def _context(one: KeptObservation) -> ContextObservation:

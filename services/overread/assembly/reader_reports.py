@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from overread.assembly import patients, result_status
+from overread.assembly.observations import MOST_CHARACTERS
 from overread.assembly.observed_patients import patient_said
 from overread.contracts.errors import Malformed
 from overread.contracts.events.cases import ElsewhereReading
@@ -148,4 +149,5 @@ def _number(identifier: EntityIdentifier | None) -> Number | None:
 
 
 def _name(person: Practitioner | None) -> str:
-    return (f"{person.family_name} {person.given_name}".strip() or person.id_number) if person else ""
+    said = (f"{person.family_name} {person.given_name}".strip() or person.id_number) if person else ""
+    return said[:MOST_CHARACTERS]

@@ -159,6 +159,8 @@ CONTROLS = {
     "replaced": an_order(7, control="RP", without=BARE),
     "replacement": an_order(7, control="RO", placer="P2^HIS", put={"ORC-8": "TEST-PLACER-1&HIS"}),
     "replacement held": an_order(8, control="OH", without=BARE, placer="P2^HIS"),
+    "number asked for": an_order(8, control="SN", placer="", filler="F5^RIS", accession="E", study=f"{STUDY}.7"),
+    "number given": an_order(9, control="NA", without=BARE, placer="P5^HIS", filler="F5^RIS"),
     "child": an_order(9, control="CH", filler="F9^RIS", put={"ORC-8": "TEST-PLACER-1&HIS"}),
 }
 
@@ -168,7 +170,7 @@ CONTROLS = {
 def test_orders_end_the_same_for_any_order_and_repetition_of_their_messages(
     stack: Any, tmp_path: Path, batches: list[list[str]]
 ) -> None:
-    """REQ-ORD-04: new, changed, held, released, cancelled, refused, replaced, child: each message twice, in any batches."""
+    """REQ-ORD-04: new, changed, held, released, cancelled, refused, replaced, child, number given: each twice, in any batches."""
     messages = CONTROLS | {f"{name} again": raw for name, raw in CONTROLS.items()}
 
     state = asyncio.run(gone_through(stack.endpoints.dsn("assembly"), tmp_path, batches, messages))
@@ -177,8 +179,9 @@ def test_orders_end_the_same_for_any_order_and_repetition_of_their_messages(
     assert ends == {
         ("TEST-PLACER-1", OrderStatus.CANCELLED, ""),
         ("P2", OrderStatus.HELD, "TEST-PLACER-1"),
+        ("P5", OrderStatus.ACTIVE, ""),
         ("TEST-PLACER-1", OrderStatus.ACTIVE, "TEST-PLACER-1"),
     }
     assert matching.ON_HOLD in state.desk
-    assert len(state.orders) == 3
+    assert len(state.orders) == 4
     assert state.images == EXPECTED_IMAGES

@@ -2,34 +2,35 @@
 
 import asyncio
 import re
+import ssl
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hl7.mllp import open_hl7_connection
 
 from overread.cli import app
 from overread.cli.mllp_line import listening
+from overread.hl7_intake.listener import Listener
+from overread.hl7_intake.open_link import OpenLink
 from overread.protocols import mllp
+from overread.runtime.tls import server_context
 from tests.builders.hl7 import an_omi, an_orm
 from tests.fakes.hl7_intake import FakeBroker, an_intake
-
-HOST = "127.0.0.1"
+from tests.fakes.mllp_lines import HOST, Authority
 
 
 @asynccontextmanager
-async def a_receiver(broker: FakeBroker, **told: Any) -> AsyncIterator[int]:
-    """Our intake behind a port, with a broker in memory; `told` are the link's settings."""
-    intake = an_intake(broker, **told)
-
-    async def takes(raw: bytes, _connection: int) -> bytes | None:
-        return await intake.begin(raw)
-
-    async with listening(HOST, 0, takes) as port:
-        yield port
+async def a_receiver(broker: FakeBroker, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Our own listener behind a port, with a broker in memory."""
+    listener = Listener([OpenLink(an_intake(broker))])
+    await listener.start(HOST, 0, tls)
+    try:
+        yield listener.port
+    finally:
+        await listener.stop()
 
 
 async def typed(*words: str | Path) -> int:
@@ -112,6 +113,25 @@ async def test_who_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureF
     status = await typed("hl7", "send", a_file(tmp_path, an_orm()), "--to", f"{HOST}:{port}")
 
     assert (status, f"no connection to mllp://{HOST}:{port}" in capsys.readouterr().err) == (1, True)
+
+
+async def test_tls_with_a_certificate_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """REQ-TOOL-03: mllps:// trusts --ca and shows --certificate; without them the sentence names the options."""
+    authority, file = Authority(tmp_path / "ca"), a_file(tmp_path, an_omi())
+    certificate, key = authority.issue("sender")
+    tls = server_context(*authority.issue("listener"), authority.root)
+    async with a_receiver(FakeBroker(), tls=tls) as port:
+        to = ("--to", f"mllps://localhost:{port}")
+        with_all = await typed(
+            "hl7", "send", file, *to, "--ca", authority.root, "--certificate", certificate, "--key", key
+        )
+        stranger = await typed("hl7", "send", file, *to)
+        no_certificate = await typed("hl7", "send", file, *to, "--ca", authority.root)
+
+    complaints = capsys.readouterr().err
+    assert (with_all, stranger, no_certificate) == (0, 1, 1)
+    assert complaints.count("refused TLS") == 2
+    assert complaints.count("check --ca, --certificate and --key") == 2
 
 
 async def wait_for_port(capsys: pytest.CaptureFixture[str]) -> int:

@@ -139,17 +139,23 @@ async def connected(to: Address, *, tls: ssl.SSLContext | None = None, wait_seco
             f"{to} does not answer within {CONNECT_SECONDS:g} s: is the address right, a firewall between?"
         ) from None
     except ssl.SSLError as error:
-        raise LineError(f"{to} refused TLS ({error.reason}): check --ca, --certificate and --key") from None
+        raise LineError(_refused_tls(to, error)) from None
     except OSError as error:
         raise LineError(f"no connection to {to}: {error.strerror or error}; does a listener run there?") from None
     try:
         yield Line(reader, writer, wait_seconds)
-    except (ConnectionError, ssl.SSLError) as error:
+    except ssl.SSLError as error:  # TLS 1.3 refuses a certificate only after the handshake
+        raise LineError(_refused_tls(to, error)) from None
+    except ConnectionError as error:
         raise LineError(f"the line to {to} broke ({type(error).__name__}): the listener's log says why") from None
     finally:
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(writer.wait_closed(), 1.0)
+
+
+def _refused_tls(to: Address, error: ssl.SSLError) -> str:
+    return f"{to} refused TLS ({error.reason}): check --ca, --certificate and --key"
 
 
 Takes = Callable[[bytes, int], Awaitable[bytes | None]]

@@ -161,13 +161,19 @@ async def test_order_under_another_persons_number_keeps_its_words_and_is_on_the_
     assert await _desk(bench) == []
 
 
-async def test_series_under_a_merged_number_is_of_the_same_patient(bench: AssemblyBench) -> None:
-    """The scanner learned of the merge between two series."""
-    await _hears(bench, an_adt("A01"), a_merge(1))
+@pytest.mark.parametrize("is_merged_first", [True, False])
+async def test_series_under_a_merged_number_is_of_the_same_patient(
+    bench: AssemblyBench, *, is_merged_first: bool
+) -> None:
+    """The scanner learned of the merge between two series: they are one patient's, as soon as we know too."""
+    adt = (an_adt("A01"), a_merge(1))
+    await _hears(bench, *(adt if is_merged_first else adt[:1]))
+    await bench.hears_images(bench.image(1, attributes={"patient_id": "TEST-0009"}), bench.image(2))
+    desk = await bench.desk("series")
 
-    await bench.hears_images(bench.image(1, **OLD_IMAGES), bench.image(2))
+    await _hears(bench, *(() if is_merged_first else adt[1:]))
 
-    assert await bench.desk("series") == []
+    assert (len(desk), await bench.desk("series")) == (0 if is_merged_first else 1, [])
 
 
 async def test_order_and_its_worklist_entry_are_told_with_the_patient_that_adt_knows(bench: AssemblyBench) -> None:

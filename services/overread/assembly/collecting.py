@@ -71,18 +71,30 @@ async def _conflicts_to_the_desk(tx: Transaction, case: store.CaseRow, added: Se
             await store.to_the_desk(*place, "instance", stored.sop_instance_uid, SAME_UID_OTHER_CONTENT)
         elif stored.is_accompanying:
             continue
-        elif reason := await _conflict(tx, case, one.event):
+        elif reason := await _conflict(tx, one.event.site_id, case, imaged_patient(stored.attributes)):
             series = stored.attributes.series_instance_uid
             await store.to_the_desk(*place, "series", series, f"not all images name the same patient: {reason}")
 
 
-async def _conflict(tx: Transaction, case: store.CaseRow, event: Event[InstanceStored]) -> str | None:
+async def settle_series(tx: Transaction, site_id: str, case_id: UUID) -> None:
+    """Take from the desk each series whose images name the case's patient, now that more is known of patients."""
+    doubtful = await store.subjects_on_desk(tx, site_id, case_id, "series")
+    if not doubtful:
+        return
+    case = await _locked(tx, site_id, case_id)
+    headers = [image.attributes for image in await image_store.images(tx, site_id, case_id)]
+    named = dict.fromkeys((header.series_instance_uid, imaged_patient(header)) for header in headers)
+    still = {series for series, patient in named if await _conflict(tx, site_id, case, patient)}
+    for series in sorted(doubtful - still):
+        await store.off_the_desk(tx, site_id, case_id, "series", series)
+
+
+async def _conflict(tx: Transaction, site_id: str, case: store.CaseRow, imaged: Patient) -> str | None:
     """Return why an image can't be of the case's patient; one under a number that was merged is."""
-    first, other = case.imaged_patient, imaged_patient(event.data.attributes)
-    if patients.conflict(first, other) is None:
+    if patients.conflict(case.imaged_patient, imaged) is None:
         return None
-    known = await patient_store.known(tx, event.site_id, first, other)
-    return patients.conflict(known.compared(first), known.compared(other))
+    known = await patient_store.known(tx, site_id, case.imaged_patient, imaged)
+    return patients.conflict(known.compared(case.imaged_patient), known.compared(imaged))
 
 
 async def _note_images(tx: Transaction, case: store.CaseRow, images: Sequence[Event[InstanceStored]]) -> None:

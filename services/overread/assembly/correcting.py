@@ -1,6 +1,6 @@
 """Brings orders and cases to what is known of their patients now, and tells what reads differently."""
 
-from overread.assembly import context_telling, linking, order_store, patient_store
+from overread.assembly import collecting, context_telling, linking, order_store, patient_store
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
 from overread.assembly.patient_numbers import id_numbers
@@ -23,6 +23,7 @@ async def correct(tx: Transaction, cause: Cause, was: KnownPatients, now: KnownP
             cases.update(await order_store.cases_for_order(tx, cause.site_id, stored.order))
     for case_id in sorted(cases):
         await linking.patient_changed(tx, cause, case_id, was, now)
+        await collecting.settle_series(tx, cause.site_id, case_id)
     await context_telling.tell_what_differs(tx, dict.fromkeys(cases, cause))  # results of another number are theirs now
 
 

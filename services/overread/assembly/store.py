@@ -176,6 +176,14 @@ async def off_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, 
     )
 
 
+async def subjects_on_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str) -> set[str]:
+    """Return what of one kind lies on the desk about the case."""
+    rows = await tx.connection.fetch(
+        "SELECT subject FROM desk WHERE site_id = $1 AND case_id = $2 AND kind = $3", site_id, case_id, kind
+    )
+    return {row["subject"] for row in rows}
+
+
 async def on_the_desk(connection: "asyncpg.Connection[asyncpg.Record] | Connection", site_id: str) -> list[DeskEntry]:
     """Return all that a person must decide, oldest first."""
     rows = await connection.fetch(

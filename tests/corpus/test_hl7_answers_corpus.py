@@ -1,10 +1,12 @@
-"""Messages of other people's systems at our door, beside HAPI: one answer a frame, and every value cut as HAPI cuts it."""
+"""Messages of other people at our door: one answer a frame, every value cut as HAPI and python-hl7 cut it."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import hl7
 import pytest
 
 from overread.protocols.hl7.acknowledgement import parse_ack
@@ -109,6 +111,58 @@ def test_every_value_is_cut_as_hapi_cuts_it(messages: list[bytes], verdicts: lis
     print(f"{compared} messages, {values} values")  # noqa: T201 - the figures are what one wants to see with -s
     assert differing == []
     assert compared > 0.95 * len(messages)
+
+
+def test_every_value_is_cut_as_python_hl7_cuts_it(messages: list[bytes]) -> None:
+    """The same places, the same bytes; what neither unescapes here needs no excuse."""
+    read = [(message, raw) for raw in messages if (message := _read(raw)) and len(message.header.fields) > 2]
+
+    differing = [raw for message, raw in read if [*_raw_blocks(message)] != [*_blocks_of_python_hl7(raw)]]
+
+    print(len(read), "messages")  # noqa: T201 - the figures are what one wants to see with -s
+    assert [raw[:60] for raw in differing] == []
+    assert len(read) > 0.95 * len(messages)
+
+
+def _raw_blocks(message: Message) -> Iterator[tuple[str, list[tuple[int, int, int, int, str]]]]:
+    delimiters = message.header.delimiters
+    marks = (delimiters.component.encode(), delimiters.subcomponent.encode())
+    for segment in message:
+        first = 3 if segment.name == "MSH" else 1
+        numbered = ((number, segment.field(number).repetitions) for number in range(first, segment.last_field + 1))
+        values = [
+            (number, repetition, component, subcomponent, value.raw.decode(message.coding.codec))
+            for number, repetitions in numbered
+            for repetition, field in enumerate(repetitions)
+            for component, part in enumerate(_parts(field, marks[0], Value.component), start=1)
+            for subcomponent, value in enumerate(_parts(part, marks[1], Value.subcomponent), start=1)
+            if value
+        ]
+        yield segment.name, values
+
+
+def _blocks_of_python_hl7(raw: bytes) -> Iterator[tuple[str, list[tuple[int, int, int, int, str]]]]:
+    for segment in hl7.parse(_with_carriage_returns(raw).decode()):
+        name = str(segment[0]).upper()
+        if len(name) != 3:
+            continue  # a line that is no segment
+        fields = [(number, field) for number, field in enumerate(segment) if number >= (3 if name == "MSH" else 1)]
+        yield (
+            name,
+            [
+                (number, repetition, component, subcomponent, str(value))
+                for number, field in fields
+                for repetition, part in enumerate(_inside(field, hl7.Field))
+                for component, piece in enumerate(_inside(part, hl7.Repetition), start=1)
+                for subcomponent, value in enumerate(_inside(piece, hl7.Component), start=1)
+                if str(value)
+            ],
+        )
+
+
+def _inside(value: Any, kind: type[Any]) -> list[Any]:
+    """What a container holds, or the value itself where python-hl7 leaves out containers of one."""
+    return [*value] if isinstance(value, kind) else [value]
 
 
 def _read(raw: bytes) -> Message | None:

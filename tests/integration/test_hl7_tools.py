@@ -130,8 +130,8 @@ async def test_tls_with_a_certificate_of_ones_own(tmp_path: Path, capsys: pytest
 
     complaints = capsys.readouterr().err
     assert (with_all, stranger, no_certificate) == (0, 1, 1)
-    assert complaints.count("refused TLS") == 2
-    assert complaints.count("check --ca, --certificate and --key") == 2
+    assert "check --ca, --certificate and --key" in complaints
+    assert "it may want a certificate (--certificate)" in complaints  # TLS 1.3: said only after the handshake
 
 
 async def wait_for_port(capsys: pytest.CaptureFixture[str]) -> int:

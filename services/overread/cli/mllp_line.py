@@ -85,6 +85,7 @@ class Line:
         self._reader = reader
         self._writer = writer
         self._wait_seconds = wait_seconds
+        self._is_tls = writer.get_extra_info("ssl_object") is not None
         self._decoder = mllp.FrameDecoder(MOST_FRAME_BYTES)
         self._events: list[mllp.Event] = []
 
@@ -114,7 +115,8 @@ class Line:
                     return answer
             chunk = await self._reader.read(READ_BYTES)
             if not chunk:
-                raise LineError("the listener closed the line instead of answering: its log says why")
+                may_want = "; it may want a certificate (--certificate)" if self._is_tls else ""
+                raise LineError(f"the listener closed the line instead of answering: its log says why{may_want}")
             self._events.extend(self._decoder.feed(chunk))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Body, Event
 from overread.contracts.topics import HL7_RECEIVED
 from overread.embedded.stack_thread import StackThread
@@ -29,7 +30,7 @@ from tests.fakes.assembly import AssemblyBench, an_assembly_bench
 
 ORDERS = int(os.environ.get("OVERREAD_BENCH_ORDERS", "5000"))
 ROUNDS = 3
-BATCH = 500
+BATCH: int = AssemblySettings.model_fields["batch_records"].default  # as many as the service takes at a time
 DEFAULT_OFFSET = 5_000
 OURS, LIMIT, PROCESSOR = "overread", "insert", "processor"
 NEW, CHANGED = "new", "changed"

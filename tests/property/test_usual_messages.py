@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,37 @@ def test_the_usual_message_takes_the_quick_way() -> None:
         message = link.read(an_orm(control_id="NEXT1"), datetime(2026, 11, 22, tzinfo=UTC))
 
     assert message.message_control_id == "NEXT1"
+
+
+@pytest.mark.parametrize(("msh_18", "codec", "name"), [("BIG-5", "big5", "功"), ("~ISO IR87", "iso2022_jp", "山田")])
+def test_a_set_with_bytes_of_delimiters_never_takes_the_quick_way(msh_18: str, codec: str, name: str) -> None:
+    """The pattern of a usual message looks at bytes, and some of these are no delimiters though they look like one."""
+    link = LinkRules("site", Link(link_id="his"), UTC)
+    raw = an_orm(put={"MSH-18": msh_18, "ORC-12": "", "PID-5": name}, clinical="ho", charset=codec)
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+
+    first = link.read(raw, now)
+
+    with mock.patch.object(LinkRules, "_read_any", side_effect=LookupError), pytest.raises(LookupError):
+        link.read(raw, now)
+    assert first.message_control_id == "HIS0002"
+
+
+@given(known=st.sampled_from(["utf-8", "tcvn3"]), sent=st.sampled_from(["utf-8", "tcvn3", "vni"]))
+def test_both_ways_read_the_same_on_a_link_with_a_set_of_its_own(known: str, sent: str) -> None:
+    """MSH-18 says UTF-8 and is wrong now and then; what was remembered of the sender must not decide of the next."""
+    link = LinkRules("site", Link(link_id="his", fallback_charset="tcvn3"), UTC)
+    written = {codec: _orm_in(codec) for codec in (known, sent)}
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    link.read(written[known], now)
+
+    quick, thorough = (read(link, written[sent], now, is_quick=is_quick) for is_quick in (True, False))
+
+    assert quick == thorough
+
+
+def _orm_in(codec: str) -> bytes:
+    return an_orm(put={"ORC-12": "", "PID-5": "nguyễn^văn"}, clinical="ho kéo dài", charset=codec)
 
 
 def test_a_link_knows_a_bounded_number_of_headers() -> None:

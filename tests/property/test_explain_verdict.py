@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from overread.cli.hl7_explain import lines_of
 from overread.cli.hl7_propose import proposal, table
 from overread.cli.hl7_verdict import Judge
-from overread.hl7_intake.settings import Link
+from overread.hl7_intake import links
+from overread.hl7_intake.settings import HL7IntakeSettings, Link
 from overread.protocols.hl7.acknowledgement import parse_ack
 from overread.protocols.hl7.survey import survey
 from overread.runtime.settings import ServiceSettings
@@ -32,7 +33,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return raw
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(damaged())
 def test_it_says_what_the_listener_says(raw: bytes) -> None:
     """REQ-TOOL-01: the answer's code and condition, whatever came."""
@@ -50,7 +51,7 @@ async def _answered(raw: bytes) -> bytes | None:
     return await an_intake(FakeBroker()).begin(raw)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(damaged())
 def test_it_explains_whatever_came_and_sends_nothing_to_the_terminal_but_text(raw: bytes) -> None:
     """A terminal obeys control characters; each line is one line."""
@@ -68,3 +69,12 @@ def test_a_recorded_day_of_damaged_messages_is_counted(day: list[bytes]) -> None
     said = [*table(seen), *proposal(seen)]
 
     assert (seen.total, [line for line in said if not line.isprintable()]) == (len(day), [])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(damaged(), min_size=1, max_size=4))
+def test_what_is_proposed_is_a_link_that_the_intake_takes(day: list[bytes]) -> None:
+    """REQ-TOOL-04: it can be put into the file of links as it stands, and lets its own sender in."""
+    (link,) = links.parse("\n".join(proposal(survey(day))), HL7IntakeSettings())
+
+    assert link.link_id != "default"

@@ -13,7 +13,7 @@ from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.advice import LENIENCIES, what_to_change, where_text_breaks
 from overread.protocols.hl7.code_tables import meaning
 from overread.protocols.hl7.errors import HL7Error
-from overread.protocols.hl7.explain import ExplainedSegment, explain
+from overread.protocols.hl7.explain import ExplainedSegment, explain, visible
 from overread.protocols.hl7.message_files import cut
 from overread.protocols.hl7.sentences import translate
 from overread.protocols.hl7.taken_as import USUAL_PLACES, name_of, taken_as
@@ -143,11 +143,11 @@ def _segment(segment: ExplainedSegment) -> Iterator[str]:
 
 
 def _taken(message: Message, verdict: Verdict, judge: Judge) -> Iterator[str]:
-    yield f"TAKEN    {name_of(message)}. {_answer(verdict)}"
+    yield f"TAKEN    {visible(name_of(message))}. {_answer(verdict)}"
     for sentence in taken_as(
         message, time_zone=judge.time_zone, accession_places=judge.link.accession_places or USUAL_PLACES
     ):
-        yield f"         {sentence}"
+        yield f"         {visible(sentence)}"
     for leniency in message.leniencies:
         yield f"note:    {LENIENCIES[leniency]}"
     if message.stray_lines:
@@ -156,7 +156,7 @@ def _taken(message: Message, verdict: Verdict, judge: Judge) -> Iterator[str]:
 
 def _refused(raw: bytes, verdict: Verdict, error: HL7Error, link: Link) -> Iterator[str]:
     place = f" at {error.location}" if error.location else ""
-    yield f"REFUSED  {translate(error.sentence, link.language)} {_answer(verdict)}"
+    yield f"REFUSED  {visible(translate(error.sentence, link.language))} {_answer(verdict)}"
     yield f"         Condition {error.condition.value} ({meaning('HL70357', str(error.condition.value))}){place}."
     text = where_text_breaks(raw, link.fallback_charset or None)
     if text:

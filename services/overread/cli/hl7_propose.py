@@ -15,6 +15,9 @@ from overread.protocols.hl7.survey import Survey, survey
 
 MOST_SERVICES = 40
 
+_PLAIN = re.compile(r"[0-9A-Za-z_.-]([0-9A-Za-z_. -]*[0-9A-Za-z_.-])?")
+"""Names that a link can allow; a sender whose name is another is left for you to write."""
+
 EXAMPLES = """\
 examples:
   overread hl7 propose day/                    the folder that `overread hl7 record` filled
@@ -107,12 +110,12 @@ def proposal(seen: Survey) -> Iterator[str]:
 
 def link_of(seen: Survey) -> Mapping[str, Any]:
     """Return the settings that fit what was seen; what the defaults say already is left out."""
-    senders = [names for names, _ in seen.senders.most_common() if names[0]]
+    senders = [names for names, _ in seen.senders.most_common() if names[0] and _PLAIN.fullmatch("".join(names))]
     told: dict[str, Any] = {
         "link_id": _link_id(senders[0] if senders else ("sender", "")),
         "allowed_applications": ["|".join(part for part in names if part) for names in senders],
-        "versions": sorted(version for version in seen.versions if version),
-        "processing_ids": sorted(name for name in seen.processing_ids if name),
+        "versions": sorted(filter(_PLAIN.fullmatch, seen.versions)),
+        "processing_ids": sorted(filter(_PLAIN.fullmatch, seen.processing_ids)),
         "fallback_charset": _fallback(seen),
         "maximum_frame_bytes": 2 * seen.largest_bytes if 2 * seen.largest_bytes > Link().maximum_frame_bytes else None,
         "accession_places": [place] if (place := seen.accession_place()) not in (None, "IPC-1", "OBR-18") else None,

@@ -131,9 +131,14 @@ def _moment(text: str) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S} {offset[0][:3]}:{offset[0][3:]}"
 
 
+def visible(text: str) -> str:
+    """Write text so that it moves no cursor: a terminal obeys control characters."""
+    return "".join(sign if sign.isprintable() else " / " if sign == "\n" else "·" for sign in text)
+
+
 def printable(text: str) -> str:
-    """Write text so that it moves no cursor and fills no screen: a terminal obeys control characters."""
-    plain = "".join(sign if sign.isprintable() else " / " if sign == "\n" else "·" for sign in text)
+    """Write a value so that it moves no cursor and fills no screen."""
+    plain = visible(text)
     return plain if len(plain) <= MOST_CHARACTERS else f"{plain[:MOST_CHARACTERS]}… ({len(plain)} characters)"
 
 

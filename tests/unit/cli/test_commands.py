@@ -39,6 +39,12 @@ def test_commands_that_the_documents_name_are_there() -> None:
     wanted = {("up",), ("demo",), ("status",), ("flow",), ("cases",), ("reports",), ("models",), ("token",), ("bench",)}
 
     assert wanted | {
+        ("hl7", "explain"),
+        ("hl7", "send"),
+        ("hl7", "watch"),
+        ("hl7", "replay"),
+        ("simulate", "his"),
+        ("simulate", "emr"),
         ("desk", "list"),
         ("rules", "test"),
         ("dead", "list"),

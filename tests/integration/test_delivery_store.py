@@ -989,6 +989,115 @@ async def test_sixteen_senders_mark_and_end_together_and_each_row_once(desk: Des
     assert sorted(said) == sorted(row.delivery_id for row in due)
 
 
+async def test_no_message_is_read_as_due_while_its_end_is_under_way(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQ-OUT-19: what is acknowledged goes on ending beside the next case's message, and is never sent once more for it."""
+    for number, case in ((1, "a"), (2, "b"), (3, "a")):
+        await _insert(desk, an_outbound_row(number), Status.UNVERIFIED, case=case, report=str(number))
+    connection: Any = desk.service.pool
+    endings, may_end = Endings(desk.service, asyncio.create_task), asyncio.Event()
+    end = endings.end
+
+    async def later(ending: Ending) -> bool:
+        await may_end.wait()
+        return await end(ending)
+
+    monkeypatch.setattr(endings, "end", later)
+    outbox = StoredOutbox(desk.service, desk.destinations[0], RightToSend(connection), endings=endings)
+    first = await outbox.next_row()
+    assert first is not None
+    await outbox.mark_sending(first)
+    await outbox.end(first, DeliveryOutcome.ACKNOWLEDGED, store.Why())
+    second = await outbox.next_row()
+    assert second is not None
+    await outbox.mark_sending(second)
+    await outbox.postpone(second, timedelta(hours=1), store.Why(reason="no acknowledgment"))
+
+    following = asyncio.create_task(outbox.next_row())
+    await asyncio.sleep(0.1)
+    waits = not following.done()
+    may_end.set()
+    third = await following
+
+    assert third is not None
+    read = [row.message_control_id for row in (first, second, third)]
+    assert (read, waits) == (["TEST-1", "TEST-2", "TEST-3"], True)
+
+
+async def test_one_dead_destination_of_sixteen_keeps_nothing_from_the_others(desk: Desk) -> None:
+    """REQ-OUT-18, REQ-OUT-19: fifteen get all that is theirs, each once and in the order of its case; one gets nothing."""
+    got: dict[str, list[str]] = {}
+    async with AsyncExitStack() as opened:
+        ports = [await opened.enter_async_context(_taking_all(got, f"emr-{number}")) for number in range(16)]
+        async with _taking_all({}, "nobody") as dead:
+            pass
+        ports[7] = dead
+        destinations = tuple(
+            a_destination(site_id=desk.site, name=f"emr-{number}", url=f"mllp://127.0.0.1:{port}", failures_to_open=2)
+            for number, port in enumerate(ports)
+        )
+        await _insert_two_of_each_case(desk, destinations, cases=20)
+        dispatch = asyncio.create_task(Dispatch(desk.service, desk.settings, destinations).run())
+        async with asyncio.timeout(30):
+            while sum(state != "acknowledged" for *_, state in await desk.sent()) > 40:  # noqa: ASYNC110 - the database says when
+                await asyncio.sleep(0.05)
+        dispatch.cancel()
+        await asyncio.gather(dispatch, return_exceptions=True)
+
+    states = await desk.service.pool.fetch(
+        "SELECT destination, state FROM outbound WHERE site_id = $1 GROUP BY destination, state", desk.site
+    )
+    way = await desk.service.pool.fetchval(
+        "SELECT state FROM destination_states WHERE site_id = $1 AND destination = 'emr-7'", desk.site
+    )
+    assert {(row["destination"], row["state"]) for row in states} == {
+        (f"emr-{number}", "waiting" if number == 7 else "acknowledged") for number in range(16)
+    }
+    assert way in {"open", "half_open"}
+    assert len(got) == 15
+    for control_ids in got.values():
+        assert sorted(control_ids) == sorted(f"C{case}-{turn}" for case in range(20) for turn in (1, 2))
+        assert all(control_ids.index(f"C{case}-1") < control_ids.index(f"C{case}-2") for case in range(20))
+
+
+@contextlib.asynccontextmanager
+async def _taking_all(got: dict[str, list[str]], name: str) -> AsyncIterator[int]:
+    """Listen on loopback and take every message; yield the port."""
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                control_id = (await reader.readuntil(b"\x1c\r")).split(b"|")[9]
+                got.setdefault(name, []).append(control_id.decode())
+                writer.write(mllp.encode(b"MSH|^~\\&|EMR||||20261122||ACK|A|P|2.5.1\rMSA|AA|" + control_id + b"\r"))
+        writer.close()
+
+    server = await asyncio.start_server(peer, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def _insert_two_of_each_case(desk: Desk, destinations: Sequence[Destination], *, cases: int) -> None:
+    def saying(control_id: str) -> bytes:
+        return an_outbound_row().message.replace(b"TEST-1", control_id.encode())
+
+    rows = [
+        (desk.site, uuid4(), destination.name, deterministic_id("case", str(case)), uuid4(), f"C{case}-{turn}")
+        for turn in (1, 2)
+        for case in range(cases)
+        for destination in destinations
+    ]
+    await desk.service.pool.executemany(
+        "INSERT INTO outbound (site_id, delivery_id, destination, form, case_id, report_id, report_revision, status,"
+        " message, message_digest, message_control_id, document, caused_by, traceparent, next_attempt_at, created_at)"
+        " VALUES ($1, $2, $3, 'oru', $4, $5, 1, 'R', $7, $10, $6, '', $2, $8, $9, $9)",
+        [(*row, saying(row[-1]), TRACEPARENT, NOON, codec.sha256(saying(row[-1]))) for row in rows],
+    )
+
+
 async def test_an_operator_lists_and_retries_what_was_given_up(
     desk: Desk, stack: StackThread, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -284,7 +284,7 @@ class Dispatch:
     async def _run_with(self, right: RightToSend) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._gate_keeper.run())
-            endings = Endings(self._service)
+            endings = Endings(self._service, group.create_task)
             self._senders = [self._sender_to(destination, right, endings) for destination in self._destinations]
             for sender in self._senders:
                 group.create_task(sender.run())

@@ -1,10 +1,13 @@
 """The rows of one destination in delivery's own tables, as its sender sees them."""
 
+import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from overread.contracts import topics
+from overread.contracts.errors import Unavailable
 from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome
 from overread.delivery import sending_store, store
 from overread.delivery.breaker import Breaker
@@ -15,20 +18,39 @@ from overread.delivery.sending_store import Ending
 from overread.delivery.together import Together
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.retry import Defect, or_any_defect
 from overread.runtime.service import Service
 from overread.runtime.telemetry import DELIVERIES_ENDED, DELIVERIES_HELD, DELIVERIES_OPEN
 
 ROWS_AHEAD = 16
 """How many messages of different cases are read in one query; each is asked for anew before it leaves."""
 COUNTED_EVERY = timedelta(seconds=1)
+AFTER_A_DEFECT = timedelta(seconds=30)
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Endings:
-    """How messages of every destination ended: what ends in the same moment is one transaction."""
+    """How messages of every destination ended: what ends in the same moment is one transaction.
 
-    def __init__(self, service: Service) -> None:
+    With `spawn`, a task of the dispatch, an ending is kept beside the next message of another case.
+    """
+
+    def __init__(self, service: Service, spawn: Spawn | None = None) -> None:
         self._service = service
+        self._spawn = spawn
         self._ending: Together[Ending, bool] = Together(self._end_all)
+
+    @property
+    def can_spawn(self) -> bool:
+        """Say whether an ending may be kept beside what follows."""
+        return self._spawn is not None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do `work` beside what follows; when it fails, so does the dispatch."""
+        if self._spawn is None:
+            raise RuntimeError("nobody would hear of a failure")
+        return self._spawn(work)
 
     async def end(self, ending: Ending) -> bool:
         """Keep how the message ended, and say so to the other services; False when it had ended before."""
@@ -60,17 +82,27 @@ class StoredOutbox:
         self._objects = objects
         self._endings = endings or Endings(service)
         self._ahead: deque[store.OutboundRow] = deque()
+        self._ending: list[asyncio.Task[None]] = []
         self._counted_at: datetime | None = None
 
     async def next_row(self) -> store.OutboundRow | None:
         """Return the message that is due, None when there is none; the same one until something becomes of it."""
         if not self._ahead:
+            await self._all_ended()
             now = self._service.clock()
             found = await sending_store.due_rows(self._service.pool, *self._name, now, ROWS_AHEAD)
             self._ahead.extend(found)
             if not found:
                 await self._count(now)
         return self._ahead[0] if self._ahead else None
+
+    async def _all_ended(self) -> None:
+        """Wait until no message is both acknowledged and open: it would be read as one that is due."""
+        ending, self._ending = self._ending, []
+        if ending:
+            await asyncio.wait(ending)
+        if any(task.cancelled() or task.exception() for task in ending):
+            raise Unavailable("how a message ended could not be kept")
 
     @property
     def _name(self) -> tuple[str, str]:
@@ -112,7 +144,21 @@ class StoredOutbox:
         return await sending_store.is_overtaken(self._service.pool, row)
 
     async def end(self, row: store.OutboundRow, outcome: DeliveryOutcome, why: store.Why) -> None:
-        """Keep how it ended, and say so to the other services, without the receiver's own words."""
+        """Keep how it ended, and say so to the other services, without the receiver's own words.
+
+        While messages of other cases are read ahead this goes on beside them; before more are read, it is done.
+        """
+        if not (self._ahead and self._endings.can_spawn):
+            await self._end(row, outcome, why)
+            return
+        self._ending.append(self._endings.spawn(self._end_or_put_off(row, outcome, why)))
+
+    async def _end_or_put_off(self, row: store.OutboundRow, outcome: DeliveryOutcome, why: store.Why) -> None:
+        failed = await or_any_defect(self._end(row, outcome, why), delivery_id=str(row.delivery_id))
+        if isinstance(failed, Defect):
+            await self.postpone(row, AFTER_A_DEFECT, store.Why(reason=f"a defect of our own ({failed.name})"))
+
+    async def _end(self, row: store.OutboundRow, outcome: DeliveryOutcome, why: store.Why) -> None:
         if await self._endings.end(Ending(row=row, outcome=outcome, why=why)):
             DELIVERIES_ENDED.labels(row.destination, outcome.value).inc()
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
-from overread.cli.hl7_explain import add_link, link_of
+from overread.cli.hl7_explain import add_link, links_of
 from overread.cli.hl7_propose import table
 from overread.cli.hl7_verdict import Judge, Verdict
 from overread.cli.recordings import recorded
@@ -126,7 +126,10 @@ def _found(raw: bytes, verdict: Verdict, link: Link) -> Iterator[tuple[str, str]
 
 def run(told: argparse.Namespace) -> int:
     """Write the page; 1 when a message would be refused."""
-    link, settings, now = link_of(told), ServiceSettings(), utc_now()
+    link, *others = links_of(told)
+    if others:
+        raise OverreadError(f"{told.links} has {1 + len(others)} links: name the one that is to be accepted by --link")
+    settings, now = ServiceSettings(), utc_now()
     messages = [each.raw for each in recorded(told.place)]
     judged = judge_all(messages, Judge(link, settings), now)
     try:

@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from overread.cli.hl7_verdict import Judge, Verdict
+from overread.cli.hl7_verdict import Judge, Verdict, chosen
 from overread.contracts.errors import OverreadError
 from overread.hl7_intake import links
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
@@ -54,37 +54,35 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def add_link(parser: argparse.ArgumentParser) -> None:
     """Add what names the link by whose settings messages are judged."""
     parser.add_argument("--links", type=Path, metavar="FILE", help="judge by a link of this file of links")
-    parser.add_argument("--link", metavar="ID", help="which of them (default: the first)")
+    parser.add_argument("--link", metavar="ID", help="which of them (default: the first that lets the sender in)")
     parser.add_argument("--charset", metavar="NAME", default="", help="as on a link with this fallback_charset")
     parser.add_argument(
         "--language", choices=["en", "vi", "fr"], help="of what is said about a refusal (default: the link's)"
     )
 
 
-def link_of(told: argparse.Namespace) -> Link:
-    """Return the link that the options name: one of a file, or the usual one with a charset."""
+def links_of(told: argparse.Namespace) -> list[Link]:
+    """Return the links that the options name: those of a file, or the usual one with a charset."""
     if told.links is None:
-        found = link_with(told.charset)
+        found = [link_with(told.charset)]
     else:
         settings = HL7IntakeSettings().model_copy(update={"hl7_links": told.links})
-        named = [link for link in links.load(settings) if told.link in (None, link.link_id)]
-        if not named:
-            raise OverreadError(
-                f"{told.links} has no link {told.link}: `overread links --file {told.links}` lists them"
-            )
-        found = named[0]
-    return found.model_copy(update={"language": told.language}) if told.language else found
+        found = [link for link in links.load(settings) if told.link in (None, link.link_id)]
+    if not found:
+        raise OverreadError(f"{told.links} has no link {told.link}: `overread links --file {told.links}` lists them")
+    return [link.model_copy(update={"language": told.language}) if told.language else link for link in found]
 
 
 def run(told: argparse.Namespace) -> int:
     """Print the explanation; 1 when a message would be refused."""
-    judge = Judge(link_of(told), ServiceSettings())
+    judges = [Judge(link, ServiceSettings()) for link in links_of(told)]
     content = sys.stdin.buffer.read() if told.file == "-" else Path(told.file).read_bytes()
     found = cut(content)
     if not found.messages:
         raise OverreadError(f"{told.file} holds no message: an HL7 message begins with MSH|")
     sys.stdout.writelines(f"note: {finding}\n" for finding in found.findings)
-    verdicts = [_explain(told, judge, raw, number, len(found.messages)) for number, raw in enumerate(found.messages, 1)]
+    of = len(found.messages)
+    verdicts = [_explain(told, judges, raw, number, of) for number, raw in enumerate(found.messages, 1)]
     return 0 if all(verdict.error is None for verdict in verdicts) else 1
 
 
@@ -96,10 +94,13 @@ def link_with(charset: str) -> Link:
         raise OverreadError(f"{charset} is no charset that is known here; try utf-8, cp1258 or iso8859-1") from None
 
 
-def _explain(told: argparse.Namespace, judge: Judge, raw: bytes, number: int, of: int) -> Verdict:
+def _explain(told: argparse.Namespace, judges: Sequence[Judge], raw: bytes, number: int, of: int) -> Verdict:
+    judge = chosen(judges, raw)
     verdict = judge(raw, utc_now())
     if of > 1:
         sys.stdout.write(f"{'' if number == 1 else chr(10)}== message {number} of {of} ==\n")
+    if told.links is not None:
+        sys.stdout.write(f"link:    {judge.link.link_id}\n")
     lines = lines_of(raw, verdict, judge, shows_patient=told.show_patient, is_brief=told.brief)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return verdict

@@ -1,8 +1,10 @@
 """What the listener would say to a message: judged by the intake's own rules, so that no tool ever disagrees with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from overread.hl7_intake.admission import allows_application
 from overread.hl7_intake.incoming import LinkRules
 from overread.hl7_intake.settings import Link
 from overread.protocols.hl7.acknowledgement import AcknowledgmentCode
@@ -46,3 +48,9 @@ class Judge:
         header = read_header(raw)
         code = self._rules.code(header, error)
         return Verdict(code, error, self._rules.wants(header, code))
+
+
+def chosen(judges: Sequence[Judge], raw: bytes) -> Judge:
+    """Return whose link takes the message's sender, as on a port that several links share; else the first, to refuse it."""
+    header = read_header(raw)
+    return next((judge for judge in judges if allows_application(judge.link, header)), judges[0])

@@ -104,3 +104,18 @@ def test_a_page_that_can_not_be_written_is_told(tmp_path: Path, capsys: pytest.C
     status = app.main(["hl7", "acceptance", str(tmp_path / "day.hl7"), "--out", str(tmp_path / "none" / "out.html")])
 
     assert (status, "name another by --out" in capsys.readouterr().err) == (1, True)
+
+
+def test_of_several_links_one_is_to_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A protocol is one link's."""
+    links = tmp_path / "links.toml"
+    links.write_text(
+        '[[link]]\nlink_id = "his"\nallowed_applications = ["HIS"]\n[[link]]\nlink_id = "ris"\n', encoding="utf-8"
+    )
+    (tmp_path / "day.hl7").write_bytes(an_omi())
+    words = ["hl7", "acceptance", str(tmp_path / "day.hl7"), "--out", str(tmp_path / "out.html")]
+
+    unnamed = app.main([*words, "--links", str(links)])
+    named = app.main([*words, "--links", str(links), "--link", "his"])
+
+    assert (unnamed, named, "by --link" in capsys.readouterr().err) == (1, 0, True)

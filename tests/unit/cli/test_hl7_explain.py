@@ -177,7 +177,10 @@ def test_a_message_is_judged_by_the_link_that_is_named(tmp_path: Path, capsys: p
 
     his = explained(raw, tmp_path, capsys, "--links", str(links), "--link", "his")
     ris = explained(raw, tmp_path, capsys, "--links", str(links), "--link", "ris")
+    of_ris = an_orm(put={"MSH-3": "RIS"})
+    unnamed = explained(of_ris, tmp_path, capsys, "--links", str(links), "--brief")
     unknown = app.main(["hl7", "explain", str(links), "--links", str(links), "--link", "lis"])
 
     assert (his[0], "ACC7 was found in OBR-20" in his[1]) == (0, True)
     assert (ris[0], "allowed_applications" in ris[1], unknown) == (1, True, 1)
+    assert (unnamed[0], "link:    ris" in unnamed[1]) == (0, True)

@@ -152,10 +152,10 @@ class Receiver(BaseModel):
 
 
 class Hl7Destination(Receiver):
-    """A receiver of HL7 v2 over MLLP; `country_code` is MSH-17 (ISO 3166, three letters), left out by default.
+    """A receiver of HL7 v2 over MLLP, or with `mllps://` over TLS, with our certificate where it asks for one.
 
-    `refusals` says by the answer what becomes of a message that was refused, `forms` which messages it gets, `template`
-    what these are like.
+    `country_code` is MSH-17 (ISO 3166, three letters), left out by default. `refusals` says by the answer what becomes of
+    a message that was refused, `forms` which messages it gets, `template` what these are like.
     """
 
     kind: Literal["hl7"]
@@ -165,6 +165,8 @@ class Hl7Destination(Receiver):
     country_code: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = ""
     send_unverified: Literal[SendUnverified.NONE, SendUnverified.R, SendUnverified.P] = SendUnverified.NONE
     refusals: RefusalTable = Field(default_factory=dict)
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     forms: Annotated[tuple[Hl7Form, ...], Field(min_length=1)] = (Hl7Form.ORU,)
     template: Template = Template()
 

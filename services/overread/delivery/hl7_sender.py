@@ -124,4 +124,9 @@ def refusal(answer: Acknowledgment) -> Why:
 
 
 def _tls_context(destination: Hl7Destination) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=destination.ca_file)
+    """Return what TLS 1.2 or later (BCP 195) asks of the receiver, and what is shown to it where that is set."""
+    context = ssl.create_default_context(cafile=destination.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if destination.certificate_file is not None:
+        context.load_cert_chain(destination.certificate_file, destination.key_file)
+    return context

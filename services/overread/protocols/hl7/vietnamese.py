@@ -11,6 +11,7 @@ the bytes say ``ễ``, and what is read is ``NGUYễN``. The font's name is not 
 import codecs
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -103,38 +104,50 @@ def _vni_units() -> dict[str, str]:
     return units
 
 
-_VNI_UNITS: Mapping[str, str] = _vni_units()
-_VNI_UNIT = re.compile("|".join(sorted(_VNI_UNITS, key=len, reverse=True)))
-_VNI_SIGNS: Mapping[int, str] = {
-    code: sign for code, sign in enumerate(_signs(0x80, 0xBF), start=0x80) if sign != _UNDEFINED
+_VNI_SIGNS: Mapping[str, str] = {
+    chr(code): sign for code, sign in enumerate(_signs(0x80, 0xBF), start=0x80) if sign != _UNDEFINED
 }
+_VNI_UNITS: Mapping[str, str] = {**_vni_units(), **_VNI_SIGNS}
+_VNI_RUN = re.compile("[\x80-\xff]+")
+_USUAL_RUN = 16  # what is kept of runs that repeat stays small
 _VNI_WRITTEN: Mapping[str, str] = {
-    **{sign: chr(code) for code, sign in _VNI_SIGNS.items()},
-    **{letter: unit for unit, letter in _VNI_UNITS.items() if unit.lower() == unit or unit.upper() == unit},
+    letter: unit for unit, letter in _VNI_UNITS.items() if unit in (unit.lower(), unit.upper())
 }
-
-
-def _vni_stray() -> "re.Pattern[str]":
-    """Return the pattern of what VNI-Windows can't mean: a sign after no letter that bears it, or an unused code."""
-    marks = {mark for marks in _VNI_MARKS.values() for mark in marks}
-    known = {*marks, *(mark.upper() for mark in marks), *_VNI_SINGLE, *map(chr, _VNI_SIGNS)}
-    unused = "".join(chr(code) for code in range(0x80, 0x100) if chr(code) not in known)
-    bearers = {mark: "".join(base for base, borne in _VNI_MARKS.items() if mark in borne) for mark in marks}
-    strays = [rf"(?<![{bases}])[{mark}{mark.upper()}]" for mark, bases in sorted(bearers.items())]
-    return re.compile("|".join([f"[{unused}]", *strays]))
-
-
-_VNI_STRAY = _vni_stray()
 
 
 def _vni_decode(content: "ReadableBuffer", _errors: str = "strict") -> tuple[str, int]:
-    """Read VNI-Windows; what can't be it raises, whatever the caller wants: nothing is guessed."""
+    """Read VNI-Windows; what can't be it raises, whatever the caller wants: nothing is guessed.
+
+    A run of high bytes belongs to the ASCII letter before it, if that is one that bears signs.
+    """
     plain = bytes(content)
-    text = plain.decode("latin-1")
-    stray = _VNI_STRAY.search(text)
-    if stray:
-        raise UnicodeDecodeError("vni", plain, stray.start(), stray.end(), "no letter of VNI-Windows")
-    return _VNI_UNIT.sub(lambda unit: _VNI_UNITS[unit[0]], text).translate(_VNI_SIGNS), len(plain)
+    text, done, read = plain.decode("latin-1"), 0, list[str]()
+    for run in _VNI_RUN.finditer(text):
+        start = run.start()
+        begin = start - 1 if start and text[start - 1] in _VNI_MARKS else start
+        is_usual = run.end() - begin < _USUAL_RUN
+        letters, stray_at = (_vni_letters if is_usual else _vni_letters.__wrapped__)(text[begin : run.end()])
+        if stray_at is not None:
+            place = begin + stray_at
+            raise UnicodeDecodeError("vni", plain, place, place + 1, "no letter of VNI-Windows")
+        read += (text[done:begin], letters)
+        done = run.end()
+    return "".join((*read, text[done:])), len(plain)
+
+
+@lru_cache(maxsize=4096)
+def _vni_letters(run: str) -> tuple[str, int | None]:
+    """Read a letter and the signs after it, and where what can't be read stands in it."""
+    letters, position = list[str](), 0
+    while position < len(run):
+        pair, single = run[position : position + 2], run[position]
+        size = 2 if len(pair) == 2 and pair in _VNI_UNITS else 1
+        letter = _VNI_UNITS.get(pair if size == 2 else single, single if single < "\x80" else "")
+        if not letter:
+            return "", position
+        letters.append(letter)
+        position += size
+    return "".join(letters), None
 
 
 def _vni_encode(text: str, _errors: str = "strict") -> tuple[bytes, int]:

@@ -1,6 +1,7 @@
 """Vietnamese codecs: every letter, both ways, and nothing guessed; iconv judges in contract/test_charset_referees.py."""
 
 import codecs
+import time
 import unicodedata
 
 import pytest
@@ -125,3 +126,14 @@ def test_text_of_a_set_is_never_taken_for_utf_8(name: str, text: str) -> None:
 def test_utf_8_is_never_taken_for_one_of_them(name: str) -> None:
     """A sender that was renewed sends UTF-8 from one day to the next: refused, not read as other letters."""
     assert charsets.undecodable_at("Nguyễn Thị Đặng".encode(), name) is not None
+
+
+@pytest.mark.parametrize("content", ["ô", "aù", "a", "ôù"])
+def test_reading_vni_costs_no_more_than_its_bytes(content: str) -> None:
+    """A sender that repeats one letter a million times holds up no other link."""
+    sent = content.encode("latin-1") * 600_000
+
+    started = time.process_time()
+    sent.decode("vni")
+
+    assert time.process_time() - started < 10

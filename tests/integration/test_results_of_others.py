@@ -112,7 +112,7 @@ async def test_report_that_is_taken_back_opens_the_case_again(bench: AssemblyBen
         {"link_id": "ris", "sending_application": "OVERREAD"},  # what Overread sent, come back
     ],
 )
-async def test_report_of_nobody_who_reads_closes_nothing(bench: AssemblyBench, known: dict[str, str]) -> None:
+async def test_report_of_nobody_who_reads_closes_nothing(bench: AssemblyBench, known: dict[str, Any]) -> None:
     """REQ-ELS-04: only whom the site named as a RIS."""
     await a_complete_study(bench)
 
@@ -279,7 +279,7 @@ async def test_later_word_about_an_appointment_holds_whatever_comes_first(
 
 
 @pytest.mark.parametrize("known", [{"patient_id": "TEST-0002^^^HIS^PI"}, {"placer": "OTHER^HIS"}])
-async def test_appointment_of_another_patient_or_order_is_no_note(bench: AssemblyBench, known: dict[str, str]) -> None:
+async def test_appointment_of_another_patient_or_order_is_no_note(bench: AssemblyBench, known: dict[str, Any]) -> None:
     """REQ-SIU-01: a number alone is not enough."""
     await a_complete_study(bench)
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_value_older_than_its_window_is_not_shown() -> None:
         {"processing_id": "T"},
     ],
 )
-def test_value_of_somebody_else_is_never_shown(known: dict[str, str]) -> None:
+def test_value_of_somebody_else_is_never_shown(known: dict[str, Any]) -> None:
     """REQ-LAB-04: a number of the same authority must agree, and nothing may speak against it; nor is it a test."""
     assert shown(a_result(**known)) == ()
 

@@ -45,7 +45,7 @@ def the_case(**changed: Any) -> CaseNames:
         ({"accession": "", "placer": "OTHER^HIS"}, False),
     ],
 )
-def test_report_is_about_the_case_that_its_numbers_name(known: dict[str, str], is_about: bool) -> None:  # noqa: FBT001 - a row of the table
+def test_report_is_about_the_case_that_its_numbers_name(known: dict[str, Any], is_about: bool) -> None:  # noqa: FBT001 - a row of the table
     """REQ-ELS-01: by the accession number, else by an order's number of the same system."""
     assert reader_reports.is_about(the_report(**known), the_case()) is is_about
 
@@ -68,7 +68,7 @@ def test_standing_report_says_who_and_when_and_nothing_of_its_text() -> None:
 
 
 @pytest.mark.parametrize("known", [{"patient_id": "TEST-0002^^^HIS^PI"}, {"processing_id": "T"}])
-def test_report_of_another_patient_and_a_test_close_nothing(known: dict[str, str]) -> None:
+def test_report_of_another_patient_and_a_test_close_nothing(known: dict[str, Any]) -> None:
     """REQ-ELS-05: a wrong accession number must not close another patient's case."""
     assert reader_reports.standing([the_report(**known)], the_case()) is None
 

@@ -141,7 +141,7 @@ def _observation(result: ObservationResult, said: _Said, local_codes: Mapping[st
         unit=_short(result.unit),
         reference_range=_short(result.reference_range),
         abnormal_flag=_short(result.abnormal_flag),
-        status=result.status,
+        status=_short(result.status),
         observed_at=result.observed_at,
         said_at=said.at,
         is_synthetic=said.is_synthetic,

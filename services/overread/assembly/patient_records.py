@@ -164,6 +164,19 @@ class _Open:
         """Keep numbers as ones that the patient had."""
         self.former += [one for one in dict.fromkeys(identifiers) if one not in self.former]
 
+    def has_lost(self, key: str) -> bool:
+        """Say whether the number left the patient's list by itself: it was not merged, it was taken out."""
+        return key not in self.merged and all(key_of(one) != key for one in self.identifiers)
+
+    def is_other_than(self, statement: Statement) -> bool:
+        """Say whether the statement's name and birth date are neither the patient's nor what they once were."""
+        said = _version(statement.family_name, statement.given_name, statement.birth_date)
+        return bool(self.versions) and all(patients.are_two_persons(said, one) for one in self.versions)
+
+    def forget(self, key: str) -> None:
+        """Let a number never have been the patient's."""
+        self.former = [one for one in self.former if key_of(one) != key]
+
     def say(self, statement: Statement, *, fills: bool = False) -> None:
         """Take name, birth date and sex; `fills` leaves what was said before."""
         self.message_control_id = statement.message_control_id
@@ -183,12 +196,8 @@ class _Open:
         self._note_version()
 
     def _note_version(self) -> None:
-        version = Patient(
-            identifiers=(),
-            family_name=self.said.get("family_name", ""),
-            given_name=self.said.get("given_name", ""),
-            birth_date=full_date(self.said.get("birth_date", "")),
-        )
+        names = (self.said.get("family_name", ""), self.said.get("given_name", ""))
+        version = _version(*names, self.said.get("birth_date", ""))
         if version not in (*self.versions, Patient(identifiers=())):
             self.versions = [*self.versions, version][-_MOST_VERSIONS:]
 
@@ -244,8 +253,9 @@ class _Folding:
 
     def _say(self, statement: Statement) -> None:
         keys = record_keys(statement.identifiers)
+        self._give_back(statement, keys)
         named = [self._by_key[key] for key in keys if key in self._by_key]
-        record = named[0] if named else self._opened(statement.identifiers)
+        record = named[0] if named else self._opened(statement)
         is_old = all(key in record.merged for key in keys)
         is_torn = any(other is not record for other in named)
         record.doubts = (*((OLD_NUMBER,) if is_old else ()), *((TWO_RECORDS,) if is_torn else ()))
@@ -260,7 +270,7 @@ class _Folding:
         if survivor is None and not self._known.intersection(survivor_keys):
             self._waiting.append(statement)
             return
-        survivor = survivor or self._opened(statement.identifiers)
+        survivor = survivor or self._named(statement.identifiers) or self._opened(statement)
         prior_keys = [key_of(one) for one in statement.prior]
         prior_records = [self._by_key[key] for key in prior_keys if key in self._by_key]
         if _closes_a_circle(survivor, survivor_keys, prior_keys):
@@ -282,13 +292,35 @@ class _Folding:
         for key in [key for key, record in self._by_key.items() if record is prior]:
             self._by_key[key] = survivor
 
-    def _opened(self, identifiers: Sequence[PatientIdentifier]) -> _Open:
-        record_id = deterministic_id("patient", self._site_id, record_keys(identifiers)[0])
-        return _Open(record_id=record_id, identifiers=list(dict.fromkeys(identifiers)))
+    def _give_back(self, statement: Statement, keys: Iterable[str]) -> None:
+        """Let go of numbers that a record no longer holds, and that somebody of another name and birth date has now.
+
+        Such a number stood in the record's list by mistake: what its owner says must never become the other's.
+        """
+        for key in keys:
+            record = self._by_key.get(key)
+            if record is not None and record.has_lost(key) and record.is_other_than(statement):
+                record.forget(key)
+                del self._by_key[key]
+
+    def _named(self, identifiers: Iterable[PatientIdentifier]) -> _Open | None:
+        return next((self._by_key[key] for key in record_keys(identifiers) if key in self._by_key), None)
+
+    def _opened(self, statement: Statement) -> _Open:
+        key = record_keys(statement.identifiers)[0]
+        record_id = deterministic_id("patient", self._site_id, key)
+        if any(record.record_id == record_id for record in self._by_key.values()):
+            # Another record was opened by this number, and has given it back since.
+            record_id = deterministic_id("patient", self._site_id, key, str(statement.event_id))
+        return _Open(record_id=record_id, identifiers=list(dict.fromkeys(statement.identifiers)))
 
     def _name(self, record: _Open) -> None:
         for key in (*record_keys(record.identifiers), *record.merged):
             self._by_key.setdefault(key, record)
+
+
+def _version(family_name: str, given_name: str, birth_date: str) -> Patient:
+    return Patient(identifiers=(), family_name=family_name, given_name=given_name, birth_date=full_date(birth_date))
 
 
 def _beside_old(

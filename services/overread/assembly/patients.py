@@ -25,8 +25,7 @@ def conflict(ordered: Patient, imaged: Patient) -> str | None:
     Missing data is no conflict. The reason names the field, never the value.
     """
     if share_an_identifier(ordered, imaged):
-        is_other = _name_differs(ordered, imaged) and _born_otherwise(ordered, imaged)
-        return "name and birth date differ" if is_other else None
+        return "name and birth date differ" if are_two_persons(ordered, imaged) else None
     if _have_comparable_identifiers(ordered, imaged):
         return "patient identifiers differ"
     if _born_otherwise(ordered, imaged):
@@ -34,6 +33,11 @@ def conflict(ordered: Patient, imaged: Patient) -> str | None:
     if _name_differs(ordered, imaged):
         return "names differ"
     return None
+
+
+def are_two_persons(one: Patient, other: Patient) -> bool:
+    """Say whether name and birth date both differ, whatever the identifiers are."""
+    return _name_differs(one, other) and _born_otherwise(one, other)
 
 
 def share_an_identifier(one: Patient, other: Patient) -> bool:

@@ -63,6 +63,14 @@ def test_unchanged_value_becomes_final_without_being_sent_again() -> None:
     assert (one.value, one.status) == ("126", "F")
 
 
+def test_no_text_of_a_value_grows_without_bound() -> None:
+    """Each event of each case of the patient holds it: OBX-5 to OBX-8, and OBX-11 too, whatever a sender writes there."""
+    long = "Z" * 1000
+    (one,) = shown(a_result(an_obx(value=long, status=long)))
+
+    assert {len(one.value), len(one.status)} == {observations.MOST_CHARACTERS}
+
+
 def test_value_that_is_deleted_to_be_said_anew_is_the_new_one() -> None:
     """Within a message D and a value may stand under one name."""
     again = a_result(an_obx(value="", status="D"), an_obx(value="120", status="C"), minute=20, status="C")

@@ -4,6 +4,8 @@ from datetime import date
 
 import pytest
 
+from overread.assembly.known_patients import KnownPatients
+from overread.assembly.patient_numbers import key_of
 from overread.assembly.patient_records import OLD_NUMBER, TWO_RECORDS, Folded, Record, fold, said_in
 from overread.contracts.events.orders import Patient
 from tests.builders.events import SITE, a_patient
@@ -172,6 +174,39 @@ def test_list_with_numbers_of_two_patients_is_the_firsts_and_a_person_looks() ->
 
     assert sorted(_numbers(record) for record in folded.records) == [[MR], [OLD]]
     assert [record.doubts for record in folded.records if record.doubts] == [(said_in(TWO_RECORDS, "ADTA0801"),)]
+
+
+@pytest.mark.parametrize("listed", [f"{MR}~{OLD}", f"{OLD}~{MR}"])
+def test_number_that_was_taken_out_is_its_owners(listed: str) -> None:
+    """A number stood in a list by mistake and was taken out: what its owner says then never becomes the first one's."""
+    owner = {"patient_id": OLD, "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
+    folded = _folded(an_adt("A08", 0, patient_id=listed), an_adt("A08", 1), an_adt("A04", 2, **owner))
+    known = KnownPatients(folded.records)
+
+    names = {tuple(_numbers(one)): (one.family_name, one.former) for one in folded.records}
+    assert names == {(MR,): ("THỬ NGHIỆM", ()), (OLD,): ("KHÁC", ())}
+    assert len({one.record_id for one in folded.records}) == 2
+    assert known.shown(a_patient(identifiers=(an_identifier(MR),))).family_name == "THỬ NGHIỆM"
+    assert known.shown(Patient(identifiers=(an_identifier(OLD),))).family_name == "KHÁC"
+
+
+def test_number_that_was_taken_out_and_comes_back_with_the_same_person_is_theirs() -> None:
+    """Senders that list now these numbers, now those, split nobody."""
+    record = _record(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), an_adt("A08", 1), an_adt("A08", 2, patient_id=OLD))
+
+    assert (_numbers(record), record.former) == ([OLD], (an_identifier(MR),))
+
+
+def test_survivor_is_who_any_number_of_their_list_names() -> None:
+    """PID-3 lists a known number beside the one in which the old one ends, that only an order named: one patient."""
+    other, prior = "77^^^RIS^MR", "78^^^RIS^MR"
+    merge = a_merge(1, (f"{MR}~{other}", prior))
+
+    (record,) = fold(
+        statements(an_adt("A01"), merge), SITE, known_elsewhere=frozenset({key_of(an_identifier(other))})
+    ).records
+
+    assert (_numbers(record), record.former) == ([MR, other], (an_identifier(prior),))
 
 
 def test_citizen_number_that_does_not_fit_is_a_doubt_until_it_is_corrected() -> None:

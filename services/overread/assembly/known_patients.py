@@ -47,11 +47,14 @@ class KnownPatients:
     def find(self, identifiers: Iterable[PatientIdentifier]) -> Record | None:
         """Return the one record that the numbers name: record numbers count before others, exact ones before partial.
 
-        Where numbers name several people, nobody is found: a person looks.
+        Where numbers name several people, nobody is found: a person looks. Nor is a record that has another number of the
+        very authority and kind: who shares a citizen or insurance number with it has a record of their own.
         """
         stated = tuple(identifiers)
         near = self._near(stated)
-        found = (_named_by(near, stated, fits) for fits in (_is_record, _is_exact, may_be_same))
+        possible = [record for record in near if not _is_another_record(record, stated)]
+        attempts = ((near, _is_record), (possible, _is_exact), (possible, may_be_same))
+        found = (_named_by(records, stated, fits) for records, fits in attempts)
         first: list[Record] = next((records for records in found if records), [])
         return first[0] if len(first) == 1 else None
 
@@ -75,6 +78,14 @@ def _named_by(records: Sequence[Record], stated: Sequence[PatientIdentifier], fi
         for record in records
         if any(fits(one, known) for one in stated for known in (*record.identifiers, *record.former))
     ]
+
+
+def _is_another_record(record: Record, stated: Sequence[PatientIdentifier]) -> bool:
+    """Say whether an authority that numbered the record has numbered the stated patient's otherwise."""
+    known = {key_of(one): one for one in (*record.identifiers, *record.former) if is_record_number(one)}
+    authorities = {one.assigning_authority for one in known.values()} - {""}
+    numbered = [one for one in stated if is_record_number(one) and one.assigning_authority in authorities]
+    return bool(numbered) and all(key_of(one) not in known for one in numbered)
 
 
 def _is_record(one: PatientIdentifier, known: PatientIdentifier) -> bool:

@@ -7,7 +7,7 @@ from overread.assembly.patient_records import fold
 from overread.assembly.patients import conflict
 from overread.contracts.events.orders import Patient
 from tests.builders.events import SITE, a_patient
-from tests.builders.patients import CITIZEN, MR, OLD, a_merge, an_adt, an_identifier, statements
+from tests.builders.patients import CITIZEN, INSURANCE, MR, OLD, a_merge, an_adt, an_identifier, statements
 
 STRANGER = {"family_name": "KHÁC", "given_name": "NGƯỜI", "birth_date": date(1950, 1, 1)}
 
@@ -58,6 +58,15 @@ def test_two_strangers_under_merged_numbers_stay_in_conflict() -> None:
     known = _known(an_adt("A01"), a_merge(1))
 
     assert conflict(known.compared(_patient(MR)), known.compared(_patient(OLD, **STRANGER))) is not None
+
+
+def test_insurance_number_of_another_record_makes_nobody_that_patient() -> None:
+    """An order under a record number that ADT has not told of, and a relative's insurance number: it stays as it is."""
+    known = _known(an_adt("A01", patient_id=f"{MR}~{INSURANCE}"))
+    relative = _patient(OLD, INSURANCE, given_name="CON", birth_date=None)
+
+    assert known.shown(relative) == known.compared(relative) == relative
+    assert known.shown(_patient("77^^^RIS^MR", INSURANCE)).identifiers[0] == an_identifier(MR)
 
 
 def test_number_of_two_patients_names_nobody() -> None:

@@ -169,9 +169,9 @@ class _Open:
         return key not in self.merged and all(key_of(one) != key for one in self.identifiers)
 
     def is_other_than(self, statement: Statement) -> bool:
-        """Say whether the statement's name and birth date are neither the patient's nor what they once were."""
+        """Say whether the statement's name and birth date both differ from the patient's as they are known now."""
         said = _version(statement.family_name, statement.given_name, statement.birth_date)
-        return bool(self.versions) and all(patients.are_two_persons(said, one) for one in self.versions)
+        return patients.are_two_persons(said, self._version_now())
 
     def forget(self, key: str) -> None:
         """Let a number never have been the patient's."""
@@ -196,10 +196,13 @@ class _Open:
         self._note_version()
 
     def _note_version(self) -> None:
-        names = (self.said.get("family_name", ""), self.said.get("given_name", ""))
-        version = _version(*names, self.said.get("birth_date", ""))
+        version = self._version_now()
         if version not in (*self.versions, Patient(identifiers=())):
             self.versions = [*self.versions, version][-_MOST_VERSIONS:]
+
+    def _version_now(self) -> Patient:
+        names = (self.said.get("family_name", ""), self.said.get("given_name", ""))
+        return _version(*names, self.said.get("birth_date", ""))
 
     def closed(self) -> Record:
         """Return the record as it is now."""

@@ -190,6 +190,17 @@ def test_number_that_was_taken_out_is_its_owners(listed: str) -> None:
     assert known.shown(Patient(identifiers=(an_identifier(OLD),))).family_name == "KHÁC"
 
 
+def test_two_patients_of_one_list_are_two_once_each_has_spoken() -> None:
+    """The owner speaks while the number still stands in the other's list, then the other: neither reads as the other."""
+    owner = {"patient_id": OLD, "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
+    folded = _folded(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), an_adt("A08", 1, **owner), an_adt("A08", 2))
+
+    assert {tuple(_numbers(one)): one.family_name for one in folded.records} == {(MR,): "THỬ NGHIỆM", (OLD,): "KHÁC"}
+    known = KnownPatients(folded.records)
+    assert known.shown(a_patient(identifiers=(an_identifier(MR),))).family_name == "THỬ NGHIỆM"
+    assert known.shown(Patient(identifiers=(an_identifier(OLD),))).family_name == "KHÁC"
+
+
 def test_number_that_was_taken_out_and_comes_back_with_the_same_person_is_theirs() -> None:
     """Senders that list now these numbers, now those, split nobody."""
     record = _record(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), an_adt("A08", 1), an_adt("A08", 2, patient_id=OLD))

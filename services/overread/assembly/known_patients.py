@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from overread.assembly.patient_numbers import id_numbers, is_record_number, key_of, may_be_same
+from overread.assembly.patient_numbers import id_numbers, is_record_number, key_of, may_be_same, numbered_otherwise
 from overread.assembly.patient_records import Record
 from overread.contracts.events.orders import Patient, PatientIdentifier
 
@@ -52,7 +52,7 @@ class KnownPatients:
         """
         stated = tuple(identifiers)
         near = self._near(stated)
-        possible = [record for record in near if not _is_another_record(record, stated)]
+        possible = [record for record in near if not numbered_otherwise(stated, (*record.identifiers, *record.former))]
         attempts = ((near, _is_record), (possible, _is_exact), (possible, may_be_same))
         found = (_named_by(records, stated, fits) for records, fits in attempts)
         first: list[Record] = next((records for records in found if records), [])
@@ -78,14 +78,6 @@ def _named_by(records: Sequence[Record], stated: Sequence[PatientIdentifier], fi
         for record in records
         if any(fits(one, known) for one in stated for known in (*record.identifiers, *record.former))
     ]
-
-
-def _is_another_record(record: Record, stated: Sequence[PatientIdentifier]) -> bool:
-    """Say whether an authority that numbered the record has numbered the stated patient's otherwise."""
-    known = {key_of(one): one for one in (*record.identifiers, *record.former) if is_record_number(one)}
-    authorities = {one.assigning_authority for one in known.values()} - {""}
-    numbered = [one for one in stated if is_record_number(one) and one.assigning_authority in authorities]
-    return bool(numbered) and all(key_of(one) not in known for one in numbered)
 
 
 def _is_record(one: PatientIdentifier, known: PatientIdentifier) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from overread.assembly import observation_codes, patients, result_status
 from overread.assembly.observed_patients import patient_said
+from overread.assembly.patient_numbers import numbered_otherwise
 from overread.contracts.events.cases import ContextObservation
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.events.orders import CodedElement, Patient
@@ -100,9 +101,16 @@ def _of_use(known: Iterable[KeptObservation], patient: Patient, now: datetime) -
         concept = observation_codes.concepts().get(one.concept)
         if concept is None or not one.value or one.status in result_status.TAKEN_BACK:
             continue
-        is_theirs = patients.share_an_identifier(one.patient, patient) and not patients.conflict(one.patient, patient)
-        if is_theirs and one.moment >= now - concept.window:
+        if _is_of(one.patient, patient) and one.moment >= now - concept.window:
             yield one
+
+
+def _is_of(observed: Patient, patient: Patient) -> bool:
+    """Say whether it was observed about the patient: by a citizen or insurance number only under the same name."""
+    if not patients.share_an_identifier(observed, patient) or patients.conflict(observed, patient):
+        return False
+    is_numbered_otherwise = numbered_otherwise(observed.identifiers, patient.identifiers)
+    return not is_numbered_otherwise or patients.may_be_one_person(observed, patient)
 
 
 def _not_replaced(results: Iterable[ObservationResult]) -> Iterator[ObservationResult]:

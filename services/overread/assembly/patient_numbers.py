@@ -42,3 +42,11 @@ def may_be_same(one: PatientIdentifier, other: PatientIdentifier) -> bool:
     """Say whether both can be one number: the authority may be left out on one side, as image headers do."""
     authorities = (one.assigning_authority, other.assigning_authority)
     return one.id_number == other.id_number and (authorities[0] == authorities[1] or not all(authorities))
+
+
+def numbered_otherwise(stated: Iterable[PatientIdentifier], known: Iterable[PatientIdentifier]) -> bool:
+    """Say whether an authority that numbered the known record has numbered the stated patient's otherwise."""
+    keys = {key_of(one): one.assigning_authority for one in known if is_record_number(one)}
+    authorities = set(keys.values()) - {""}
+    numbered = [one for one in stated if is_record_number(one) and one.assigning_authority in authorities]
+    return bool(numbered) and all(key_of(one) not in keys for one in numbered)

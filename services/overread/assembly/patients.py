@@ -40,6 +40,11 @@ def are_two_persons(one: Patient, other: Patient) -> bool:
     return _name_differs(one, other) and _born_otherwise(one, other)
 
 
+def may_be_one_person(one: Patient, other: Patient) -> bool:
+    """Say whether neither name nor birth date speaks against it, whatever the identifiers are."""
+    return not (_name_differs(one, other) or _born_otherwise(one, other))
+
+
 def share_an_identifier(one: Patient, other: Patient) -> bool:
     """Say whether both have the same number of the same authority, or of one that isn't named."""
     return any(a.id_number == b.id_number for a, b in _comparable(one, other))

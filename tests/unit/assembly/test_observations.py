@@ -13,6 +13,7 @@ from overread.protocols.hl7.observation_report import read_observation_reports
 from overread.protocols.hl7.tokenise import tokenise
 from tests.builders.events import NOON, a_patient, an_hl7_received
 from tests.builders.orders import HANOI
+from tests.builders.patients import INSURANCE, MR, OLD, an_identifier
 from tests.builders.results import a_monitor_reading, a_result, an_obx
 
 
@@ -61,6 +62,17 @@ def test_unchanged_value_becomes_final_without_being_sent_again() -> None:
     (one,) = shown(FIRST, a_result(an_obx(value="", status="U"), minute=10))
 
     assert (one.value, one.status) == ("126", "F")
+
+
+@pytest.mark.parametrize(("name", "values"), [("KHÁC^NGƯỜI", []), ("THỬ NGHIỆM^NGUYỄN VĂN", ["126"])])
+def test_insurance_number_alone_makes_no_value_anothers(name: str, values: list[str]) -> None:
+    """The same authority numbered both records: under one insurance number it is a relative, unless the name is the same."""
+    observed = a_result(patient_id=f"{OLD}~{INSURANCE}", name=name, birth_date="")
+    patient = a_patient(identifiers=(an_identifier(MR), an_identifier(INSURANCE)))
+
+    laboratory, _ = observations.shown(kept(observed), patient, is_synthetic=False, now=NOON)
+
+    assert [one.value for one in laboratory] == values
 
 
 def test_no_text_of_a_value_grows_without_bound() -> None:

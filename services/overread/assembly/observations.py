@@ -56,14 +56,19 @@ class KeptObservation:
         return result_status.place(self.status, self.moment if self.is_bedside else self.said_at)
 
     def after(self, known: "KeptObservation | None") -> "KeptObservation":
-        """Return which of both holds; U says that the known value is final, without repeating it."""
+        """Return which of both holds; U says that the known value is final, without repeating it.
+
+        Laboratories may number alike: U about another patient says nothing of this one's value.
+        """
         if known is None:
             return self
         if self.place < known.place:
             return known
-        if self.status == result_status.UNCHANGED:
-            return replace(known, status="F", said_at=self.said_at)
-        return self
+        if self.status != result_status.UNCHANGED:
+            return self
+        if patients.conflict(self.patient, known.patient):
+            return known
+        return replace(known, status="F", said_at=self.said_at)
 
 
 def kept(

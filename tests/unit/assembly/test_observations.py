@@ -64,6 +64,15 @@ def test_unchanged_value_becomes_final_without_being_sent_again() -> None:
     assert (one.value, one.status) == ("126", "F")
 
 
+def test_unchanged_about_another_patient_makes_nothing_final() -> None:
+    """Two laboratories that number alike: OBR-3 is the same, the patient is not."""
+    other = {"patient_id": OLD, "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
+
+    (one,) = shown(FIRST, a_result(an_obx(value="", status="U"), minute=10, **other))
+
+    assert (one.value, one.status) == ("126", "P")
+
+
 @pytest.mark.parametrize(("name", "values"), [("KHÁC^NGƯỜI", []), ("THỬ NGHIỆM^NGUYỄN VĂN", ["126"])])
 def test_insurance_number_alone_makes_no_value_anothers(name: str, values: list[str]) -> None:
     """The same authority numbered both records: under one insurance number it is a relative, unless the name is the same."""

@@ -47,7 +47,6 @@ def _content(telling: Telling[Hl7Destination], order: Order) -> DocumentContent:
     result = oru_form.content_for(telling, order)
     own_id = oru_form.own_id_of(telling, FORM, order)
     own = Position(report_revision=document.report_revision, status=telling.status)
-    replaced = [before for before in telling.earlier if before.form == FORM and not before.was_refused]
     return DocumentContent(
         result=replace(
             result,
@@ -55,8 +54,25 @@ def _content(telling: Telling[Hl7Destination], order: Order) -> DocumentContent:
             visit=result.visit or UNKNOWN_CLASS,
         ),
         document_number=_number(telling, order, own),
-        replaces=_number(telling, order, max(replaced, key=lambda before: before.rank)) if replaced else None,
+        replaces=_replaced(telling, order),
     )
+
+
+def _replaced(telling: Telling[Hl7Destination], order: Order) -> EntityIdentifier | None:
+    """Return the newest document about `order` that the destination has, else the newest from before it had an order."""
+    kept = [before for before in telling.earlier if before.form == FORM and not before.was_refused]
+    for about in dict.fromkeys((order, None)):
+        own = [before for before in kept if before.message_control_id == _control_id(telling, about, before)]
+        if own:
+            return _number(telling, about, max(own, key=lambda before: before.rank))
+    return None
+
+
+def _control_id(telling: Telling[Hl7Destination], order: Order, position: Position) -> str:
+    """Return MSH-10 of the document about `order` in an earlier position."""
+    document = telling.document.model_copy(update={"report_revision": position.report_revision})
+    then = replace(telling, document=document, status=position.status)
+    return oru_form.message_control_id_of(oru_form.own_id_of(then, FORM, order))
 
 
 def _number(telling: Telling[Hl7Destination], order: Order, position: Position) -> EntityIdentifier:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from overread.contracts.events.orders import PatientIdentifier
-from overread.contracts.events.reports import Withdrawal
+from overread.contracts.events.reports import ReportDocument, Withdrawal
 from overread.delivery import gate, oru_form
 from overread.delivery.destinations import DestinationsRefused, parse
 from overread.delivery.gate import Held, Released
@@ -136,9 +137,12 @@ def a_document(**changed: Any) -> Message:
     return tokenise(said_by(a_telling(destination=a_destination(forms=["mdm"]), **changed))["mdm"])
 
 
-def told_before(status: Status, revision: int = 1, **changed: Any) -> Position:
-    """Return a document that the destination has."""
-    return Position(report_revision=revision, status=status, form="mdm", **changed)
+def told_before(status: Status, revision: int = 1, before: ReportDocument | None = None, **changed: Any) -> Position:
+    """Return a document that the destination has: the one about the only order, if any, of `before`."""
+    document = before or a_signed_document(report_revision=revision)
+    first = said_by(a_telling(document, a_destination(forms=["mdm"]), status=status))["mdm"]
+    control_id = tokenise(first).header.message_control_id
+    return Position(report_revision=revision, status=status, form="mdm", message_control_id=control_id, **changed)
 
 
 def test_a_first_document_is_new_and_the_next_replaces_it_by_its_number() -> None:
@@ -156,6 +160,26 @@ def test_a_first_document_is_new_and_the_next_replaces_it_by_its_number() -> Non
     number, replaced = first.segments("TXA")[0].field(12).raw, corrected.segments("TXA")[0].field(13).raw
     assert number
     assert (number, corrected.segments("TXA")[0].field(12).raw != number) == (replaced, True)
+
+
+def test_a_document_replaces_one_about_its_own_order_or_about_none() -> None:
+    """An order that was linked between two revisions has no document yet, unless one was told before there was any order."""
+    first, linked = a_service_request(), a_service_request(order_id=UUID(int=7), placer_order_number="TEST-PLACER-7")
+    second = a_signed_document(report_revision=2, orders=(first, linked))
+    unordered = a_signed_document(orders=())
+    mdm_only = a_destination(forms=["mdm"])
+
+    def replaced(before: ReportDocument) -> list[str]:
+        earlier = (told_before(Status.FINAL, before=before),)
+        telling = a_telling(second, mdm_only, status=Status.CORRECTED, earlier=earlier)
+        said = [mdm.read_back(message.message) for _, message in written(telling)]
+        return [one.replaces.entity_identifier if one.replaces else "" for one in said]
+
+    def number(of: ReportDocument) -> str:
+        return mdm.read_back(said_by(a_telling(of, mdm_only))["mdm"]).document_number.entity_identifier
+
+    assert replaced(a_signed_document()) == [number(a_signed_document()), ""]
+    assert replaced(unordered) == [number(unordered)] * 2
 
 
 def test_a_withdrawal_replaces_the_document_by_one_that_says_so() -> None:

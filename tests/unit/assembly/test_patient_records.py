@@ -28,6 +28,11 @@ def _numbers(record: Record) -> list[str]:
     return [f"{one.id_number}^^^{one.assigning_authority}^{one.identifier_type_code}" for one in record.identifiers]
 
 
+def _owner(second: int) -> bytes:
+    """Return a message about another person, under a number that stood in the first one's list."""
+    return an_adt("A08", second, patient_id=OLD, name="KHÁC^NGƯỜI", birth_date="19500101")
+
+
 def test_identifier_list_of_an_update_is_a_snapshot() -> None:
     """HL7 v2.5.1, 2.10.5: what the list no longer holds was the patient's once, and is kept as that."""
     record = _record(
@@ -179,8 +184,7 @@ def test_list_with_numbers_of_two_patients_is_the_firsts_and_a_person_looks() ->
 @pytest.mark.parametrize("listed", [f"{MR}~{OLD}", f"{OLD}~{MR}"])
 def test_number_that_was_taken_out_is_its_owners(listed: str) -> None:
     """A number stood in a list by mistake and was taken out: what its owner says then never becomes the first one's."""
-    owner = {"patient_id": OLD, "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
-    folded = _folded(an_adt("A08", 0, patient_id=listed), an_adt("A08", 1), an_adt("A04", 2, **owner))
+    folded = _folded(an_adt("A08", 0, patient_id=listed), an_adt("A08", 1), _owner(2))
     known = KnownPatients(folded.records)
 
     names = {tuple(_numbers(one)): (one.family_name, one.former) for one in folded.records}
@@ -192,8 +196,7 @@ def test_number_that_was_taken_out_is_its_owners(listed: str) -> None:
 
 def test_two_patients_of_one_list_are_two_once_each_has_spoken() -> None:
     """The owner speaks while the number still stands in the other's list, then the other: neither reads as the other."""
-    owner = {"patient_id": OLD, "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
-    folded = _folded(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), an_adt("A08", 1, **owner), an_adt("A08", 2))
+    folded = _folded(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), _owner(1), an_adt("A08", 2))
 
     assert {tuple(_numbers(one)): one.family_name for one in folded.records} == {(MR,): "THỬ NGHIỆM", (OLD,): "KHÁC"}
     known = KnownPatients(folded.records)

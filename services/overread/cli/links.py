@@ -5,7 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from overread.hl7_intake import links
+from overread.hl7_intake.links import LinksRefused
 from overread.hl7_intake.ports import contexts_of, ports_of
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
 
@@ -35,13 +38,25 @@ def run(told: argparse.Namespace) -> int:
 
 def links_table(file: Path | None) -> Iterator[str]:
     """Yield a line for each link of the file, and last how many there are."""
-    settings = HL7IntakeSettings()
+    settings = _settings()
     if file is not None:
         settings = settings.model_copy(update={"hl7_links": file})
     found = links.load(settings)
     contexts_of(list(ports_of(settings, found)))
     yield from _aligned([HEADINGS, *(_row(link, settings) for link in found)])
     yield f"{len(found)} link{'' if len(found) == 1 else 's'}, {settings.hl7_links or 'without a file'}"
+
+
+def _settings() -> HL7IntakeSettings:
+    try:
+        return HL7IntakeSettings()
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        name, *inside = map(str, fault["loc"])
+        place = f"OVERREAD_{name.upper()}" + "".join(f", {part}" for part in inside)
+        raise LinksRefused(
+            f"{place}: {fault['msg']}; `overread links --settings` lists what a link may be told"
+        ) from error
 
 
 def settings_table() -> Iterator[str]:

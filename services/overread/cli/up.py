@@ -79,13 +79,19 @@ def addresses(profile: Profile) -> list[str]:
     """Return the addresses of a stack, a line each."""
     passwords = first_passwords(Path(profile.data_dir))
     return [
-        f"HL7 v2 MLLP   127.0.0.1:{profile.port('MLLP')}",
+        f"HL7 v2 MLLP   {_where_links_listen(profile)}",
         f"DICOM         OVERREAD@127.0.0.1:{profile.port('DICOM')}",
         f"HTTP          http://127.0.0.1:{profile.port('HTTP')}  (API /api/v1, description /api/v1/openapi.json)",
         *(f"delivery      {line}" for line in _where_results_go(profile)),
         f"sign-in       users and first passwords in {passwords}; ./run overread token --user radiologist",
         f"logs          {Path(profile.data_dir) / 'logs'}",
     ]
+
+
+def _where_links_listen(profile: Profile) -> str:
+    """Name the default port, or the file that says which ports there are."""
+    file = profile.settings.get("OVERREAD_HL7_LINKS")
+    return f"as {file} says: ./run overread links --file {file}" if file else f"127.0.0.1:{profile.port('MLLP')}"
 
 
 UNVERIFIED_AS = {"emr": "R", "pacs": "UNVERIFIED", "fhir": "partial"}

@@ -59,6 +59,20 @@ def test_a_wrong_file_is_one_sentence_and_status_1(file: Path, capsys: pytest.Ca
     assert err == f"overread: {file}, link his, idle_secondes: there is no such setting; write idle_seconds\n"
 
 
+def test_a_wrong_setting_of_the_environment_is_one_sentence_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name, and where to look."""
+    monkeypatch.setenv("OVERREAD_MLLP_LINK", '{"answers_application": true}')
+
+    status, out, err = said(capsys)
+
+    assert (status, out) == (1, "")
+    assert err.startswith("overread: OVERREAD_MLLP_LINK, answers_application: ")
+    assert err.count("\n") == 1
+    assert "overread links --settings" in err
+
+
 def test_a_certificate_that_can_not_be_used_is_found_here_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The intake would refuse the file: who checks it must hear so."""
     file.write_text(f'[[link]]\nlink_id = "his"\nport = 2581\ntls_certificate = "{file}"\n')

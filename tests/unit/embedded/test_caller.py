@@ -105,6 +105,15 @@ def test_ports_that_are_asked_for_are_the_ports_that_are_said(tmp_path: Path) ->
     assert [line for line in up.addresses(profile) if "127.0.0.1:9090" in line]
 
 
+def test_ports_of_links_are_not_guessed(tmp_path: Path) -> None:
+    """A file of links says itself which ports there are; the default one may be none of them."""
+    profile = a_profile(tmp_path, HL7_LINKS="/etc/links.toml")
+
+    [line] = [line for line in up.addresses(profile) if line.startswith("HL7")]
+    assert "127.0.0.1" not in line
+    assert "overread links --file /etc/links.toml" in line
+
+
 async def test_second_start_on_one_folder_changes_nothing_of_the_first(tmp_path: Path) -> None:
     """The configuration is written once the folder is ours alone."""
     running = Profile(data_dir=tmp_path, emr="mllp://127.0.0.1:2580").stack()

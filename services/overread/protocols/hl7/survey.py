@@ -16,6 +16,9 @@ STANDARD_PLACES = ("IPC-1", "OBR-18", "OBR-19", "OBR-20", "OBR-3", "ORC-3")
 _ACCESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{2,15}")
 """What an accession number looks like; DICOM's SH holds 16 characters (PS3.5, 6.2)."""
 
+MOST_COMPONENTS = 8
+"""How many components of a Z segment's field are looked at."""
+
 _ORDERS = frozenset({"OMI", "ORM", "OMG"})
 
 
@@ -141,7 +144,7 @@ def _count_places(seen: Survey, message: Message) -> None:
 
 
 def _candidates(message: Message) -> Iterator[tuple[str, str]]:
-    """Yield each field that may hold an accession number with its first component, from each message once."""
+    """Yield each place that may hold an accession number with its text, from each message once."""
     for place in STANDARD_PLACES:
         name, _, number = place.partition("-")
         segment = message.segment(name)
@@ -154,4 +157,5 @@ def _candidates(message: Message) -> Iterator[tuple[str, str]]:
 def _fields_of(segment: Segment | None) -> Iterator[tuple[str, str]]:
     if segment is not None:
         for number in range(1, segment.last_field + 1):
-            yield f"{segment.name}-{number}", segment.text(number)
+            for component, text in enumerate(segment.field(number).texts(MOST_COMPONENTS), 1):
+                yield f"{segment.name}-{number}" + (f".{component}" if component > 1 else ""), text

@@ -27,11 +27,13 @@ def test_the_accession_number_is_found_where_it_tells_orders_apart(place: str) -
     assert survey(a_day(place)).accession_place() == place
 
 
-def test_the_accession_number_is_found_in_a_z_segment() -> None:
-    """Some makers keep it in a segment of their own, when no field of the standard holds it."""
-    day = [raw + b"ZVN|X|ACC%05d\r" % n for n, raw in enumerate(a_day("ORC-5"))]
+@pytest.mark.parametrize(("written", "place"), [(b"ACC%05d", "ZVN-2"), (b"VN^ACC%05d^BVT", "ZVN-2.2")])
+def test_the_accession_number_is_found_in_a_z_segment(written: bytes, place: str) -> None:
+    """Some makers keep it in a segment of their own, when no field of the standard holds it, or in a part of a field."""
+    day = [raw + b"ZVN|X|" + written % n + b"\r" for n, raw in enumerate(a_day("ORC-5"))]
 
-    assert survey(day).accession_place() == "ZVN-2"
+    assert survey(day).accession_place() == place
+    assert f'accession_places = ["{place}"]' in proposal(survey(day))
 
 
 def test_a_field_that_is_the_same_everywhere_is_no_accession_number() -> None:

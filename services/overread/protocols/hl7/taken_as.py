@@ -6,6 +6,7 @@ from datetime import tzinfo
 from overread.protocols.hl7.code_tables import meaning
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.order import OrderRequest, read_orders
+from overread.protocols.hl7.order_controls import CONTROLS, Effect
 from overread.protocols.hl7.order_groups import OrderGroup, order_groups
 from overread.protocols.hl7.tokenise import Message
 
@@ -64,9 +65,22 @@ def _about(
         if identifier:
             by = f", given by {identifier.namespace_id}" if identifier.namespace_id else ""
             yield f"The {said} is {identifier.entity_identifier}{by}."
-    yield _accession(message, request, time_zone, places)
-    yield _study(message, request)
+    if request.accession_number is None and request.study_instance_uid is None:
+        yield _without_images(request, places)
+    else:
+        yield _accession(message, request, time_zone, places)
+        yield _study(message, request)
     yield from _asked_for(request)
+
+
+def _without_images(request: OrderRequest, places: tuple[str, ...]) -> str:
+    if CONTROLS[request.order_control].effect is not Effect.OPENS:
+        return "It names no images, and needs not: it is about the order that is known by its number."
+    return (
+        f"No accession number was found in {' or '.join(places)}, and no Study Instance UID in IPC-3 or ZDS-1: no image "
+        "finds this order by itself, a person has to link them at the desk. Where the number is kept elsewhere, name "
+        "the place in the link's accession_places."
+    )
 
 
 def _accession(message: Message, request: OrderRequest, time_zone: tzinfo, places: tuple[str, ...]) -> str:

@@ -164,19 +164,35 @@ Takes = Callable[[bytes, int], Awaitable[bytes | None]]
 """What a receiver does with a message that came on its connection number N; it returns the answer, None for silence."""
 
 
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""What is done with one connection; its end closes the connection."""
+
+
 @asynccontextmanager
 async def listening(host: str, port: int, takes: Takes) -> AsyncIterator[int]:
     """Listen for the time of the block, and give each message to `takes`; yields the port."""
-    connections: set[asyncio.Task[None]] = set()
     numbers = iter(range(1, 1 << 30))
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await _converse(reader, writer, takes, next(numbers))
+
+    async with accepting(host, port, converse) as open_port:
+        yield open_port
+
+
+@asynccontextmanager
+async def accepting(host: str, port: int, talk: Talk, *, last_seconds: float = 0.0) -> AsyncIterator[int]:
+    """Accept connections for the time of the block; yields the port. At its end they have `last_seconds` to finish."""
+    connections: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             connections.add(task)
             task.add_done_callback(connections.discard)
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await _converse(reader, writer, takes, next(numbers))
+        with contextlib.suppress(asyncio.CancelledError):
+            await talk(reader, writer)
         writer.close()
 
     try:
@@ -189,6 +205,8 @@ async def listening(host: str, port: int, takes: Takes) -> AsyncIterator[int]:
         yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        if connections and last_seconds:
+            await asyncio.wait(tuple(connections), timeout=last_seconds)
         for task in tuple(connections):
             task.cancel()
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from overread.cli.mllp_line import CONNECT_SECONDS, MOST_FRAME_BYTES, READ_BYTES, Address, LineError
+from overread.cli.mllp_line import CONNECT_SECONDS, MOST_FRAME_BYTES, READ_BYTES, Address, accepting
 from overread.cli.recordings import ANSWER, MESSAGE, Recording
 from overread.protocols import mllp
 from overread.runtime.clock import utc_now
@@ -21,31 +21,13 @@ async def passing_through(
     host: str, port: int, behind: Address, recording: Recording, noted: Callable[[], None]
 ) -> AsyncIterator[int]:
     """Listen for the time of the block; a connection to us is one to the receiver `behind`. Yields the port."""
-    connections: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            connections.add(task)
-            task.add_done_callback(connections.discard)
-        with contextlib.suppress(asyncio.CancelledError):
-            await _join((reader, writer), behind, recording, noted)
-        writer.close()
+        await _join((reader, writer), behind, recording, noted)
 
-    try:
-        server = await asyncio.start_server(converse, host, port)
-    except OSError as error:
-        raise LineError(
-            f"port {port} can't be listened on: {error.strerror or error}; take another by --port"
-        ) from None
-    try:
-        yield int(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        if connections:  # the last message's answer is still on its way
-            await asyncio.wait(tuple(connections), timeout=LAST_ANSWER_SECONDS)
-        for task in tuple(connections):
-            task.cancel()
+    # The last message's answer is still on its way when the block ends.
+    async with accepting(host, port, converse, last_seconds=LAST_ANSWER_SECONDS) as open_port:
+        yield open_port
 
 
 async def _join(sender: Streams, behind: Address, recording: Recording, noted: Callable[[], None]) -> None:

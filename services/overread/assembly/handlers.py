@@ -33,7 +33,9 @@ Takes = Callable[[Sequence[Received], Transaction], Awaitable[None]]
 class Handlers:
     """What assembly does with each topic; `objects` holds large messages and the manifests.
 
-    Both handlers first lock every number of their batch, so that an order and its images can't miss each other.
+    Both first lock the numbers of what they take together, so that an order and its images can't miss each other: of a
+    batch of images, of a run of orders. Runs of one batch lock one after another; should two batches come to wait for
+    each other, PostgreSQL ends one, and its records are taken one by one.
     """
 
     def __init__(self, settings: AssemblySettings, objects: LocalObjectStore) -> None:
@@ -46,7 +48,7 @@ class Handlers:
         }
 
     async def hl7_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
-        """Fold each order message into its order, and link the order to the studies that are there.
+        """Put each message to use by its kind: orders, patients, results of others, appointments.
 
         Runs of messages of one kind are taken together, and the runs in their order.
         """

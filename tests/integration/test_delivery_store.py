@@ -24,7 +24,7 @@ from overread.contracts.events.audit import Recorded
 from overread.contracts.events.cases import Case, CaseWithdrawn, PatientCorrected, StudyReady, StudySuperseded
 from overread.contracts.events.deliveries import DeliveryDone, DeliveryOutcome, GateDecided, GateVerdict
 from overread.contracts.events.orders import PatientIdentifier
-from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned, Withdrawal
+from overread.contracts.events.reports import ReportChanged, ReportDocument, ReportSigned, SeenCase, Withdrawal
 from overread.contracts.identifiers import case_id_for, deterministic_id
 from overread.contracts.report_life import ReportState
 from overread.delivery import case_store, gate, operator_store, sending_store, store
@@ -40,6 +40,7 @@ from overread.delivery.sending_store import Ending
 from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
 from overread.delivery.stored_outbox import Endings, StoredOutbox
+from overread.delivery.ways import ways
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.stack_thread import StackThread
 from overread.protocols import mllp
@@ -292,6 +293,22 @@ async def test_a_clinicians_word_does_not_answer_for_what_came_after_it(desk: De
 
     decided = [(d.verdict, d.submission) for d in await desk.published() if isinstance(d, GateDecided)]
     assert (decided, await desk.sent()) == ([(GateVerdict.HELD, 1), (GateVerdict.HELD, 2)], [])
+
+
+async def test_a_clinicians_word_outlives_a_laboratorys_value(desk: Desk) -> None:
+    """Released for a changed text; before the gate looks, a value of the patient's is told, and changes no report."""
+    moved = desk.case(identity_version=2, revision=2)
+    await desk.hear_case(moved)
+    await desk.hear_signed(desk.signed())
+    await desk.judge()
+    word = {"released_by": "dr.test", "released_case_revision": 2, "released_case": SeenCase.of(moved, 0)}
+    await desk.hear_case(desk.case(identity_version=2, revision=3))
+
+    await desk.hear_signed(desk.sent_again(0, submission=2, **word))
+    await desk.judge()
+
+    decided = [(d.verdict, d.submission) for d in await desk.published() if isinstance(d, GateDecided)]
+    assert decided == [(GateVerdict.HELD, 1), (GateVerdict.RELEASED, 2)]
 
 
 async def test_a_report_is_held_while_newer_images_of_its_study_arrive(desk: Desk) -> None:
@@ -933,6 +950,35 @@ async def test_an_operator_gives_up_what_is_held_and_nothing_else(
     )
     assert mine == [("give_up", "done"), ("give_up", "refused")]
     assert capsys.readouterr().out.splitlines() == [f"{row.delivery_id}  is given up"]
+
+
+async def test_a_held_draft_that_met_no_answer_is_held_as_before(desk: Desk) -> None:
+    """REQ-OUT-17: it was tried once more since a later word waits behind it; an operator may still end it."""
+    row = await _held(desk)
+    await _insert(desk, an_outbound_row(2), Status.CANCELLED)
+    outbox = desk.outbox()
+
+    await outbox.mark_sending(row)
+    await outbox.postpone(row, timedelta(seconds=30), store.Why(reason="no acknowledgment: TimeoutError"))
+
+    async with desk.service.transaction() as tx:
+        ended = await operator_store.give_up(tx.connection, desk.site, row.delivery_id, NOON)
+    assert ended is not None
+    assert await desk.sent() == [(1, "R", "given_up"), (1, "X", "waiting")]
+
+
+async def test_delivery_answers_how_the_way_to_each_destination_is(desk: Desk) -> None:
+    """REQ-OUT-28: on its own socket, in the order of the list; what was never tried says so, what was removed is gone."""
+    await _held(desk)
+    await desk.outbox().keep_state(Breaker(failures_to_open=1).failed("no connection", NOON))
+    untried = a_dicom_destination(site_id=desk.site)
+
+    listed = await ways(desk.service, (untried, *desk.destinations))
+    without = await ways(desk.service, (untried,))
+
+    said = [(way.destination, way.kind, way.address, way.state, way.open, way.held) for way in listed]
+    assert said == [("pacs", "dicom", "127.0.0.1:2582", "", 0, 0), ("emr", "hl7", "127.0.0.1:2580", "open", 1, 1)]
+    assert [way.destination for way in without] == ["pacs"]
 
 
 async def test_an_operator_sees_how_the_way_to_a_destination_is(

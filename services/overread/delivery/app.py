@@ -7,6 +7,7 @@ from overread.delivery.forms import needs_images
 from overread.delivery.handlers import Handlers
 from overread.delivery.settings import DeliverySettings
 from overread.delivery.study_images import StudyImages
+from overread.delivery.ways import PATH, ways
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
 
@@ -23,6 +24,7 @@ def make_service(settings: DeliverySettings) -> Service:
     service.consumes(CASES_CHANGED, set_aside=handlers.case_set_aside)(handlers.cases_changed)
     service.consumes(REPORTS_CHANGED)(handlers.reports_changed)
     service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
+    service.answers(PATH, lambda: ways(service, destinations))
     if images:
         service.prepares(images.warm)
     service.runs(Dispatch(service, settings, destinations, images=images, objects=objects).run)

@@ -84,10 +84,14 @@ async def mark_sending(connection: "Connection", rows: Sequence[OutboundRow]) ->
 
 
 async def postpone(pool: "Pool", row: OutboundRow, until: datetime, why: Why) -> None:
-    """Keep that the message was not taken, and when it is due again; it is never given up for that."""
+    """Keep that the message was not taken, and when it is due again; it is never given up for that.
+
+    One that is held and was tried once more is held as before: an operator may end it.
+    """
     async with away_as_unavailable():
         await pool.execute(
-            "UPDATE outbound SET next_attempt_at = $3, reason = $4, receiver_text = $5"
+            "UPDATE outbound SET next_attempt_at = $3, reason = $4, receiver_text = $5,"
+            " state = CASE WHEN held_at IS NULL THEN state ELSE 'waiting' END"
             " WHERE site_id = $1 AND delivery_id = $2 AND state IN ('waiting', 'sending')",
             row.site_id,
             row.delivery_id,

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 from fastapi import FastAPI, Response
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -18,6 +19,8 @@ PING_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
 
 Ping = Callable[[], Awaitable[None]]
+Answer = Callable[[], Awaitable[object]]
+"""What a service says of itself, as JSON; raises `Unavailable` while it can't."""
 
 
 class Health:
@@ -99,12 +102,27 @@ def metrics_response() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def operations_app(health: Health) -> FastAPI:
-    """Return the app behind the service's own Unix socket: health and metrics; file rights are its authentication."""
+def operations_app(health: Health, answers: Mapping[str, Answer] | None = None) -> FastAPI:
+    """Return the app behind the service's own Unix socket: health, metrics, and what else it `answers` by path.
+
+    File rights are its authentication.
+    """
     app = FastAPI(title="Overread service", openapi_url=None, docs_url=None, redoc_url=None)
     add_open_health_routes(app, health)
     app.add_api_route("/metrics", metrics_response, methods=["GET"])
+    for path, answer in (answers or {}).items():
+        app.add_api_route(path, _route(answer), methods=["GET"])
     return app
+
+
+def _route(answer: Answer) -> Callable[[], Awaitable[JSONResponse]]:
+    async def route() -> JSONResponse:
+        try:
+            return JSONResponse(jsonable_encoder(await answer()))
+        except Unavailable as away:
+            return JSONResponse({"reason": str(away)}, status_code=503)
+
+    return route
 
 
 class InnerServer(uvicorn.Server):
@@ -124,10 +142,10 @@ class InnerServer(uvicorn.Server):
         yield
 
 
-async def serve_on_socket(app: FastAPI, socket_path: Path) -> None:
-    """Serve `app` on a Unix socket until cancelled."""
+async def serve_on_socket(app: FastAPI, socket_path: Path, *, on_listening: Callable[[], None] | None = None) -> None:
+    """Serve `app` on a Unix socket until cancelled; tell `on_listening` when it listens."""
     await asyncio.to_thread(_make_way, socket_path)
-    await serve(app, uds=str(socket_path))
+    await serve(app, on_listening=on_listening, uds=str(socket_path))
 
 
 def _make_way(socket_path: Path) -> None:

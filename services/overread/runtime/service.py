@@ -23,7 +23,7 @@ from overread.runtime.clock import Clock, utc_now
 from overread.runtime.consume import Consumption, Handler, SetAside
 from overread.runtime.database import away_as_unavailable, migrate, migrations_of, open_pool
 from overread.runtime.dead_letters import record_at
-from overread.runtime.health import Health, operations_app, serve_on_socket
+from overread.runtime.health import Answer, Health, operations_app, serve_on_socket
 from overread.runtime.inbox import Transaction
 from overread.runtime.offsets import OffsetsClient
 from overread.runtime.outbox import OutboxRelay
@@ -84,6 +84,7 @@ class Service:
         self._migrations: list[tuple[str, str]] = migrations_of(owns) if owns else []
         self._tasks: list[Task] = []
         self._servers: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+        self._answers: dict[str, Answer] = {}
         self._pool: Pool | None = None
         self._offsets = OffsetsClient(settings)
 
@@ -143,6 +144,10 @@ class Service:
     def serves(self, server: Callable[[], AbstractAsyncContextManager[None]]) -> None:
         """Open `server` once the dependencies are there, and close it before they are let go."""
         self._servers.append(server)
+
+    def answers(self, path: str, answer: Answer) -> None:
+        """Answer `GET path` on the service's own socket, beside its health, with what `answer` returns."""
+        self._answers[path] = answer
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -220,7 +225,8 @@ class Service:
     async def _start_and_run(self, stack: AsyncExitStack) -> None:
         async with asyncio.TaskGroup() as group:
             if self.settings.health_socket:
-                group.create_task(serve_on_socket(operations_app(self.health), self.settings.health_socket))
+                told = operations_app(self.health, self._answers)
+                group.create_task(serve_on_socket(told, self.settings.health_socket))
             await self.start(stack)
             for task in self._tasks:
                 group.create_task(task())

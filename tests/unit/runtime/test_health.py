@@ -9,6 +9,7 @@ import pytest
 from overread.contracts.errors import Unavailable
 from overread.runtime import health
 from overread.runtime.health import Health, operations_app
+from tests.builders.events import NOON
 
 
 async def answers() -> None:
@@ -30,9 +31,9 @@ async def breaks() -> None:
     raise ZeroDivisionError
 
 
-async def ask(subject: Health, path: str) -> httpx.Response:
-    """Ask the service's own socket, without a socket."""
-    transport = httpx.ASGITransport(operations_app(subject))
+async def ask(subject: Health, path: str, **told: health.Answer) -> httpx.Response:
+    """Ask the service's own socket, without a socket; `told` is what else it answers."""
+    transport = httpx.ASGITransport(operations_app(subject, {f"/{name}": answer for name, answer in told.items()}))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         return await client.get(path)
 
@@ -151,3 +152,16 @@ async def test_all_who_ask_at_the_same_time_share_one_round_of_pings() -> None:
     await subject.dependencies_failing()
 
     assert asked == ["kafka", "kafka"]
+
+
+async def test_service_answers_what_it_was_given_to_say_beside_its_health() -> None:
+    """REQ-OUT-28: what a service alone knows is asked on its own socket; what it needs for that may be away."""
+
+    async def ways() -> object:
+        return [{"destination": "emr", "since": NOON}]
+
+    said = await ask(started(), "/ways", ways=ways)
+    away = await ask(started(), "/ways", ways=is_away)
+
+    assert (said.status_code, said.json()) == (200, [{"destination": "emr", "since": NOON.isoformat()}])
+    assert (away.status_code, away.json()) == (503, {"reason": "the event broker does not answer"})

@@ -178,9 +178,8 @@ def _itself(fake: Any) -> Any:
 @asynccontextmanager
 async def an_assembly_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIterator[AssemblyBench]:
     """Open `assembly` on the database at `dsn`, for a site of its own."""
-    settings = AssemblySettings(
-        site_id=f"site-{uuid4().hex[:12]}", database_dsn=SecretStr(dsn), object_root=folder, **changed
-    )
+    site = {"site_id": f"site-{uuid4().hex[:12]}"} | changed
+    settings = AssemblySettings(database_dsn=SecretStr(dsn), object_root=folder, **site)
     service = make_service(settings)
     service._pool = await open_pool(dsn)
     await migrate(service.pool, service._migrations)

@@ -38,6 +38,7 @@ from tests.builders.events import CASE_ID, NOON, an_event
 
 PASSWORD = "a long enough password"
 READER, OTHER_READER, OPERATOR, RESIDENT = "dr.test", "dr.other", "ops.test", "resident.test"
+RECONCILER, INTEGRATOR = "desk.test", "links.test"
 
 
 class SilentPublisher:
@@ -218,6 +219,8 @@ def some_users(folder: Path) -> Path:
             (OTHER_READER, ("radiologist",), ("sign",)),
             (RESIDENT, ("clinician",), ()),
             (OPERATOR, ("ops",), ()),
+            (RECONCILER, ("reconciler",), ()),
+            (INTEGRATOR, ("integrator",), ()),
         )
     ]
     users.write_users(folder / "users.json", users.Users(users=tuple(made)))

@@ -1,8 +1,6 @@
 """The operator's routes on the real broker: flow, health, dead letters and giving them back."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from fastapi import FastAPI
 from pydantic import SecretStr
 
 from overread.archive.queries import ArchiveQueries
@@ -23,11 +20,12 @@ from overread.ops.web import build
 from overread.runtime.database import migrate, migrations_of, open_pool
 from overread.runtime.dead_letter import DeadLetterKind, SourceRecord, dead_letter
 from overread.runtime.flow import FlowReader, group_of
-from overread.runtime.health import Health, operations_app, serve_on_socket
+from overread.runtime.health import Health, operations_app
 from overread.runtime.publisher import KafkaPublisher, Outgoing, kafka_client_options
 from overread.runtime.service import Service
 from overread.runtime.settings import ServiceSettings
 from tests.builders.events import NOON, a_delivery_done, an_event
+from tests.fakes.behind import serving
 from tests.fakes.review import OPERATOR, ReviewBench, SilentPublisher, a_review_bench
 
 pytestmark = pytest.mark.stack
@@ -143,19 +141,6 @@ def some_deliveries(count: int) -> list[Outgoing]:
     """Return the records of `count` messages that ended, of as many cases."""
     events = [an_event(a_delivery_done(case_id=uuid4()), source="delivery", own_key=str(uuid4())) for _ in range(count)]
     return [Outgoing(DELIVERIES_DONE.name, DELIVERIES_DONE.key_of(event), codec.encode(event)) for event in events]
-
-
-@asynccontextmanager
-async def serving(application: FastAPI, socket: Path) -> AsyncIterator[None]:
-    """Serve behind the front for the time of the block."""
-    task = asyncio.create_task(serve_on_socket(application, socket))
-    while not socket.exists():  # noqa: ASYNC110, ASYNC240 - uvicorn tells nobody else that it listens
-        await asyncio.sleep(0.02)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def asked(operated: Operated, path: str) -> Any:

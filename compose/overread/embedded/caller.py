@@ -9,6 +9,7 @@ PREFIX = "OVERREAD_"
 DECIDED_BY_THE_STACK: frozenset[str] = frozenset(
     {
         "OVERREAD_ARCHIVE_DSN",
+        "OVERREAD_ASSEMBLY_SOCKET",
         "OVERREAD_DATABASE_DSN",
         "OVERREAD_DEMO_PROFILE",
         "OVERREAD_DICOMWEB_SOCKET",

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.postgres import ARCHIVE_READER
 
-BEHIND: tuple[str, ...] = ("dicomweb", "ops")
+BEHIND: tuple[str, ...] = ("dicomweb", "ops", "assembly")
 """They have no port: only the front reaches them."""
+_LOOKING_INTO_ARCHIVE = ("dicomweb", "ops")
 
 
 def told(service: str, endpoints: Endpoints, services: Sequence[str]) -> Mapping[str, str]:
@@ -20,7 +21,7 @@ def told(service: str, endpoints: Endpoints, services: Sequence[str]) -> Mapping
         return {}
     watched = {name: str(endpoints.health_socket(name)) for name in services}
     return shared | {
-        "OVERREAD_ARCHIVE_DSN": endpoints.dsn(ARCHIVE_READER),
         "OVERREAD_HTTP_SOCKET": sockets[service],
+        **({"OVERREAD_ARCHIVE_DSN": endpoints.dsn(ARCHIVE_READER)} if service in _LOOKING_INTO_ARCHIVE else {}),
         **({"OVERREAD_OPS_WATCHED": json.dumps(watched)} if service == "ops" else {}),
     }

@@ -54,6 +54,8 @@ FIRST_USERS: tuple[FirstUser, ...] = (
         entitlements=("sign",),
     ),
     FirstUser(username="ops", family_name="VẬN HÀNH", given_name="MẪU", roles=("ops",), entitlements=()),
+    FirstUser(username="reconciler", family_name="ĐỐI CHIẾU", given_name="MẪU", roles=("reconciler",), entitlements=()),
+    FirstUser(username="integrator", family_name="TÍCH HỢP", given_name="MẪU", roles=("integrator",), entitlements=()),
 )
 
 

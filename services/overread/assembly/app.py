@@ -1,10 +1,15 @@
 """Assembly: brings orders and images together into cases, and says when a study is whole."""
 
+import asyncio
+from pathlib import Path
+
 from overread.assembly.handlers import Handlers
 from overread.assembly.late_survivors import LateSurvivors
 from overread.assembly.readiness import Timekeeper
 from overread.assembly.settings import AssemblySettings
+from overread.assembly.web import build
 from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED
+from overread.runtime.health import serve_on_socket
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
 
@@ -19,7 +24,20 @@ def make_service(settings: AssemblySettings) -> Service:
     service.runs(Timekeeper(service, objects).run)
     service.runs(LateSurvivors(service).run)
     service.health.register("object store", objects.ping)
+    if settings.front_secret and settings.http_socket:
+        _serve_people(service, settings.front_secret.get_secret_value().encode(), settings.http_socket)
     return service
+
+
+def _serve_people(service: Service, secret: bytes, socket: Path) -> None:
+    listening = asyncio.Event()
+    service.health.register_wait("http", lambda: None if listening.is_set() else "the API is not listening yet")
+    app = build(service, secret)
+
+    async def serve_http() -> None:
+        await serve_on_socket(app, socket, on_listening=listening.set)
+
+    service.runs(serve_http)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from overread.assembly.completeness import QuietTimes
 from overread.assembly.observation_codes import concepts
@@ -27,6 +28,13 @@ class AssemblySettings(ServiceSettings):
     sending_application: str = Field(default="OVERREAD", description="MSH-3 of what Overread itself sends.")
     local_observation_codes: dict[str, str] = Field(
         default_factory=dict, description="A laboratory's own codes, as {'CREA^99LIS': 'creatinine'}."
+    )
+
+    front_secret: SecretStr | None = Field(
+        default=None, min_length=16, description="Shared with the HTTP front, which checks who asks."
+    )
+    http_socket: Path | None = Field(
+        default=None, description="Unix socket on which the front reaches this service; none: no desk for people."
     )
 
     @field_validator("local_observation_codes")

@@ -195,6 +195,17 @@ async def on_the_desk(connection: "asyncpg.Connection[asyncpg.Record] | Connecti
     return [DeskEntry(**(dict(row) | {"case_id": row["case_id"] and UUID(str(row["case_id"]))})) for row in rows]
 
 
+async def desk_counts(connection: "Connection", site_id: str) -> dict[str, int]:
+    """Return how many entries wait for a person, by kind."""
+    rows = await connection.fetch(
+        "SELECT kind, count(*) AS count FROM"
+        " (SELECT kind FROM desk WHERE site_id = $1 UNION ALL SELECT kind FROM patient_desk WHERE site_id = $1) entries"
+        " GROUP BY kind ORDER BY kind",
+        site_id,
+    )
+    return {row["kind"]: row["count"] for row in rows}
+
+
 async def change_case(
     tx: Transaction, site_id: str, case: CaseRow, *, identity_moved: bool, study: Study | None = None
 ) -> Case:

@@ -23,6 +23,10 @@ LONGEST_SUBJECT = 64
 
 READERS = frozenset({"radiologist", "clinician"})
 OPERATORS = frozenset({"ops"})
+RECONCILERS = frozenset({"reconciler"})
+"""They decide which order belongs to which study, and see both with the patient."""
+INTEGRATORS = frozenset({"integrator"})
+"""They look after links, mappings and messages, and see the patient in them."""
 REQUIRED = ("sub", "site_id", "auth_time", "exp", "iss", "aud")
 LISTS = ("roles", "entitlements")
 """Who has none has no right; some providers (Keycloak) then leave the claim out."""
@@ -90,13 +94,16 @@ class Identity:
 
     def must_read(self) -> None:
         """Raise `NotEntitled` unless the user may see reports."""
-        if not self.reads:
-            raise NotEntitled(f"this needs one of the roles {', '.join(sorted(READERS))}")
+        self.must_be_one_of(READERS)
 
     def must_operate(self) -> None:
         """Raise `NotEntitled` unless the user looks after the system."""
-        if not self.operates:
-            raise NotEntitled(f"this needs one of the roles {', '.join(sorted(OPERATORS))}")
+        self.must_be_one_of(OPERATORS)
+
+    def must_be_one_of(self, roles: frozenset[str]) -> None:
+        """Raise `NotEntitled` unless the user has one of `roles`."""
+        if not self.roles & roles:
+            raise NotEntitled(f"this needs one of the roles {', '.join(sorted(roles))}")
 
 
 class KeySource(Protocol):

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from overread.contracts.errors import Unavailable
 from overread.review.access import Reader
-from overread.review.identity import Identity
+from overread.review.identity import INTEGRATORS, OPERATORS, RECONCILERS, Identity
 from overread.runtime.clock import Clock
 from overread.runtime.passes import PASS_HEADER, Visitor, issue
 
@@ -22,7 +22,17 @@ ANSWER_SECONDS = 30.0
 CONNECTIONS = 32
 
 _ASKED = ("accept", "accept-encoding", "content-type", "if-none-match")
-_ANSWERED = ("content-type", "content-length", "content-encoding", "etag", "cache-control", "vary", "retry-after")
+_ANSWERED = (
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "content-disposition",
+    "etag",
+    "cache-control",
+    "vary",
+    "retry-after",
+)
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,27 @@ async def operations(request: Request, reader: Reader, path: str) -> Response:
     """Pass on to ops: flow, health and dead letters are for operators."""
     reader.must_operate()
     return await _front(request).pass_on(request, "ops", f"/ops/{path}", reader)
+
+
+@router.api_route("/desk/{path:path}", methods=_METHODS)
+async def desk(request: Request, reader: Reader, path: str) -> Response:
+    """Pass on to assembly: which order belongs to which study is for reconcilers."""
+    reader.must_be_one_of(RECONCILERS)
+    return await _front(request).pass_on(request, "assembly", f"/desk/{path}", reader)
+
+
+@router.api_route("/mapping/{path:path}", methods=_METHODS)
+async def mapping(request: Request, reader: Reader, path: str) -> Response:
+    """Pass on to assembly: what a link's codes mean is for integrators."""
+    reader.must_be_one_of(INTEGRATORS)
+    return await _front(request).pass_on(request, "assembly", f"/mapping/{path}", reader)
+
+
+@router.api_route("/messages/{path:path}", methods=_METHODS)
+async def messages(request: Request, reader: Reader, path: str) -> Response:
+    """Pass on to assembly: messages are for integrators, and for operators without the patient."""
+    reader.must_be_one_of(INTEGRATORS | OPERATORS)
+    return await _front(request).pass_on(request, "assembly", f"/messages/{path}", reader)
 
 
 def _front(request: Request) -> Front:

@@ -39,10 +39,11 @@ class ReviewSettings(ServiceSettings):
     secrets_dir: Path | None = Field(default=None, description="Where the embedded issuer keeps its signing key.")
     models_file: Path | None = Field(default=None, description="The catalogue of models, for titles, limits and cards.")
     front_secret: SecretStr | None = Field(
-        default=None, description="Proves to dicomweb and ops that the front has checked who asks."
+        default=None, description="Proves to dicomweb, ops and assembly that the front has checked who asks."
     )
     dicomweb_socket: Path | None = Field(default=None, description="Where dicomweb answers; none: no images here.")
     ops_socket: Path | None = Field(default=None, description="Where ops answers; none: no operator's page here.")
+    assembly_socket: Path | None = Field(default=None, description="Where assembly answers; none: no desk here.")
     demo_profile: bool = Field(default=False, description="Demo users sign in without a password; marked everywhere.")
 
     @property

@@ -71,7 +71,11 @@ def build(
 
 def front_of(settings: ReviewSettings, clock: Clock) -> Front:
     """Return the front with the services that this installation has."""
-    sockets = {"dicomweb": settings.dicomweb_socket, "ops": settings.ops_socket}
+    sockets = {
+        "dicomweb": settings.dicomweb_socket,
+        "ops": settings.ops_socket,
+        "assembly": settings.assembly_socket,
+    }
     secret = settings.front_secret.get_secret_value().encode() if settings.front_secret else b""
     behind = {name: Behind.at(name, socket) for name, socket in sockets.items() if socket and secret}
     return Front(secret, clock, behind)

@@ -40,6 +40,7 @@ from overread.delivery.sending_store import Ending
 from overread.delivery.sequence import Status
 from overread.delivery.settings import DeliverySettings
 from overread.delivery.stored_outbox import Endings, StoredOutbox
+from overread.delivery.study_images import StudyImages
 from overread.delivery.ways import ways
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.stack_thread import StackThread
@@ -51,7 +52,7 @@ from overread.runtime import signatures
 from overread.runtime.consume import Delivered
 from overread.runtime.database import migrations_of
 from overread.runtime.dead_letter import SourceRecord
-from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.object_store import MARK, LocalObjectStore
 from overread.runtime.service import Service
 from tests.builders.delivery import PASSWORD, a_destination, a_dicom_destination, a_telling, an_outbound_row
 from tests.builders.events import (
@@ -597,6 +598,27 @@ async def test_a_destination_that_can_not_be_told_keeps_nothing_from_the_others(
     [untold] = [done for done in await desk.published() if isinstance(done, DeliveryDone)]
     assert (untold.destination, untold.outcome) == ("pacs", DeliveryOutcome.GIVEN_UP)
     assert "images" in untold.reason
+
+
+async def test_one_unreadable_object_is_its_archives_outcome_and_a_store_that_is_away_is_waited_for(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """REQ-OUT-29: the EMR has its result, and the topic goes on; a store that does not answer keeps the draft waiting."""
+    folder, key = tmp_path / "objects", f"{desk.site}/studies/1/manifests/1"
+    objects = an_object_store(folder)
+    (folder / key).mkdir(parents=True)  # reading it fails as a bad sector does: this one file, for ever
+    both = (a_dicom_destination(site_id=desk.site), *desk.destinations)
+    desk.handlers = Handlers(desk.settings, both, images=StudyImages(objects), objects=objects)
+
+    await desk.hear_draft(manifest_key=key)
+    told, [untold] = await desk.sent(), [done for done in await desk.published() if isinstance(done, DeliveryDone)]
+    (folder / MARK).unlink()
+
+    with pytest.raises(Unavailable):
+        await desk.hear_draft(manifest_key=key, report_revision=2)
+    assert told == await desk.sent() == [(1, "R", "waiting")]
+    assert (untold.destination, untold.outcome) == ("pacs", DeliveryOutcome.GIVEN_UP)
+    assert untold.reason == "an object can't be read, although its store answers"
 
 
 async def test_a_large_message_is_a_stored_object_and_leaves_as_it_was_rendered(desk: Desk, tmp_path: Path) -> None:

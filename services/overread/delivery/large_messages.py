@@ -8,13 +8,17 @@ from overread.contracts import codec
 from overread.contracts.errors import OverreadError, Unavailable
 from overread.delivery.store import OutboundRow
 from overread.delivery.telling import OutboundMessage
-from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.object_store import LocalObjectStore, ObjectUnreadable
 
 LARGEST_IN_A_ROW = 256 * 1024
 
 
 class ObjectsAway(Unavailable):
     """Objects can't be read or kept for the moment: what needs them waits, and nothing else does."""
+
+
+class ObjectBroken(ObjectsAway):
+    """One object can't be read while its store answers: what needs it waits, or is given up where others wait for it."""
 
 
 class MessageChanged(OverreadError):
@@ -26,6 +30,8 @@ def objects_away() -> Iterator[None]:
     """Say of a dependency that is away inside that it is the object store, so that nobody takes it for the database."""
     try:
         yield
+    except ObjectUnreadable as broken:
+        raise ObjectBroken(str(broken)) from broken
     except Unavailable as away:
         raise ObjectsAway(str(away)) from away
 

@@ -27,6 +27,16 @@ MARK = ".overread-objects"
 _SAID_BY_MARK = b"Objects of Overread. A folder without this file is taken for a volume that is not mounted.\n"
 
 
+_OF_THE_OBJECT = frozenset(
+    {errno.EIO, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.EBADMSG, errno.EUCLEAN}
+)
+"""What a read meets that is one file's fault, while the store answers otherwise."""
+
+
+class ObjectUnreadable(Unavailable):
+    """One object can't be read although its store answers: waiting alone mends nothing."""
+
+
 class ObjectMissing(OverreadError):
     """The object store holds nothing under this key."""
 
@@ -82,7 +92,7 @@ class LocalObjectStore:
         except FileNotFoundError as error:
             raise self._missing(key) from error
         except OSError as error:
-            raise Unavailable("the object store does not answer") from error
+            raise self._unread(error) from error
 
     def open(self, key: str) -> BinaryIO:
         """Return the object as a file to read parts of, blocking, or raise `ObjectMissing`."""
@@ -145,6 +155,12 @@ class LocalObjectStore:
     def _missing(self, key: str) -> ObjectMissing:
         must_be_root(self._root)
         return ObjectMissing(f"no object under {key}")
+
+    def _unread(self, error: OSError) -> Unavailable:
+        must_be_root(self._root)
+        if error.errno in _OF_THE_OBJECT:
+            return ObjectUnreadable("an object can't be read, although its store answers")
+        return Unavailable("the object store does not answer")
 
     def _check_room(self) -> None:
         must_be_root(self._root)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from overread.contracts.errors import Malformed, Unavailable
-from overread.runtime.object_store import MARK, LocalObjectStore, ObjectMissing
+from overread.runtime.object_store import MARK, LocalObjectStore, ObjectMissing, ObjectUnreadable
 from tests.fakes.objects import an_object_store
 
 KEY = "site/studies/1.2.3/1.2.3.4/receipt"
@@ -158,6 +158,26 @@ async def test_missing_object_is_named_by_its_key(store: LocalObjectStore) -> No
     """An operator can look for it."""
     with pytest.raises(ObjectMissing, match="1\\.2\\.3"):
         await store.get(KEY)
+
+
+@pytest.mark.parametrize(("number", "is_its_own"), [(errno.EIO, True), (errno.EACCES, True), (errno.EMFILE, False)])
+async def test_one_file_that_can_not_be_read_is_told_from_a_store_that_does_not_answer(
+    store: LocalObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, number: int, is_its_own: bool
+) -> None:
+    """REQ-OUT-29: a bad sector is one file's; too many open files are nobody's, and neither is a volume that went away."""
+    await store.put(KEY, [b"x"])
+
+    def fails(_path: Path) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+
+    with pytest.raises(Unavailable) as met:
+        await store.get(KEY)
+    (tmp_path / "objects" / MARK).unlink()
+    with pytest.raises(Unavailable) as unmounted:
+        await store.get(KEY)
+    assert [isinstance(each.value, ObjectUnreadable) for each in (met, unmounted)] == [is_its_own, False]
 
 
 async def test_objects_since_a_moment_are_found_by_when_they_got_their_name(

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from overread.contracts import codec
+from overread.contracts.events.cases import ContextChanged
 from overread.contracts.events.deliveries import GateVerdict
 from overread.contracts.topics import (
     AUDIT_RECORDED,
@@ -259,6 +260,22 @@ async def test_word_on_a_held_report_is_about_the_case_that_was_seen(bench: Revi
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:overread:problem:stale-case")
     assert (taken.json()["state"], await bench.states()) == ("signed", ["held"])
     assert [each.data.released_case_revision for each in await bench.published(REPORTS_SIGNED)] == [None, seen + 1]
+
+
+async def test_word_on_a_held_report_outlives_a_laboratorys_value(bench: ReviewBench) -> None:
+    """It lands between word and gate, and changes nothing that a report rests on: before the gate, and once it is final."""
+    await bench.sign()
+    cancelled = an_order_cancelled()
+    await bench.hears(CASES_CHANGED, cancelled)
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, verdict=GateVerdict.HELD))
+    await bench.ask("release-held", {"reason": "the ward wants it"})
+    value = cancelled.case.model_copy(update={"revision": cancelled.case.revision + 1})
+
+    await bench.hears(CASES_CHANGED, ContextChanged(case_id=value.case_id, case=value))
+
+    before = await bench.states()
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, submission=2))
+    assert (before, await bench.states()) == (["signed"], ["final"])
 
 
 async def test_word_that_is_sent_again_is_about_the_same_case(bench: ReviewBench) -> None:

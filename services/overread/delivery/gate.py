@@ -15,7 +15,7 @@ from overread.contracts import codec
 from overread.contracts.errors import OverreadError
 from overread.contracts.events.cases import Case
 from overread.contracts.events.orders import OrderStatus, PatientIdentifier, ServiceRequest
-from overread.contracts.events.reports import ReportDocument
+from overread.contracts.events.reports import ReportDocument, SeenCase
 from overread.contracts.identifiers import nfc
 from overread.delivery.destinations import Destination
 from overread.delivery.rendering import outbound, written
@@ -32,7 +32,8 @@ class ReleaseRequest:
     """A signed document as it came: nothing of it is believed before it is checked.
 
     `released_by` is the clinician who let it go after a hold, knowing that the case moved after the signature: as far as
-    `released_case_revision`, which is what was on screen then. `submission` tells one such word from the next.
+    `released_case_revision`, which is what was on screen then, and was `released_case`; without that the word is about
+    the very revision alone. `submission` tells one such word from the next.
     """
 
     site_id: str
@@ -46,6 +47,7 @@ class ReleaseRequest:
     signed_at: datetime
     released_by: str = ""
     released_case_revision: int | None = None
+    released_case: SeenCase | None = None
     submission: int = 1
 
 
@@ -165,8 +167,14 @@ def _require_same_case(request: ReleaseRequest, document: ReportDocument, known:
         _require_unmoved(document, known.case, known.superseded_revision)
     elif known.case.is_withdrawn:
         raise Refused("the case was withdrawn")
-    elif known.case.revision != request.released_case_revision:
+    elif not _is_as_seen(request, known.case, known.superseded_revision):
         raise Refused("the case moved after what the releasing clinician saw: to be confirmed again")
+
+
+def _is_as_seen(request: ReleaseRequest, case: Case, superseded_revision: int) -> bool:
+    if request.released_case is None:
+        return case.revision == request.released_case_revision
+    return request.released_case == SeenCase.of(case, superseded_revision)
 
 
 def _require_unmoved(document: ReportDocument, case: Case, superseded_revision: int) -> None:

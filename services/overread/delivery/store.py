@@ -9,7 +9,7 @@ from uuid import UUID
 
 from overread.contracts.envelope import Event
 from overread.contracts.events.deliveries import GateVerdict
-from overread.contracts.events.reports import ReportSigned
+from overread.contracts.events.reports import ReportSigned, SeenCase
 from overread.delivery.gate import ReleaseRequest
 from overread.delivery.sequence import Position, Status
 from overread.delivery.telling import OutboundMessage
@@ -66,8 +66,9 @@ async def ask_release(connection: "Connection", event: Event[ReportSigned], docu
     signed = event.data
     asked = await connection.execute(
         "INSERT INTO release_requests (site_id, event_id, case_id, report_id, report_revision, traceparent, document,"
-        " digest, signature, certificate_pem, signed_at, released_by, released_case_revision, submission)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
+        " digest, signature, certificate_pem, signed_at, released_by, released_case_revision, released_case,"
+        " submission)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING",
         event.site_id,
         event.id,
         signed.case_id,
@@ -81,6 +82,7 @@ async def ask_release(connection: "Connection", event: Event[ReportSigned], docu
         signed.signed_at,
         signed.released_by,
         signed.released_case_revision,
+        signed.released_case and signed.released_case.model_dump_json(),
         signed.submission,
     )
     return asked == "INSERT 0 1"
@@ -105,7 +107,8 @@ def _origin(row: "Record") -> dict[str, Any]:
 def _request(row: "Record") -> ReleaseRequest:
     names = ("site_id", "case_id", "report_id", "report_revision", "document", "digest", "signature")
     more = ("certificate_pem", "signed_at", "released_by", "released_case_revision", "submission")
-    return ReleaseRequest(**{name: row[name] for name in (*names, *more)})
+    seen = SeenCase.model_validate_json(row["released_case"]) if row["released_case"] else None
+    return ReleaseRequest(**{name: row[name] for name in (*names, *more)}, released_case=seen)
 
 
 async def lock_pending(connection: "Connection", cause: StoredCause) -> ReleaseRequest | None:

@@ -191,7 +191,7 @@ class Desk:
             if case_revision not in {None, case.revision}:
                 raise StaleCase
             act = _act(ReportAction.RELEASE_HELD, reader, reason)
-            return await sign_off.release_held(tx, head, newest, act, case_revision=case.revision)
+            return await sign_off.release_held(tx, head, newest, act, case=case)
 
         return await self._decide(reader, report_id, Deed.RELEASE_HELD, decide)
 

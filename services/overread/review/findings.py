@@ -215,18 +215,26 @@ def _hold(newest: Revision, facts: Facts, reason: str) -> Hold | None:
     case = facts.case
     if newest.released_by and not case.is_withdrawn:
         # A clinician let it go, knowing how far the case had moved.
-        is_as_seen = case.revision == newest.released_case_revision
+        is_as_seen = newest.was_released_for(case, facts.superseded_revision)
         return None if is_as_seen else Hold("the case moved after the report was released")
     moved = reason or _moved(newest, facts)
     return Hold(moved) if moved else None
 
 
 def _note(newest: Revision, case: Case, reason: str) -> Note | None:
-    is_as_seen = bool(newest.released_by) and case.revision == newest.released_case_revision
-    if is_as_seen or not (reason or case.identity_version != newest.identity_version):
+    if _was_known_at_release(newest, case) or not (reason or case.identity_version != newest.identity_version):
         return None
     said = reason or "patient or order changed"
     return Note(f"{said} after the report was final, which stays as it is (identity {case.identity_version})")
+
+
+def _was_known_at_release(newest: Revision, case: Case) -> bool:
+    """Say whether a clinician let the report go, knowing patient and orders (a cancelled one too) as they are."""
+    if not newest.released_by:
+        return False
+    if newest.released_case is None:
+        return case.revision == newest.released_case_revision
+    return not case.is_withdrawn and case.identity_version == newest.released_case.identity_version
 
 
 def _moved(newest: Revision, facts: Facts) -> str:

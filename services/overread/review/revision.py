@@ -2,6 +2,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from overread.contracts.events.cases import Case
+from overread.contracts.events.reports import SeenCase
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.report_life import ReportState
 
@@ -45,8 +47,8 @@ class Revision:
     """One revision of a report with its draft document, whose bytes and digest never change.
 
     `submission` counts how often the signed document was put before the gate, `repeats` how often the present one was
-    sent again; `released_by` is who let it go after a hold, seeing the case as of `released_case_revision`; `gate_verdict`
-    is the answer to it, empty until it came.
+    sent again; `released_by` is who let it go after a hold, seeing the case as of `released_case_revision`, which was
+    `released_case`; `gate_verdict` is the answer to it, empty until it came.
     `withdrawal_digest` is that of the document by which a clinician took the final report back.
     """
 
@@ -71,6 +73,7 @@ class Revision:
     repeats: int = 0
     released_by: str = ""
     released_case_revision: int | None = None
+    released_case: SeenCase | None = None
     gate_verdict: str = ""
     withdrawal_digest: str = ""
 
@@ -89,6 +92,12 @@ class Revision:
     def may_be_sent_again(self) -> bool:
         """Say whether the gate may be asked once more: no answer came, or it held a withdrawal."""
         return self.awaits_gate or (self.is_signed_withdrawal and self.gate_verdict == "held")
+
+    def was_released_for(self, case: Case, superseded_revision: int) -> bool:
+        """Say whether the clinician who let it go saw all of `case` that a report rests on."""
+        if self.released_case is None:  # from before that was kept
+            return case.revision == self.released_case_revision
+        return self.released_case == SeenCase.of(case, superseded_revision)
 
     @property
     def shown_digest(self) -> str:

@@ -14,7 +14,7 @@ from overread.contracts.envelope import Value
 from overread.contracts.events.cases import Case
 from overread.contracts.events.deliveries import GateVerdict
 from overread.contracts.events.inference import Finding
-from overread.contracts.events.reports import ReportDocument, ReportSigned, Signer, Verdict, Withdrawal
+from overread.contracts.events.reports import ReportDocument, ReportSigned, SeenCase, Signer, Verdict, Withdrawal
 from overread.contracts.identifiers import Sha256
 from overread.contracts.report_life import ReportAction, ReportState, next_state
 from overread.contracts.topics import REPORTS_SIGNED
@@ -182,6 +182,7 @@ async def sign_withdrawal(
         repeats=0,
         released_by="",
         released_case_revision=None,
+        released_case=None,
         gate_verdict=AWAITS_ANSWER,
         withdrawal_digest=signature.digest,
     )
@@ -191,18 +192,20 @@ async def sign_withdrawal(
     return withdrawn
 
 
-async def release_held(tx: Transaction, head: Head, held: Revision, act: Act, *, case_revision: int) -> Revision:
+async def release_held(tx: Transaction, head: Head, held: Revision, act: Act, *, case: Case) -> Revision:
     """Put a held report before the gate again, as it was signed, on the word of a clinician who knows why it was held.
 
-    The gate judges it anew, and then asks for everything but that the case is as it was signed: it must be as it was
-    when the word was given, at `case_revision`.
+    The gate judges it anew, and then asks for everything but that the case is as it was signed: as far as a report rests
+    on it, it must be as it was when the word was given, `case`.
     """
+    superseded = await store.superseded_revision_of(tx.connection, head.site_id, head.case_id)
     released = replace(
         held,
         submission=held.submission + 1,
         repeats=0,
         released_by=act.actor,
-        released_case_revision=case_revision,
+        released_case_revision=case.revision,
+        released_case=SeenCase.of(case, superseded),
         gate_verdict=AWAITS_ANSWER,
     )
     signed = await apply(tx, head, released, act)
@@ -262,6 +265,7 @@ def _publish_signed(tx: Transaction, head: Head, signed: Revision, signature: st
         signed_at=signature.signed_at,
         released_by=signed.released_by,
         released_case_revision=signed.released_case_revision,
+        released_case=signed.released_case,
         submission=signed.submission,
     )
     own_key = f"{head.report_id}/{signed.report_revision}/{signed.submission}/{signed.repeats}"

@@ -9,6 +9,7 @@ from uuid import UUID
 from overread.contracts.events.cases import Case
 from overread.contracts.events.deliveries import DeliveryDone
 from overread.contracts.events.inference import InferenceDone, InferencePlanned
+from overread.contracts.events.reports import SeenCase
 from overread.contracts.report_life import ReportState
 from overread.review.revision import Head, Revision, report_id_for
 from overread.runtime.inbox import Cause
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "site_id, report_id, report_revision, case_id, study_revision, identity_version, state, reason, changed_by,"
     " claimed_by, claimed_at, document, digest, basis, signed_digest, drafted_at, changed_at, submission, repeats,"
-    " released_by, released_case_revision, gate_verdict, withdrawal_digest"
+    " released_by, released_case_revision, released_case, gate_verdict, withdrawal_digest"
 )
 
 
@@ -246,7 +247,7 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
     await connection.execute(
         "UPDATE reports SET state = $4, reason = $5, changed_by = $6, claimed_by = $7, claimed_at = $8,"
         " signed_digest = $9, changed_at = $10, submission = $11, repeats = $12, released_by = $13, gate_verdict = $14,"
-        " withdrawal_digest = $15, released_case_revision = $16"
+        " withdrawal_digest = $15, released_case_revision = $16, released_case = $17"
         " WHERE site_id = $1 AND report_id = $2 AND report_revision = $3",
         changed.site_id,
         changed.report_id,
@@ -264,6 +265,7 @@ async def save_state(connection: "Connection", changed: Revision) -> None:
         changed.gate_verdict,
         changed.withdrawal_digest,
         changed.released_case_revision,
+        changed.released_case and changed.released_case.model_dump_json(),
     )
 
 
@@ -388,6 +390,7 @@ def revision_from(row: "asyncpg.Record") -> Revision:
         "report_id": _uuid(row["report_id"]),
         "case_id": _uuid(row["case_id"]),
         "state": ReportState(row["state"]),
+        "released_case": SeenCase.model_validate_json(row["released_case"]) if row["released_case"] else None,
     }
     return Revision(**values)
 

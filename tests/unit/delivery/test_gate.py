@@ -11,6 +11,7 @@ import pytest
 from overread.contracts import codec
 from overread.contracts.events.cases import Case
 from overread.contracts.events.orders import OrderStatus, PatientIdentifier
+from overread.contracts.events.reports import SeenCase
 from overread.delivery import gate, oru_form
 from overread.delivery.gate import Held, Released, ReleaseRequest, Wait
 from overread.delivery.sequence import Position, Status
@@ -230,6 +231,39 @@ def test_a_clinicians_word_answers_for_the_case_that_was_seen_and_for_no_other(s
     merged = some_circumstances(case=a_case(revision=2, identity_version=2, patient=OTHER_PATIENT))
 
     verdict = gate.check(a_release_request(released_by="dr.test", released_case_revision=seen), merged)
+
+    assert verdict == Held("the case moved after what the releasing clinician saw: to be confirmed again")
+
+
+def a_seen_case(**changed: Any) -> SeenCase:
+    """Return how far the case of `A_WORD` had moved when it was given."""
+    return SeenCase.of(a_case(identity_version=2), 0).model_copy(update=changed)
+
+
+def test_a_clinicians_word_stands_while_the_case_moves_in_nothing_that_a_report_rests_on() -> None:
+    """A laboratory's value that lands between word and gate raises the case's revision, and changes no report."""
+    with_a_value = some_circumstances(case=a_case(revision=9, identity_version=2))
+
+    verdict = gate.check(a_release_request(**A_WORD, released_case=a_seen_case()), with_a_value)
+
+    assert isinstance(verdict, Released)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"identity_version": 1},
+        {"study_revision": 2},
+        {"manifest_digest": "f" * 64},
+        {"superseded_revision": 1},
+    ],
+    ids=lambda moved: next(iter(moved)),
+)
+def test_a_clinicians_word_falls_with_anything_that_a_report_rests_on(seen: dict[str, Any]) -> None:
+    """Patient, order or images were others on the clinician's screen, whatever number the case has."""
+    known = some_circumstances(case=a_case(identity_version=2))
+
+    verdict = gate.check(a_release_request(**A_WORD, released_case=a_seen_case(**seen)), known)
 
     assert verdict == Held("the case moved after what the releasing clinician saw: to be confirmed again")
 

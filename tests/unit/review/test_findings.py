@@ -7,6 +7,7 @@ import pytest
 from overread.contracts.events.cases import Case
 from overread.contracts.events.inference import Decision, InferenceDone, InferencePlanned, Outcome, PlannedModel
 from overread.contracts.events.orders import OrderStatus
+from overread.contracts.events.reports import SeenCase
 from overread.contracts.report_life import ReportAction, ReportState, next_state
 from overread.review import findings
 from overread.review.findings import CloseReadElsewhere, Decided, Draft, Facts, Hold, Note, Withdraw
@@ -160,6 +161,24 @@ def test_case_that_a_clinician_saw_when_they_let_the_report_go_is_not_noted() ->
     assert isinstance(decided(released, some_facts(a_case(identity_version=2, revision=8))), Note)
 
 
+@pytest.mark.parametrize(
+    ("moved", "is_noted"),
+    [({}, False), ({"study": a_study(study_revision=2)}, False), ({"identity_version": 3}, True)],
+    ids=["a value", "images", "patient or order"],
+)
+def test_final_report_that_a_clinician_let_go_is_noted_only_for_patient_and_order(
+    moved: dict[str, Any],
+    is_noted: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    """A laboratory's value after a release is no change of patient or order; images raise a task and no note."""
+    seen = SeenCase.of(a_case(identity_version=2), 0)
+    final = replace(a_revision(ReportState.FINAL), released_by="dr.test", released_case_revision=7, released_case=seen)
+
+    decision = decided(final, some_facts(a_case(**{"identity_version": 2, "revision": 8} | moved)))
+
+    assert isinstance(decision, Note) is is_noted
+
+
 def test_signed_report_is_held_when_the_identity_moved() -> None:
     """Order or patient changed after the signature: a person looks again."""
     moved = some_facts(a_case(identity_version=2))
@@ -190,6 +209,38 @@ def test_clinicians_word_answers_for_the_case_that_was_seen(seen: int | None, is
     released = a_revision(ReportState.SIGNED, released_by="dr.test", released_case_revision=seen)
 
     assert isinstance(decided(released, moved), Hold) is is_held
+
+
+@pytest.mark.parametrize(
+    ("moved", "is_held"),
+    [
+        ({}, False),
+        ({"identity_version": 3}, True),
+        ({"study": a_study(study_revision=2)}, True),
+        ({"is_withdrawn": True}, True),
+    ],
+    ids=["a value", "patient or order", "images", "withdrawn"],
+)
+def test_clinicians_word_stands_while_nothing_moves_that_a_report_rests_on(
+    moved: dict[str, Any],
+    is_held: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    """A laboratory's value that lands before the gate looked raises the revision, and holds nothing again."""
+    seen = SeenCase.of(a_case(identity_version=2), 0)
+    released = a_revision(ReportState.SIGNED, released_by="dr.test", released_case_revision=3, released_case=seen)
+
+    decision = decided(released, some_facts(a_case(**{"identity_version": 2, "revision": 4} | moved)))
+
+    assert isinstance(decision, Hold) is is_held
+
+
+def test_clinicians_word_falls_with_newer_images_that_arrive() -> None:
+    """They were on nobody's screen."""
+    seen = SeenCase.of(a_case(identity_version=2), 0)
+    released = a_revision(ReportState.SIGNED, released_by="dr.test", released_case_revision=3, released_case=seen)
+    arriving = replace(some_facts(a_case(identity_version=2, revision=4)), superseded_revision=1)
+
+    assert isinstance(decided(released, arriving), Hold)
 
 
 def test_cancelled_order_withdraws_only_when_no_other_order_wants_the_report() -> None:

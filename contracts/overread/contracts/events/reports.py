@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from overread.contracts.envelope import Body, Value
-from overread.contracts.events.cases import SeriesSummary
+from overread.contracts.events.cases import Case, SeriesSummary
 from overread.contracts.events.inference import Artefact, Finding, ModelReference, Outcome
 from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.identifiers import Sha256, StudyInstanceUid
@@ -100,13 +100,37 @@ class ReportChanged(Body):
     document_base64: str
 
 
+class SeenCase(Value):
+    """How far a case had moved when a clinician let a held report of it go: all of it that a report rests on.
+
+    `study_revision` is 0 without a complete study; `superseded_revision` is the newest one that newer images put out of
+    date. Results of others and progress of the order raise the case's revision, and none of this.
+    """
+
+    identity_version: int
+    study_revision: int
+    manifest_digest: str
+    superseded_revision: int = 0
+
+    @classmethod
+    def of(cls, case: Case, superseded_revision: int) -> "SeenCase":
+        """Return how far `case` has moved."""
+        return cls(
+            identity_version=case.identity_version,
+            study_revision=case.study.study_revision if case.study else 0,
+            manifest_digest=case.study.manifest_digest if case.study else "",
+            superseded_revision=superseded_revision,
+        )
+
+
 class ReportSigned(Body):
     """A clinician signed exactly these bytes. Only `review` may write this (broker ACL).
 
     `submission` counts how often this revision was put before the gate: 1 by its signature, one more for each time that
     a clinician let it go although the gate had held it; `released_by` is then that clinician's subject, and
     `released_case_revision` the revision of the case that was on screen: the word answers for nothing that came after it,
-    and for nothing at all where none is named. The same submission sent again is one request.
+    and for nothing at all where none is named. `released_case` is what was seen there; a word from before it was named
+    answers for that revision alone. The same submission sent again is one request.
     """
 
     case_id: UUID
@@ -120,3 +144,4 @@ class ReportSigned(Body):
     released_by: str = ""
     submission: int = 1
     released_case_revision: int | None = None
+    released_case: SeenCase | None = None

@@ -91,7 +91,8 @@ def link_with(charset: str) -> Link:
     try:
         return Link(fallback_charset=charset)
     except (LookupError, ValueError):
-        raise OverreadError(f"{charset} is no charset that is known here; try utf-8, cp1258 or iso8859-1") from None
+        try_this = charsets.nearest_name(charset) or "utf-8, cp1258 or iso8859-1"
+        raise OverreadError(f"{charset} is no charset that is known here; try {try_this}") from None
 
 
 def _explain(told: argparse.Namespace, judges: Sequence[Judge], raw: bytes, number: int, of: int) -> Verdict:

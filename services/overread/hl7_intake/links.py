@@ -1,17 +1,17 @@
-"""The file of links: `[[link]]` once for each, read and validated whole; a fault names file, link, field and remedy."""
+"""The file of links: `[[link]]` once for each, read and validated whole; a fault names file, line, field and remedy."""
 
-import difflib
-import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from overread.contracts.errors import OverreadError
+from overread.hl7_intake import link_faults
 from overread.hl7_intake.admission import covers
+from overread.hl7_intake.neighbours import HIGHEST_PORT, neighbour_at
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
 
 
@@ -25,15 +25,34 @@ class _LinkFile(BaseModel):
     link: tuple[Link, ...] = ()
 
 
+class _Clash(NamedTuple):
+    """What a link says against another, or against the settings."""
+
+    link: Link
+    field: str
+    sentence: str
+
+
 def load(settings: HL7IntakeSettings) -> tuple[Link, ...]:
     """Return the links of the settings' file in its order; without a file the one link of the settings."""
     if settings.hl7_links is None:
         return (settings.mllp_link,)
+    return parse(_text_of(settings.hl7_links), settings)
+
+
+def _text_of(file: Path) -> str:
+    """Read the file; the mark that some editors put before a text in UTF-8 is no part of it."""
     try:
-        text = settings.hl7_links.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LinksRefused(f"{settings.hl7_links} can't be read: {type(error).__name__}") from error
-    return parse(text, settings)
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        fault = "there is no such file: mend its name, or make it by `overread link add`"
+    except IsADirectoryError:
+        fault = "it is a folder: name the file in it"
+    except UnicodeDecodeError:
+        fault = "it is not in UTF-8: save it as UTF-8 in your editor"
+    except OSError as error:
+        fault = f"it can't be read ({error.strerror}): who runs this must be allowed to read it"
+    raise LinksRefused(f"{file}: {fault}")
 
 
 def parse(text: str, settings: HL7IntakeSettings) -> tuple[Link, ...]:
@@ -42,81 +61,51 @@ def parse(text: str, settings: HL7IntakeSettings) -> tuple[Link, ...]:
     try:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise LinksRefused(f"{file} is not TOML: {error}") from error
+        raise LinksRefused(f"{file}, {link_faults.of_toml(text, str(error))}") from error
     try:
         links = _LinkFile.model_validate(written).link
     except ValidationError as error:
-        raise LinksRefused(f"{file}, {_faults(error, written)}") from error
-    if fault := _contradiction(links, settings):
-        raise LinksRefused(f"{file}, {fault}")
+        raise LinksRefused(f"{file}, {link_faults.of_settings(error, written, text)}") from error
+    if not links:
+        raise LinksRefused(f'{file}, link: there is none; write [[link]] and below it link_id = "his"')
+    if clash := _contradiction(links, settings):
+        number = next(number for number, link in enumerate(links) if link is clash.link)
+        line = link_faults.line_of(text, number, clash.field)
+        fault = f"link {clash.link.link_id}, {clash.field}: {clash.sentence}"
+        raise LinksRefused(f"{file}, {link_faults.placed(line, fault)}")
     return links
 
 
-def _contradiction(links: Sequence[Link], settings: HL7IntakeSettings) -> str | None:
+def _contradiction(links: Sequence[Link], settings: HL7IntakeSettings) -> _Clash | None:
     """Return what two links, or a link and the settings, say against each other."""
-    if not links:
-        return 'link: there is none; write [[link]] and below it link_id = "his"'
-    single = (fault for link in links if (fault := _taken_port(link, settings)))
-    pairs = (fault for one, other in combinations(links, 2) if (fault := _clash(one, other)))
+    single = (clash for link in links if (clash := _taken_port(link, settings)))
+    pairs = (clash for one, other in combinations(links, 2) if (clash := _clash(one, other)))
     return next(single, None) or next(pairs, None)
 
 
-def _taken_port(link: Link, settings: HL7IntakeSettings) -> str | None:
+def _taken_port(link: Link, settings: HL7IntakeSettings) -> _Clash | None:
+    if link.port is None:
+        return None
     if link.port in (settings.mllp_port, settings.mllp_tls_port):
-        return f"link {link.link_id}, port: {link.port} is a default port; leave the line out, or write another"
+        return _Clash(link, "port", f"{link.port} is a default port; leave the line out, or write another")
+    if neighbour := neighbour_at(link.port, settings):
+        return _Clash(link, "port", f"{link.port} is Overread's own port for {neighbour}; write another")
+    if link.port + settings.port_offset > HIGHEST_PORT:
+        shifted = f"with OVERREAD_PORT_OFFSET it is {link.port + settings.port_offset}, and there is none above"
+        return _Clash(link, "port", f"{shifted} {HIGHEST_PORT}; write {HIGHEST_PORT - settings.port_offset} or less")
     return None
 
 
-def _clash(one: Link, other: Link) -> str | None:
+def _clash(one: Link, other: Link) -> _Clash | None:
     if one.link_id == other.link_id:
-        return f"link {one.link_id}, link_id: two links have it; write another name for one of them"
+        return _Clash(other, "link_id", "two links have it; write another name for one of them")
     if one.port != other.port:
         return None
     names = ("tls_certificate", "tls_key", "tls_client_ca")
     if differs := next((name for name in names if getattr(one, name) != getattr(other, name)), None):
         same = f"write the same as for link {one.link_id}, or another port"
-        return f"link {other.link_id}, {differs}: both links have port {one.port}; {same}"
+        return _Clash(other, differs, f"both links have port {one.port}; {same}")
     if covers(one, other):
         narrower = f"write allowed_peers or allowed_applications for link {one.link_id}, or put it last"
-        return f"link {other.link_id}, allowed_applications: link {one.link_id} before it takes all of it; {narrower}"
+        return _Clash(other, "allowed_applications", f"link {one.link_id} before it takes all of it; {narrower}")
     return None
-
-
-def _faults(error: ValidationError, written: Mapping[str, Any]) -> str:
-    """Say the first fault in one sentence, and how many more there are."""
-    faults = error.errors(include_url=False)
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return _fault(faults[0], written) + more
-
-
-def _fault(fault: Any, written: Mapping[str, Any]) -> str:
-    place = [str(part) for part in fault["loc"]]
-    if place[0] != "link":
-        return f"{place[0]}: there is no such table; write [[link]]"
-    if len(place) == 1:
-        return "link: it is one table; write [[link]] with two brackets on each side"
-    name, field = _named(written["link"][int(place[1])], int(place[1])), place[2] if len(place) > 2 else "link"
-    if fault["type"] == "extra_forbidden":
-        return f"{name}, {field}: there is no such setting; {_nearest(field)}"
-    return f"{name}, {field}: {fault['msg'].removeprefix('Value error, ')}{_example(field)}"
-
-
-def _named(table: object, number: int) -> str:
-    link_id = table.get("link_id") if isinstance(table, Mapping) else None
-    return f"link {link_id}" if isinstance(link_id, str) else f"link number {number + 1}"
-
-
-def _nearest(field: str) -> str:
-    names = list(Link.model_fields)
-    near = [name for name in names if name.startswith(field)] or difflib.get_close_matches(field, names, 1)
-    return f"write {near[0]}" if near else "leave it out (overread links --settings lists what there is)"
-
-
-def _example(field: str) -> str:
-    model = Link.model_fields.get(field)
-    return f"; write for example {field} = {as_toml(model.examples[0])}" if model and model.examples else ""
-
-
-def as_toml(value: object) -> str:
-    """Write a setting's value as TOML has it: a text, a number, a boolean, or a list of these."""
-    return json.dumps(sorted(value) if isinstance(value, frozenset) else value, ensure_ascii=False, default=str)

@@ -27,11 +27,16 @@ class Port:
         try:
             return server_context(self.certificate, self.key, self.client_ca)
         except OSError as error:  # ssl.SSLError is one
-            files = ", ".join(str(path) for path in (self.certificate, self.key, self.client_ca) if path)
-            remedy = "write tls_certificate, tls_key and tls_client_ca as readable PEM files that belong together"
-            raise LinksRefused(
-                f"port {self.number}, {files}: {error.strerror or type(error).__name__}; {remedy}"
-            ) from error
+            raise LinksRefused(f"port {self.number}, {self._fault(error)}") from error
+
+    def _fault(self, error: OSError) -> str:
+        files = [path for path in (self.certificate, self.key, self.client_ca) if path]
+        if missing := next((path for path in files if not path.exists()), None):
+            return f"{missing}: there is no such file; write the path of a PEM file that is there"
+        named = ", ".join(map(str, files))
+        if isinstance(error, PermissionError):
+            return f"{named}: one of them may not be read; let the intake's user read it"
+        return f"{named}: they are no certificate and key in PEM that belong together; write those that do"
 
 
 def ports_of(settings: HL7IntakeSettings, links: Sequence[Link]) -> Mapping[Port, tuple[Link, ...]]:

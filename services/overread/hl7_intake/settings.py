@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, field_validator, model_validator
 
 from overread.protocols.hl7.accession_places import checked_places
 from overread.protocols.hl7.charsets import codec_named
@@ -34,6 +34,23 @@ def _application(pattern: str) -> str:
     if not (is_plain and (application or facility)) or "|" in facility:
         raise ValueError("it must be MSH-3, MSH-3|MSH-4 or |MSH-4, first component each, in ASCII")
     return pattern
+
+
+NUMBERS = (
+    "port",
+    "maximum_frame_bytes",
+    "maximum_garbage_bytes",
+    "idle_seconds",
+    "half_frame_seconds",
+    "messages_per_second",
+    "duplicate_window_hours",
+    "duplicate_entries",
+    "warm_entries",
+    "warm_seconds",
+    "maximum_connections",
+    "pipelined_messages",
+)
+"""Settings that are numbers: for pydantic `true` is one too, so that `port = true` would be port 1."""
 
 
 class Link(BaseModel):
@@ -161,6 +178,13 @@ class Link(BaseModel):
         default=64, ge=1, description="Most unanswered messages of one connection.", examples=[1]
     )
 
+    @field_validator(*NUMBERS, mode="before")
+    @classmethod
+    def _is_no_truth_value(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("it must be a number, not true or false")  # noqa: TRY004 - pydantic reports a ValueError
+        return value
+
     @model_validator(mode="after")
     def _has_a_port_for_its_certificate(self) -> Self:
         if (self.tls_key or self.tls_client_ca) and not self.tls_certificate:
@@ -193,3 +217,6 @@ class HL7IntakeSettings(ServiceSettings):
     hl7_links: Path | None = Field(
         default=None, description="TOML file of links, `[[link]]` each; read again whenever it changes."
     )
+    http_port: int = Field(default=8080, ge=1, le=65535, description="Of another service: no link may have it.")
+    dicom_port: int = Field(default=11112, ge=1, le=65535, description="Of another service: no link may have it.")
+    dicom_tls_port: int = Field(default=2762, ge=1, le=65535, description="Of another service: no link may have it.")

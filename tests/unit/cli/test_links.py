@@ -56,7 +56,7 @@ def test_a_wrong_file_is_one_sentence_and_status_1(file: Path, capsys: pytest.Ca
     status, out, err = said(capsys, "--file", str(file))
 
     assert (status, out) == (1, "")
-    assert err == f"overread: {file}, link his, idle_secondes: there is no such setting; write idle_seconds\n"
+    assert err == f"overread: {file}, line 5, link his, idle_secondes: there is no such setting; write idle_seconds\n"
 
 
 def test_a_wrong_setting_of_the_environment_is_one_sentence_too(
@@ -70,7 +70,8 @@ def test_a_wrong_setting_of_the_environment_is_one_sentence_too(
     assert (status, out) == (1, "")
     assert err.startswith("overread: OVERREAD_MLLP_LINK, answers_application: ")
     assert err.count("\n") == 1
-    assert "overread links --settings" in err
+    assert "there is no such setting" in err
+    assert "write answers_application_ack_on_the_line" in err
 
 
 def test_a_certificate_that_can_not_be_used_is_found_here_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ async def test_a_file_that_can_not_be_used_changes_nothing_and_says_so_once(file
     write(file, ONE)
     await looks(link_file, 2)
 
-    assert fault == f"{file}, link his, idle_second: there is no such setting; write idle_seconds"
+    assert fault == f"{file}, line 3, link his, idle_second: there is no such setting; write idle_seconds"
     assert [(line["event"], line["reason"]) for line in logs] == [("links_refused", fault)]
     assert (link_file.fault, reception.given) == (None, [["his"], ["his"]])
 
@@ -95,7 +95,7 @@ async def test_a_file_that_is_taken_away_changes_nothing(file: Path) -> None:
     take_away(file)
     await looks(link_file, 2)
 
-    assert link_file.fault == f"{file} can't be read: FileNotFoundError"
+    assert link_file.fault == f"{file}: there is no such file: mend its name, or make it by `overread link add`"
     assert reception.given == [["his"]]
 
 

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from overread.dicom_intake.settings import DicomIntakeSettings
+from overread.embedded.places import Ports
+from overread.embedded.profile import Profile
 from overread.hl7_intake import links
 from overread.hl7_intake.admission import address_of, allows_application, allows_peer
 from overread.hl7_intake.links import LinksRefused
+from overread.hl7_intake.neighbours import neighbours
 from overread.hl7_intake.pace import Pace
 from overread.hl7_intake.ports import ports_of
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
@@ -43,24 +47,47 @@ def test_links_are_read_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[[link]\nlink_id = "a"', "is not TOML: Expected ']]' at the end of an array declaration"),
+        ('[[link]\nlink_id = "a"', "line 1, it is no heading of a link; write [[link]] with two brackets"),
         ("", 'link: there is none; write [[link]] and below it link_id = "his"'),
         ('[link]\nlink_id = "a"', "link: it is one table; write [[link]] with two brackets on each side"),
         ('[[links]]\nlink_id = "a"', "links: there is no such table; write [[link]]"),
+        ("[[link]]\nlink_id = his", 'line 2, link_id: his stands there without quotes; write link_id = "his"'),
+        ('[[link]]\nlink_id = "his', 'line 2, link_id: its quotes are not closed; write link_id = "his"'),
+        ("[[link]]\nlink_id = “his”", "line 2, the quotes are those of a word processor; write straight ones"),
+        ('[[link]]\nlink_id: "his"', "line 2, it is no setting; write a name, the sign = and a value, as in link_id ="),
+        ("[[link]]\nport =", "line 2, port: nothing stands behind the sign =; write for example port = 2581"),
+        ("[[link]]\nport = 0700", "line 2, port: 0700 is no number; write for example port = 2581"),
+        ("[[link]]\ncommits_blocks = True", "true and false are written small; write commits_blocks = true"),
+        ("[[link]]\nport = 2581\nport = 2582", "line 3, port: it stands twice in this link; leave one of the two out"),
+        ('[[link]]\ntls_key = "C:\\certs\\k.pem"', "line 2, tls_key: a backslash in double quotes begins an escape"),
+        ('[[link]]\nallowed_peers = ["10.0.0.0/8"', 'its list is not closed; write allowed_peers = ["10.0.0.0/8"]'),
         (
             '[[link]]\nlink_id = "a"\nidle_second = 9',
-            "link a, idle_second: there is no such setting; write idle_seconds",
+            "line 3, link a, idle_second: there is no such setting; write idle_seconds",
         ),
         ('[[link]]\nlink_id = "a"\nidle = 9', "link a, idle: there is no such setting; write idle_seconds"),
         (
             '[[link]]\nlink_id = "a"\nvia = 9',
             "link a, via: there is no such setting; leave it out (overread links --settings",
         ),
-        ('[[link]]\nlink_id = "BVX"', "link BVX, link_id: String should match pattern"),
-        ("[[link]]\nport = 0", "link number 1, port: Input should be greater than or equal to 1; write for example"),
+        (
+            '[[link]]\nlink_id = "BVX"',
+            "line 2, link BVX, link_id: it must be of small letters, digits and hyphens, 32 at most, and begin with no h",
+        ),
+        ("[[link]]\nlink_id = 7", 'link number 1, link_id: it must be text, in quotes; write "7"'),
+        ("[[link]]\nport = 0", "link number 1, port: it must be 1 or more; write for example port = 2581"),
+        ("[[link]]\nport = 70000", "port: it must be 65535 or less; write for example port = 2581"),
+        ("[[link]]\nport = 2581.5", "port: it must be a whole number; write for example port = 2581"),
+        ("[[link]]\nport = true", "port: it must be a number, not true or false; write for example port = 2581"),
+        ('[[link]]\ncommits_blocks = "maybe"', "commits_blocks: it must be true or false, without quotes; write"),
         (
             '[[link]]\nlink_id = "a"\nallowed_peers = ["10.20.0.1/16"]',
-            'link a, allowed_peers: value is not a valid IPv4 or IPv6 network; write for example allowed_peers = ["10.20.0.0/16"',
+            "it must be a network or an address; 10.20.0.1/16 is an address in it: write 10.20.0.0/16 for the network",
+        ),
+        ('[[link]]\nallowed_peers = ["HIS"]', 'a network or an address; write for example allowed_peers = ["10.20'),
+        (
+            '[[link]]\nlink_id = "a"\nallowed_peers = "10.20.0.0/16"',
+            'link a, allowed_peers: it must be a list, in square brackets; write allowed_peers = ["10.20.0.0/16"]',
         ),
         (
             '[[link]]\nlink_id = "a"\nallowed_applications = ["HIS|BVX|X"]',
@@ -70,18 +97,20 @@ def test_links_are_read_in_their_order() -> None:
             '[[link]]\nlink_id = "a"\nfallback_charset = "utf-88"',
             "link a, fallback_charset: there is no character set of this name",
         ),
+        ('[[link]]\nlink_id = "a"\nfallback_charset = "TCVN-3"', 'or in Python; write fallback_charset = "TCVN3"'),
+        ('[[link]]\nlink_id = "a"\nfallback_charset = "vn1"', 'or in Python; write fallback_charset = "VNI"'),
         (
             '[[link]]\nlink_id = "a"\nreused_control_id = "accept"',
-            "link a, reused_control_id: Input should be 'refuse' or 'accept_and_warn'; write for example",
+            "link a, reused_control_id: it must be 'refuse' or 'accept_and_warn'; write for example",
         ),
         (
             '[[link]]\nlink_id = "a"\nidle_seconds = 0\nport = 0',
-            "link a, port: Input should be greater than or equal to 1; write for example port = 2581 (and 1 more)",
+            "line 4, link a, port: it must be 1 or more; write for example port = 2581 (and 1 more)",
         ),
         ('[[link]]\nlink_id = "a"\nport = 2575', "link a, port: 2575 is a default port; leave the line out, or write"),
         (
             '[[link]]\nlink_id = "a"\ntls_certificate = "c.pem"',
-            "link a, link: tls_certificate needs a port of its own: write port beside it",
+            "line 1, link a, link: tls_certificate needs a port of its own: write port beside it",
         ),
         (
             '[[link]]\nlink_id = "a"\nport = 2581\ntls_client_ca = "ca.pem"',
@@ -89,7 +118,7 @@ def test_links_are_read_in_their_order() -> None:
         ),
         (
             '[[link]]\nlink_id = "a"\nport = 2581\n[[link]]\nlink_id = "a"\nport = 2582',
-            "link a, link_id: two links have it; write another name for one of them",
+            "line 5, link a, link_id: two links have it; write another name for one of them",
         ),
         (
             '[[link]]\nlink_id = "a"\nport = 2581\ntls_certificate = "c.pem"\n[[link]]\nlink_id = "b"\nport = 2581',
@@ -109,8 +138,86 @@ def test_a_fault_names_file_link_field_and_what_to_write(text: str, sentence: st
 
 def test_a_file_that_is_not_there_is_a_sentence_too() -> None:
     """A typing error in the setting is no empty list of links."""
-    with pytest.raises(LinksRefused, match=r"^/etc/overread/links\.toml can't be read: FileNotFoundError$"):
+    with pytest.raises(LinksRefused, match=r"^/etc/overread/links\.toml: there is no such file: mend its name, or "):
         links.load(SETTINGS)
+
+
+def test_a_file_with_an_editors_mark_before_it_is_read(tmp_path: Path) -> None:
+    """Windows' own editor puts U+FEFF before UTF-8; nobody sees it, and nobody has to take it away."""
+    file = tmp_path / "links.toml"
+    file.write_text('[[link]]\nlink_id = "his"\n', encoding="utf-8-sig")
+
+    assert [link.link_id for link in links.load(HL7IntakeSettings(site_id="site", hl7_links=file))] == ["his"]
+
+
+def test_a_file_in_utf_16_is_told_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    """What the same editor calls Unicode."""
+    file = tmp_path / "links.toml"
+    file.write_text('[[link]]\nlink_id = "his"\n', encoding="utf-16")
+
+    with pytest.raises(LinksRefused, match=r"links\.toml: it is not in UTF-8: save it as UTF-8"):
+        links.load(HL7IntakeSettings(site_id="site", hl7_links=file))
+
+
+@pytest.mark.parametrize("value", ["7", '"x"', "true", "1.5", "[]", "[7]", "{}", "nan", "-1", '[["x"]]', "1979-05-27"])
+def test_no_sentence_of_a_library_reaches_whoever_wrote_the_file(value: str) -> None:
+    """Each setting with a value of each type: the words are ours."""
+    told = [_refused(f"[[link]]\n{name} = {value}\n") for name in Link.model_fields]
+
+    assert any(told)
+    assert [words for words in told if re.search("Input|should|valid|instance|Value error|parse", words)] == []
+
+
+def test_no_link_has_a_port_of_another_of_our_doors() -> None:
+    """The file would be taken, and the intake would meet the page, the broker or Triton on its port."""
+    moved = HL7IntakeSettings(site_id="site", port_offset=100, http_port=8081)
+    ports = [8081, 11112, 2762, 19092, 19093, 18000, 18001, 18002]
+
+    told = [_refusal(f"[[link]]\nport = {port}\n", moved) for port in ports]
+
+    assert [words.partition(" is Overread's own port for ")[2].partition(";")[0] for words in told] == [
+        *("HTTP", "DICOM", "DICOM over TLS", "Kafka", "Kafka", "Triton", "Triton", "Triton")
+    ]
+    assert links.parse("[[link]]\nport = 8080\n", moved)
+
+
+def test_what_is_on_other_machines_has_no_port_here() -> None:
+    """In a cluster each service has an address of its own."""
+    cluster = HL7IntakeSettings(site_id="site", kafka_bootstrap="kafka-0.kafka:9092")
+
+    assert links.parse("[[link]]\nport = 8080\n", cluster)
+
+
+def test_a_port_that_the_offset_moves_beyond_the_last_is_a_fault() -> None:
+    """65535 is the last there is, and the sentence says which one would do."""
+    moved = HL7IntakeSettings(site_id="site", port_offset=13000)
+
+    assert "it is 65536, and there is none above 65535; write 52535 or less" in _refusal("[[link]]\nport=52536", moved)
+    assert links.parse("[[link]]\nport = 52535\n", moved)
+
+
+def test_the_doors_are_those_of_the_embedded_stack() -> None:
+    """A service that gets another port, or a new door, must not be forgotten here."""
+    settings, profile = HL7IntakeSettings(site_id="site"), Profile(data_dir=Path("data"))
+    doors = {profile.port(name) for name in ("MLLP", "DICOM", "HTTP")} | set(Ports().named().values())
+
+    assert doors - {settings.mllp_port} <= {*neighbours(settings)}
+    assert settings.dicom_tls_port == DicomIntakeSettings(site_id="site").dicom_tls_port
+
+
+def _refused(text: str) -> str:
+    """Return why a file is refused, nothing of one that is taken."""
+    try:
+        parsed(text)
+    except LinksRefused as refused:
+        return str(refused)
+    return ""
+
+
+def _refusal(text: str, settings: HL7IntakeSettings) -> str:
+    with pytest.raises(LinksRefused) as refused:
+        links.parse(text, settings)
+    return str(refused.value)
 
 
 @pytest.mark.parametrize(

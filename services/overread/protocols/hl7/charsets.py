@@ -1,6 +1,7 @@
 """From MSH-18 to text: table HL70211, and the habits that hospitals add to it."""
 
 import codecs
+import difflib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -71,6 +72,7 @@ _DELIMITER_SAFE = frozenset(
 _WITH_LETTERS_AS_CONTROLS = frozenset({"tcvn5712", "viscii"})
 _SINGLE_BYTE = (_DELIMITER_SAFE | _WITH_LETTERS_AS_CONTROLS) - {"utf-8", "ascii", "euc_kr"}
 _NUL, _ESC = 0, 0x1B  # as numbers, which are looked for six times as fast as bytes of length one
+_NO_SIGN = re.compile("[^A-Z0-9]")
 _C1_CONTROLS = re.compile("[\x80-\x9f]")
 _LATIN = re.compile("[\x00-\u024f\u0300-\u036f\u1e00-\u1eff\u2000-\u206f]*")
 _LETTER_OF_UTF_8 = re.compile(b"[\xc3-\xc6][\x80-\xbf]|\xe1[\xba\xbb][\x80-\xbf]")
@@ -81,6 +83,13 @@ def codec_named(charset: str) -> str:
     """Find the codec for a name of table HL70211 or of Python's own list; LookupError when there is none."""
     known = CHARSETS.get(charset.strip().upper())
     return known or codecs.lookup(charset.strip()).name
+
+
+def nearest_name(charset: str) -> str | None:
+    """Return the name of a known set that is most like one that is not, None when none is: TCVN-3 is TCVN3."""
+    plain = {_NO_SIGN.sub("", name): name for name in reversed(CHARSETS)}
+    near = difflib.get_close_matches(_NO_SIGN.sub("", charset.upper()), list(plain), 1)
+    return plain[near[0]] if near else None
 
 
 @lru_cache(maxsize=256)

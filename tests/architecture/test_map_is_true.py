@@ -13,6 +13,7 @@ from overread.runtime.settings import ServiceSettings
 
 SETTINGS = {
     "hl7_intake": "HL7IntakeSettings",
+    "order_intake": "OrderIntakeSettings",
     "dicom_intake": "DicomIntakeSettings",
     "archive": "ArchiveSettings",
     "assembly": "AssemblySettings",

@@ -32,6 +32,7 @@ MAKERS_OF_RECORDS = {
     "runtime/outbox.py",
     "runtime/dead_letter.py",
     "hl7_intake/intake.py",
+    "order_intake/intake.py",
     "dicom_intake/ports.py",
     "archive/sweep.py",
 }

@@ -46,6 +46,14 @@ from overread.contracts.events.intake import (
     StudyHint,
 )
 from overread.contracts.events.operations import ReplayRequested
+from overread.contracts.events.order_statements import (
+    OrderAction,
+    OrderForm,
+    OrderNumber,
+    OrderReceived,
+    OrderStatement,
+    RequestPriority,
+)
 from overread.contracts.events.orders import (
     CodedElement,
     OrderChanged,
@@ -201,6 +209,37 @@ def a_service_request(**changed: Any) -> ServiceRequest:
         "modality": "CT",
     }
     return ServiceRequest.model_validate(fields | changed)
+
+
+def an_order_statement(**changed: Any) -> OrderStatement:
+    """Return what a sender says that orders a chest CT."""
+    fields = {
+        "action": OrderAction.NEW,
+        "stated_at": NOON,
+        "placer": OrderNumber(number="TEST-PLACER-1", namespace="HIS"),
+        "accession_number": "TEST-ACC-1",
+        "study_instance_uid": STUDY,
+        "service": CodedElement(identifier="CTCHEST", text="CT ngực", coding_system="L"),
+        "modality": "CT",
+        "priority": RequestPriority.ROUTINE,
+        "patient": a_patient(),
+    }
+    return OrderStatement.model_validate(fields | changed)
+
+
+def an_order_received(raw: bytes = b'{"action":"new"}', **changed: Any) -> OrderReceived:
+    """Say that `an_order_statement()` was posted as `raw`."""
+    fields = {
+        "link_id": "his",
+        "form": OrderForm.JSON,
+        "media_type": "application/json",
+        "message_id": "TEST-1",
+        "digest": codec.sha256(raw),
+        "received_at": NOON,
+        "statement": an_order_statement(),
+        "raw_base64": base64.b64encode(raw).decode(),
+    }
+    return OrderReceived.model_validate(fields | changed)
 
 
 def an_order_changed(**changed: Any) -> OrderChanged:
@@ -537,6 +576,7 @@ def one_of_each() -> tuple[Body, ...]:
     """Return a valid body of every event version, in pipeline order."""
     return (
         an_hl7_received(),
+        an_order_received(),
         an_instance_stored(),
         a_study_hint(),
         an_intake_restarted(),

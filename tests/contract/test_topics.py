@@ -10,6 +10,7 @@ from tests.builders.events import an_event, one_of_each
 
 PIPELINE = (
     "hl7.received",
+    "orders.received",
     "dicom.received",
     "orders.changed",
     "cases.changed",
@@ -77,7 +78,7 @@ def test_only_review_writes_signed_reports() -> None:
 
 def test_every_service_writes_the_audit_and_governance_reads_all_from_orders_on() -> None:
     """What anyone did can be audited, and governance hears what it counts."""
-    unheard = [topic.name for topic in TOPICS[2:] if "governance" not in topic.consumers]
+    unheard = [topic.name for topic in TOPICS[3:] if "governance" not in topic.consumers]
 
     assert unheard == ["inference.requested"]
     assert all("audit.recorded" in {topic.name for topic in written_by(service)} for service in SERVICES)

@@ -32,7 +32,7 @@ SENDERS_SECONDS = 30.0
 WORKER_SECONDS = 20.0
 CPU_SHARE = 0.5
 FEWEST_LOOKS = 8
-IN_NO_NEED = frozenset({"hl7_intake", "dicom_intake", "routing", "ops"})
+IN_NO_NEED = frozenset({"hl7_intake", "order_intake", "dicom_intake", "routing", "ops"})
 """Who needs neither PostgreSQL nor Triton for its own work."""
 
 

@@ -21,6 +21,7 @@ _DOORS: Mapping[str, int] = {"MLLP": MLLP_PORT, "DICOM": DICOM_PORT, "HTTP": HTT
 
 SERVICES: tuple[str, ...] = (
     "hl7_intake",
+    "order_intake",
     "dicom_intake",
     "archive",
     "assembly",

@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from overread.contracts.envelope import Body, Event
-from overread.contracts.events import audit, cases, deliveries, inference, intake, operations, orders, reports
+from overread.contracts.events import (
+    audit,
+    cases,
+    deliveries,
+    inference,
+    intake,
+    operations,
+    order_statements,
+    orders,
+    reports,
+)
 
 SERVICES: tuple[str, ...] = (
     "hl7_intake",
+    "order_intake",
     "dicom_intake",
     "dicomweb",
     "edge",
@@ -69,6 +80,17 @@ HL7_RECEIVED = Topic(
     producers=("hl7_intake",),
     consumers=("assembly",),
     tail_readers=("hl7_intake",),
+)
+
+ORDERS_RECEIVED = Topic(
+    name="orders.received",
+    says="one statement about an order that came in another form than HL7 v2; a link's order is kept",
+    bodies=(order_statements.OrderReceived,),
+    key=("link_id",),
+    producers=("order_intake",),
+    consumers=("assembly",),
+    tail_readers=("order_intake",),
+    not_yet=("assembly",),
 )
 
 DICOM_RECEIVED = Topic(
@@ -186,6 +208,7 @@ REPLAYS_REQUESTED = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     HL7_RECEIVED,
+    ORDERS_RECEIVED,
     DICOM_RECEIVED,
     ORDERS_CHANGED,
     CASES_CHANGED,

@@ -34,6 +34,7 @@ HL7_TURNED_AWAY = Counter(
     "Connections closed at once; no link when none allows the address",
     ["link"],
 )
+ORDERS_TAKEN = Counter("overread_orders_taken_total", "Statements about orders that are kept, by form", ["form"])
 DICOM_STORED = Counter("overread_dicom_instances_total", "C-STORE requests answered, by status", ["status"])
 JOBS_WAITING = Gauge("overread_inference_jobs_waiting", "Jobs that could start if a slot were free", ["model"])
 BACKLOG_SECONDS = Gauge("overread_inference_backlog_seconds", "Waiting jobs times measured service time", ["model"])

@@ -1,0 +1,49 @@
+"""Order intake: takes orders in other forms than HL7 v2, and answers when they are kept."""
+
+import asyncio
+
+from overread.contracts.errors import Unavailable
+from overread.order_intake.intake import Intake
+from overread.order_intake.settings import OrderIntakeSettings
+from overread.order_intake.warming import warm
+from overread.runtime.group_commit import GroupCommit
+from overread.runtime.object_store import LocalObjectStore
+from overread.runtime.publisher import KafkaPublisher
+from overread.runtime.service import Service
+
+ROOM_SECONDS = 1.0
+"""How often the free space of the disk is looked at."""
+
+
+def make_service(settings: OrderIntakeSettings) -> Service:
+    """Wire the intake; it owns no state; what it took before is read back from the topic."""
+    publisher = KafkaPublisher(settings)
+    service = Service("order_intake", settings, publisher=publisher)
+    objects = LocalObjectStore(settings.objects_folder, low_watermark_bytes=settings.least_free_bytes)
+    intake = Intake(
+        settings,
+        GroupCommit(publisher).enqueue,
+        objects,
+        service.clock,
+        lambda intake, link_id: warm(intake, link_id, settings, service.clock),
+    )
+    service.runs(lambda: _watch_room(intake, objects))
+    service.health.register("object store", objects.ping)
+    return service
+
+
+async def _watch_room(intake: Intake, objects: LocalObjectStore) -> None:
+    """Refuse while the disk is at its watermark: the broker's log fills it too, and must not meet its end."""
+    while True:
+        try:
+            await objects.ping()
+        except Unavailable as full:
+            intake.refuse_all(full)
+        else:
+            intake.refuse_all(None)
+        await asyncio.sleep(ROOM_SECONDS)
+
+
+def main() -> None:
+    """Run the intake until it is told to stop."""
+    make_service(OrderIntakeSettings()).run()

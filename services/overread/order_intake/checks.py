@@ -1,0 +1,47 @@
+"""Which statement is an order: what must be there so that it can mean something. Pure; the same as HL7's rules."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from overread.contracts.errors import Malformed
+from overread.contracts.events.order_statements import OrderAction, OrderStatement
+
+_WITH_DETAIL = frozenset({OrderAction.NEW, OrderAction.CHANGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one part: where it is (JSON pointer, RFC 6901, into the statement), and a plain sentence."""
+
+    pointer: str
+    sentence: str
+
+
+class NotAnOrder(Malformed):
+    """What was sent is no order that can be taken."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.sentence}" for fault in faults))
+
+
+def check(statement: OrderStatement) -> None:
+    """Raise `NotAnOrder` with every fault of `statement`."""
+    if faults := tuple(faults_of(statement)):
+        raise NotAnOrder(faults)
+
+
+def faults_of(statement: OrderStatement) -> Iterator[Fault]:
+    """Yield what keeps `statement` from being an order (as HL7 v2.5.1 requires of PID-3, ORC-2 or ORC-3, and OBR-4)."""
+    if statement.placer is None and statement.filler is None:
+        yield Fault("/placer", "The order has neither a placer nor a filler number, so nobody could name it again.")
+    if not statement.patient.identifiers:
+        yield Fault("/patient/identifiers", "The order names no number of the patient, so it belongs to nobody.")
+    for index, identifier in enumerate(statement.patient.identifiers):
+        if not identifier.id_number.strip():
+            yield Fault(f"/patient/identifiers/{index}/id_number", "The number of the patient is empty.")
+    service = statement.service
+    if statement.action in _WITH_DETAIL and (service is None or not (service.identifier or service.text)):
+        yield Fault("/service", "The order does not say what is asked for: a code or a text is needed.")
+    if statement.replaces is not None and statement.replaces in (statement.placer, statement.filler):
+        yield Fault("/replaces", "An order cannot replace itself.")

@@ -1,0 +1,42 @@
+"""After a restart a link's first statement waits until it is known from the topic's tail what the link sent before."""
+
+import asyncio
+import contextlib
+
+from overread.contracts import codec
+from overread.contracts.errors import Malformed, Unavailable
+from overread.contracts.events.order_statements import OrderReceived
+from overread.contracts.topics import ORDERS_RECEIVED
+from overread.order_intake.intake import Intake
+from overread.order_intake.settings import OrderIntakeSettings
+from overread.runtime.clock import Clock
+from overread.runtime.telemetry import log
+from overread.runtime.topic_reader import tail
+
+
+async def warm(intake: Intake, link_id: str, settings: OrderIntakeSettings, clock: Clock) -> None:
+    """Return when the link's tail is known, or when the time for it is over; the log says which.
+
+    Who knows less only lets a repeat through: its event has the same id, and assembly's unique keys bind.
+    """
+    try:
+        async with asyncio.timeout(settings.order_warm_seconds):
+            await _recall(intake, link_id, settings, clock)
+    except (TimeoutError, Unavailable) as reason:
+        log.warning("warming_gave_up", link=link_id, reason=type(reason).__name__)
+
+
+async def _recall(intake: Intake, link_id: str, settings: OrderIntakeSettings, clock: Clock) -> None:
+    newest_first = tail(
+        settings,
+        ORDERS_RECEIVED.name,
+        link_id.encode(),
+        most=settings.order_warm_entries,
+        since=clock() - settings.order_repeat_window,
+    )
+    async with contextlib.aclosing(newest_first) as records:
+        async for record in records:
+            with contextlib.suppress(Malformed):
+                event = codec.decode(record, (OrderReceived,))
+                if isinstance(event.data, OrderReceived) and event.site_id == settings.site_id:
+                    intake.recall(event.data)

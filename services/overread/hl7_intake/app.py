@@ -1,12 +1,14 @@
 """HL7 intake: takes HL7 v2 messages over MLLP, and answers when they are kept."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from overread.contracts.errors import Unavailable
 from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.link_file import LinkFile
+from overread.hl7_intake.link_view import PATH, links_view
 from overread.hl7_intake.reception import Reception
 from overread.hl7_intake.settings import HL7IntakeSettings
 from overread.hl7_intake.warming import warm
@@ -36,7 +38,15 @@ def make_service(settings: HL7IntakeSettings) -> Service:
     service.serves(lambda: _listening(reception, link_file))
     service.health.register("object store", objects.ping)
     service.health.register_wait("links", lambda: link_file.fault)
+    service.answers(PATH, lambda: _view(service, settings, reception, link_file))
     return service
+
+
+async def _view(
+    service: Service, settings: HL7IntakeSettings, reception: Reception, link_file: LinkFile
+) -> Mapping[str, Any]:
+    """Say how each link is at this moment."""
+    return links_view(reception, settings.hl7_links, link_file.fault, service.clock())
 
 
 async def _watch_room(reception: Reception, objects: LocalObjectStore) -> None:

@@ -14,6 +14,7 @@ from overread.hl7_intake.answer import Answer
 from overread.hl7_intake.duplicates import DuplicateGuard, Key, Repeat, ReusedControlId, Taken
 from overread.hl7_intake.incoming import Incoming, LinkRules
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
+from overread.hl7_intake.tally import Tally
 from overread.protocols.hl7.acknowledgement import AcknowledgmentCode, acknowledge
 from overread.protocols.hl7.errors import ErrorLocation, HL7Error, MessageErrorCondition
 from overread.protocols.hl7.tokenise import Header, read_header
@@ -21,6 +22,9 @@ from overread.runtime.clock import Clock
 from overread.runtime.group_commit import OnKept
 from overread.runtime.publisher import Outgoing
 from overread.runtime.telemetry import HL7_ACKNOWLEDGED, log
+
+MOST_CONTROL_ID = 64
+"""What is logged of MSH-10: 20 characters by the book (HL7 v2.5.1, 2.15.9.10), 199 since v2.7, and nobody uses those."""
 
 CLAIM_CHECK_BYTES = 128 * 1024
 """A larger message is stored as an object that its event names."""
@@ -68,6 +72,7 @@ class Intake:
         self._record_key = link.link_id.encode()  # what HL7_RECEIVED.key says
         self.link = link
         self.guard = DuplicateGuard(link.duplicate_window, link.duplicate_entries)
+        self.tally = Tally()
 
     def begin(self, raw: bytes) -> Answer:
         """Take one message in its order on the link; the answer is there once the message is kept or refused.
@@ -75,8 +80,10 @@ class Intake:
         An answer that is being waited for may belong to several repeats: who waits must not cancel it. A message above
         CLAIM_CHECK_BYTES is stored first, and has its place in the order only when it is answered.
         """
+        now = self._clock()
+        self.tally.came(len(raw), now)
         try:
-            message = self._rules.read(raw, self._clock())
+            message = self._rules.read(raw, now)
         except HL7Error as error:
             return self._refused(read_header(raw), error)
         return self._known(message) or self._no_room(message) or self._take(message)
@@ -96,8 +103,14 @@ class Intake:
             log.warning("disk_watermark", link=self.link.link_id, takes=reason is None)
         self._refuses_for = reason
 
+    @property
+    def refuses_because(self) -> str | None:
+        """Return why nothing new is taken at present, None when it is."""
+        return None if self._refuses_for is None else str(self._refuses_for)
+
     def refuse_oversize(self, head: bytes) -> Answer:
         """Return the answer to a message larger than the link takes."""
+        self.tally.came(len(head), self._clock())
         sentence = f"The message is larger than this link takes ({self.link.maximum_frame_bytes} bytes)."
         return self._refused(read_header(head), _internal(sentence))
 
@@ -111,9 +124,11 @@ class Intake:
         """Return the answer to a repeat or to a reused control ID, None for a message that is to be published."""
         earlier = self._in_flight.get(message.key)
         if earlier and earlier.message.digest == message.digest:
+            self.tally.duplicates += 1
             return earlier.answer
         judgement = ReusedControlId() if earlier else self.guard.judge(message.key, message.digest, message.received_at)
         if isinstance(judgement, Repeat):
+            self.tally.duplicates += 1
             log.info("repeat_answered", link=self.link.link_id, event_id=message.event_id)
             self._count(judgement.first)
             return Answer.ready(self._positive_answer(message, judgement.first))
@@ -199,20 +214,37 @@ class Intake:
 
     def _count(self, taken: Taken) -> None:
         self._acknowledged[AcknowledgmentCode(taken.acknowledgment_code)].inc()
+        self.tally.answered(taken.acknowledgment_code)
 
     def _refused(self, header: Header, error: HL7Error) -> Answer:
-        log.info("message_refused", link=self.link.link_id, condition=error.condition.value, reason=error.sentence)
+        """Refuse for what is in the message; the log names the message and the place, and nothing that stands there."""
+        log.info(
+            "message_refused",
+            link=self.link.link_id,
+            message_control_id=_loggable(header.message_control_id),
+            condition=error.condition.value,
+            place=error.location.spoken if error.location else "",
+            reason=error.sentence,
+        )
         return Answer.ready(self._answer(header, error))
 
     def _answer(self, header: Header, error: HL7Error) -> bytes | None:
         code = self._rules.code(header, error)
         self._acknowledged[code].inc()
+        self.tally.answered(code.value)
+        self.tally.refuse(error, code.value, self._clock())
         if not self._rules.wants(header, code):
             return None
         control_id = uuid4().hex[:20]
         return acknowledge(
             header, code, now=self._clock(), control_id=control_id, error=error, language=self.link.language
         )
+
+
+def _loggable(control_id: str) -> str:
+    """Return MSH-10 as far as it may be one; what is longer, or no single word, is something else in the wrong field."""
+    may_be_one = len(control_id) <= MOST_CONTROL_ID and control_id.isprintable() and " " not in control_id
+    return control_id if may_be_one and "^" not in control_id else "(not an identifier)"
 
 
 def _reused() -> HL7Error:

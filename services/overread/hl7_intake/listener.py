@@ -50,6 +50,10 @@ class Listener:
             raise RuntimeError("the listener has not been started")
         return int(self._server.sockets[0].getsockname()[1])
 
+    def serves(self, link_id: str) -> bool:
+        """Say whether the link is one of this port's."""
+        return any(at.link.link_id == link_id for at in self._links)
+
     def use(self, links: Sequence[OpenLink]) -> None:
         """Serve these links from now on; connections of those that stay notice nothing."""
         self._links = tuple(links)

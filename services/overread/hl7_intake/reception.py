@@ -35,7 +35,22 @@ class Reception:
         self._warm = warm
         self._links: dict[str, OpenLink] = {}
         self._listeners: dict[Port, Listener] = {}
+        self._draining: dict[str, OpenLink] = {}
         self._refuses_for: Unavailable | None = None
+
+    @property
+    def open_links(self) -> Mapping[str, OpenLink]:
+        """Return the links that are open, in the file's order."""
+        return self._links
+
+    @property
+    def draining(self) -> Mapping[str, OpenLink]:
+        """Return the links that are closed, and whose last connections are being ended."""
+        return self._draining
+
+    def ports_of(self, link_id: str) -> Sequence[Port]:
+        """Return the ports that are listened on for a link."""
+        return [port for port, listener in self._listeners.items() if listener.serves(link_id)]
 
     def refuse_all(self, reason: Unavailable | None) -> None:
         """Refuse on every link what is new for `reason`, None to take it again."""
@@ -59,7 +74,9 @@ class Reception:
         gone = [before[link_id] for link_id in before.keys() - self._links.keys()]
         for at in gone:
             at.close()
+        self._draining = {at.link.link_id: at for at in gone}
         await self._end(gone + [self._links[link.link_id] for link in changed])
+        self._draining = {}
         await asyncio.gather(*(self._warm(intake) for intake in intakes if not len(intake.guard)))
         log.info("links_open", links=list(self._links), changed=[link.link_id for link in changed])
 

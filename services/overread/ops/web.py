@@ -14,6 +14,7 @@ from overread.archive.queries import ArchiveQueries
 from overread.contracts.errors import Unavailable
 from overread.contracts.topics import TOPICS
 from overread.ops.flow_view import FlowView, flow_view
+from overread.ops.links import WHO_MAY_LOOK, Links
 from overread.ops.rates import SHORTEST, Rates
 from overread.ops.settings import OpsSettings
 from overread.runtime.dead_letters import DeadLetter, letter_at, letters
@@ -75,20 +76,28 @@ class DeadView(BaseModel):
 def build(service: Service, settings: OpsSettings, flow: FlowReader, archive: ArchiveQueries) -> FastAPI:
     """Return the app; it is reached through the front alone."""
     app = FastAPI(title="Overread operations", openapi_url=None, docs_url=None, redoc_url=None)
+    router = _router_for(OPERATORS, service, settings)
+    _Flowing(service, flow).add_to(router)
+    _Operations(service, settings, archive).add_to(router)
+    links = _router_for(WHO_MAY_LOOK, service, settings)
+    Links(service, settings).add_to(links)
+    app.include_router(links)
+    app.include_router(router)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(RequestValidationError, invalid)
+    return app
+
+
+def _router_for(roles: frozenset[str], service: Service, settings: OpsSettings) -> APIRouter:
+    """Return a router whose routes let in who has one of `roles`."""
     visitor = visitor_with(
-        OPERATORS,
+        roles,
         audience="ops",
         secret=settings.front_secret.get_secret_value().encode(),
         site_id=settings.site_id,
         clock=service.clock,
     )
-    router = APIRouter(prefix="/ops", dependencies=[Depends(visitor)])
-    _Flowing(service, flow).add_to(router)
-    _Operations(service, settings, archive).add_to(router)
-    app.include_router(router)
-    app.add_exception_handler(Unavailable, _unavailable)
-    app.add_exception_handler(RequestValidationError, invalid)
-    return app
+    return APIRouter(prefix="/ops", dependencies=[Depends(visitor)])
 
 
 class _Flowing:

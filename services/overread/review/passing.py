@@ -120,6 +120,13 @@ async def dicomweb(request: Request, reader: Reader, path: str) -> Response:
     return await _front(request).pass_on(request, "dicomweb", f"/dicom-web/{path}", reader)
 
 
+@router.get("/ops/links")
+async def links(request: Request, reader: Reader) -> Response:
+    """Pass on to ops: how links are is for operators and for integrators."""
+    reader.must_be_one_of(INTEGRATORS | OPERATORS)
+    return await _front(request).pass_on(request, "ops", "/ops/links", reader)
+
+
 @router.get("/ops/{path:path}")
 async def operations(request: Request, reader: Reader, path: str) -> Response:
     """Pass on to ops: flow, health and dead letters are for operators."""

@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -94,6 +95,16 @@ def readiness_at(socket_path: Path) -> Mapping[str, str] | None:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket_path)), timeout=ANSWER_SECONDS) as client:
             return dict(client.get("http://service/readyz").json()["failing"])
     except (httpx.HTTPError, OSError, ValueError, KeyError):
+        return None
+
+
+def answer_at(socket_path: Path, path: str) -> Any:
+    """Return what the service at `socket_path` answers to GET `path` as JSON, blocking; None when it does not answer."""
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket_path)), timeout=ANSWER_SECONDS) as client:
+            answer = client.get(f"http://service{path}")
+            return answer.json() if answer.is_success else None
+    except (httpx.HTTPError, OSError, ValueError):
         return None
 
 

@@ -46,6 +46,14 @@ class ErrorLocation:
             texts.pop()
         return (self.segment_id, str(self.segment_sequence), *texts)
 
+    @property
+    def spoken(self) -> str:
+        """Write the place as people do: ``PID-3``, ``OBX(2)-5.1``."""
+        again = f"({self.segment_sequence})" if self.segment_sequence > 1 else ""
+        field = f"-{self.field_position}" if self.field_position else ""
+        component = f".{self.component_number}" if field and self.component_number else ""
+        return f"{self.segment_id}{again}{field}{component}"
+
     def __str__(self) -> str:
         return "^".join(self.components())
 

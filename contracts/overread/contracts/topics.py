@@ -90,13 +90,19 @@ ORDERS_RECEIVED = Topic(
     producers=("order_intake",),
     consumers=("assembly",),
     tail_readers=("order_intake",),
-    not_yet=("assembly",),
 )
 
 DICOM_RECEIVED = Topic(
     name="dicom.received",
-    says="an instance is stored; an association closed with its list; an intake restarted (study `-`)",
-    bodies=(intake.InstanceStored, intake.StudyHint, intake.IntakeRestarted),
+    says="an instance is stored; an association closed with its list, a step, availability or commitment says what there"
+    " is; with study `-`: an intake restarted, a procedure step or a request for commitment as it came",
+    bodies=(
+        intake.InstanceStored,
+        intake.StudyHint,
+        intake.IntakeRestarted,
+        intake.ProcedureStepReported,
+        intake.CommitmentRequested,
+    ),
     key=("site_id", "study_instance_uid"),
     producers=("dicom_intake", "dicomweb", "edge", "archive"),
     consumers=("assembly", "archive"),

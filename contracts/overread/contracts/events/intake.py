@@ -100,10 +100,18 @@ class HintKind(StrEnum):
     """Signals about a study that are not images."""
 
     ASSOCIATION_CLOSED = "association_closed"
+    PROCEDURE_STEP_STARTED = "procedure_step_started"
+    PROCEDURE_STEP_ENDED = "procedure_step_ended"
+    INSTANCES_AVAILABLE = "instances_available"
+    COMMITMENT_REQUESTED = "commitment_requested"
 
 
 class StudyHint(Body):
-    """A signal that shortens the wait for a study; it names what the sender delivered."""
+    """A signal that shortens the wait for a study; it names what the sender delivered.
+
+    With `list_id`, `sop_instance_uids` is a part (`part` of `parts`) of a list that the modality or archive made: once
+    all of it is here the study is whole. A procedure step has its `list_id` from its start on, when it lists nothing.
+    """
 
     study_instance_uid: StudyInstanceUid
     kind: HintKind
@@ -111,6 +119,9 @@ class StudyHint(Body):
     association_id: UUID
     sop_instance_uids: tuple[SopInstanceUid, ...]
     is_orderly: bool
+    list_id: UUID | None = None
+    part: int = 1
+    parts: int = 1
 
 
 class IntakeRestarted(Body):
@@ -119,3 +130,42 @@ class IntakeRestarted(Body):
     study_instance_uid: str
     intake: str
     restarted_at: AwareDatetime
+
+
+class Announced(Body):
+    """A data set without pixels that a peer announced, as it came: `data_set_base64`, or a stored object if it is large.
+
+    `study_instance_uid` is "-": what is announced of several studies, or under another name, keeps its order that way.
+    """
+
+    study_instance_uid: str = "-"
+    calling_ae_title: str
+    association_id: UUID
+    received_at: AwareDatetime
+    transfer_syntax_uid: str
+    data_set_base64: str | None = None
+    object_key: str | None = None
+
+
+class ProcedureStepReported(Announced):
+    """A modality began, changed or ended a performed procedure step (MPPS; PS3.4, F.7).
+
+    `is_new` tells an N-CREATE from an N-SET. `status` is (0040,0252), empty where the message leaves it as it is. The
+    studies are those that its N-CREATE named.
+    """
+
+    procedure_step_uid: SopInstanceUid
+    is_new: bool
+    status: str
+    study_instance_uids: tuple[StudyInstanceUid, ...] = ()
+    accession_numbers: tuple[str, ...] = ()
+
+
+class CommitmentRequested(Announced):
+    """A peer asks that we vouch for instances (PS3.4, J.3.2); the data set lists them.
+
+    `answer_here` says that the peer has no address of its own here: it waits for the answer on its association.
+    """
+
+    transaction_uid: SopInstanceUid
+    answer_here: bool = False

@@ -23,8 +23,11 @@ MESSAGE_ID_BEING_RESPONDED_TO: Final = 0x0120
 COMMAND_DATA_SET_TYPE: Final = 0x0800
 STATUS: Final = 0x0900
 ERROR_COMMENT: Final = 0x0902
+ERROR_ID: Final = 0x0903
 AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
 REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
+EVENT_TYPE_ID: Final = 0x1002
+ACTION_TYPE_ID: Final = 0x1008
 
 
 class CommandField(IntEnum):
@@ -32,6 +35,10 @@ class CommandField(IntEnum):
 
     C_STORE_RQ = 0x0001
     C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_SET_RQ = 0x0120
+    N_ACTION_RQ = 0x0130
+    N_CREATE_RQ = 0x0140
     C_CANCEL_RQ = 0x0FFF
 
 
@@ -39,9 +46,15 @@ class StatusCode(IntEnum):
     """(0000,0900) of our answers (PS3.7, annex C; PS3.4, B.2.3)."""
 
     SUCCESS = 0x0000
+    INVALID_ATTRIBUTE_VALUE = 0x0106
     PROCESSING_FAILURE = 0x0110
+    DUPLICATE_SOP_INSTANCE = 0x0111
+    NO_SUCH_SOP_INSTANCE = 0x0112
+    INVALID_ARGUMENT_VALUE = 0x0115
     INVALID_SOP_INSTANCE = 0x0117
+    MISSING_ATTRIBUTE = 0x0120
     SOP_CLASS_NOT_SUPPORTED = 0x0122
+    NO_SUCH_ACTION_TYPE = 0x0123
     UNRECOGNIZED_OPERATION = 0x0211
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
@@ -50,10 +63,14 @@ class StatusCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a request ended; `error_comment` says in plain words what to mend, never who the patient is."""
+    """How a request ended; `error_comment` says in plain words what to mend, never who the patient is.
+
+    `error_id` is a service's own number for the fault, 0 for none (PS3.7, C.4; as A506 in PS3.4, F.7.2.2.3).
+    """
 
     code: StatusCode
     error_comment: str = ""
+    error_id: int = 0
 
 
 SUCCESS: Final = Status(StatusCode.SUCCESS)
@@ -65,13 +82,17 @@ class MalformedCommand(Malformed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A request out of a command set; a UID that the command does not carry is empty (PS3.7, 9.3 and 10.3)."""
+    """A request out of a command set; a UID that the command does not carry is empty (PS3.7, 9.3 and 10.3).
+
+    `action_type_id` is that of an N-ACTION, 0 without one (PS3.7, 10.3.4).
+    """
 
     command_field: int
     message_id: int
     has_data_set: bool
     affected_sop_class_uid: str = ""
     affected_sop_instance_uid: str = ""
+    action_type_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +121,12 @@ def decode_command(command_set: bytes) -> Command:
         has_data_set=_number(elements, COMMAND_DATA_SET_TYPE) != _NO_DATA_SET,
         affected_sop_class_uid=_uid(class_uid),
         affected_sop_instance_uid=_uid(instance_uid),
+        action_type_id=_number(elements, ACTION_TYPE_ID) if ACTION_TYPE_ID in elements else 0,
     )
 
 
 def encode_response(request: Command, status: Status) -> bytes:
-    """Return the command set that answers `request` without a data set (PS3.7, 9.3.1.2, 9.3.5.2 and C)."""
+    """Return the command set that answers `request` without a data set (PS3.7, 9.3, 10.3 and C)."""
     elements = {
         AFFECTED_SOP_CLASS_UID: _encoded_uid(request.affected_sop_class_uid),
         COMMAND_FIELD: _encoded_number(request.command_field | _RESPONSE_BIT),
@@ -112,6 +134,8 @@ def encode_response(request: Command, status: Status) -> bytes:
         COMMAND_DATA_SET_TYPE: _encoded_number(_NO_DATA_SET),
         STATUS: _encoded_number(status.code),
         ERROR_COMMENT: _encoded_text(status.error_comment),
+        ERROR_ID: _encoded_number(status.error_id) if status.error_id else b"",
+        ACTION_TYPE_ID: _encoded_number(request.action_type_id) if request.action_type_id else b"",
         AFFECTED_SOP_INSTANCE_UID: _encoded_uid(request.affected_sop_instance_uid),
     }
     return encode_command_set({element: value for element, value in elements.items() if value})

@@ -1,0 +1,178 @@
+"""What a modality or an archive announces beside images: steps, availability, commitment (PS3.4, F.7, J and R)."""
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+
+from overread.contracts.errors import Malformed
+from overread.contracts.identifiers import parse_uid
+from overread.protocols.dicom.sop_classes import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+
+MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
+INSTANCE_AVAILABILITY_NOTIFICATION: Final = "1.2.840.10008.5.1.4.33"
+STORAGE_COMMITMENT_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
+STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+NORMALIZED_SOP_CLASSES: Final = frozenset(
+    {MODALITY_PERFORMED_PROCEDURE_STEP, INSTANCE_AVAILABILITY_NOTIFICATION, STORAGE_COMMITMENT_PUSH_MODEL}
+)
+
+IN_PROGRESS: Final = "IN PROGRESS"
+COMPLETED: Final = "COMPLETED"
+DISCONTINUED: Final = "DISCONTINUED"
+STEP_STATES: Final = frozenset({IN_PROGRESS, COMPLETED, DISCONTINUED})
+_CAN_BE_HAD: Final = frozenset({"ONLINE", "NEARLINE"})
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, RecursionError, struct.error)
+
+
+class MissingAttribute(Malformed):
+    """An attribute without which the request means nothing is absent or empty (PS3.7, C.4.3)."""
+
+
+class InvalidAttribute(Malformed):
+    """An attribute has a value that it may not have (PS3.7, C.4.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcedureStep:
+    """A performed procedure step as one message tells it (PS3.4, table F.7.2-1).
+
+    `status` is empty where an N-SET leaves it as it is. `sop_instance_uids` are those that the performed series list,
+    images and others alike.
+    """
+
+    status: str
+    study_instance_uids: tuple[str, ...]
+    accession_numbers: tuple[str, ...]
+    sop_instance_uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Which instances of one study can be had at once or soon (PS3.4, table R.3.2-1)."""
+
+    study_instance_uid: str
+    sop_instance_uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencedSop:
+    """One instance by its class and UID (PS3.3, table 10-11)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """For which instances the peer asks that we vouch, and under which number we answer (PS3.4, table J.3-1)."""
+
+    transaction_uid: str
+    references: tuple[ReferencedSop, ...]
+
+
+def read_data_set(fragments: Sequence[bytes], transfer_syntax_uid: str) -> Dataset:
+    """Return a data set without pixels, wholly decoded, or raise `Malformed`."""
+    is_implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
+    is_little = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
+    try:
+        data_set = read_dataset(BytesIO(b"".join(fragments)), is_implicit, is_little, bytelength=None)
+        data_set.walk(lambda _, element: element.value, recursive=True)
+    except (*_UNREADABLE, zlib.error) as error:
+        raise Malformed("the data set can't be decoded") from error
+    return data_set
+
+
+def created_step(data_set: Dataset) -> ProcedureStep:
+    """Return what an N-CREATE begins; it must be in progress and name a study (PS3.4, F.7.2.1.2)."""
+    step = _step(data_set)
+    if not step.status:
+        raise MissingAttribute("Performed Procedure Step Status (0040,0252) is missing")
+    if step.status != IN_PROGRESS:
+        raise InvalidAttribute("a step begins IN PROGRESS (0040,0252)")
+    if not step.study_instance_uids:
+        raise MissingAttribute("Study Instance UID of Scheduled Step Attributes (0040,0270) is missing")
+    return step
+
+
+def changed_step(data_set: Dataset) -> ProcedureStep:
+    """Return what an N-SET says of a step (PS3.4, F.7.2.2.2); one that ends lists at least one series."""
+    step = _step(data_set)
+    if step.status == COMPLETED and not _items(data_set, "PerformedSeriesSequence"):
+        raise MissingAttribute("Performed Series Sequence (0040,0340) of a completed step is empty")
+    return step
+
+
+def read_availability(data_set: Dataset) -> Availability:
+    """Return what an archive announces to have; what is offline or gone is left out."""
+    study = _required_uid(data_set, "StudyInstanceUID")
+    references = [
+        item
+        for series in _items(data_set, "ReferencedSeriesSequence")
+        for item in _items(series, "ReferencedSOPSequence")
+        if str(item.get("InstanceAvailability", "")) in _CAN_BE_HAD
+    ]
+    return Availability(study_instance_uid=study, sop_instance_uids=_instances(references))
+
+
+def read_commitment(data_set: Dataset) -> Commitment:
+    """Return what an N-ACTION asks us to vouch for (PS3.4, J.3.2)."""
+    transaction = _required_uid(data_set, "TransactionUID")
+    items = _items(data_set, "ReferencedSOPSequence")
+    if not items:
+        raise MissingAttribute("Referenced SOP Sequence (0008,1199) is missing or empty")
+    references = tuple(
+        ReferencedSop(_required_uid(item, "ReferencedSOPClassUID"), _required_uid(item, "ReferencedSOPInstanceUID"))
+        for item in items
+    )
+    return Commitment(transaction_uid=transaction, references=tuple(dict.fromkeys(references)))
+
+
+def _step(data_set: Dataset) -> ProcedureStep:
+    status = str(data_set.get("PerformedProcedureStepStatus") or "").strip()
+    if status and status not in STEP_STATES:
+        raise InvalidAttribute("Performed Procedure Step Status (0040,0252) is none of the three that there are")
+    scheduled = _items(data_set, "ScheduledStepAttributesSequence")
+    studies = [_required_uid(item, "StudyInstanceUID") for item in scheduled if item.get("StudyInstanceUID")]
+    accessions = [str(item.get("AccessionNumber") or "").strip() for item in scheduled]
+    return ProcedureStep(
+        status=status,
+        study_instance_uids=tuple(dict.fromkeys(studies)),
+        accession_numbers=tuple(dict.fromkeys(number for number in accessions if number)),
+        sop_instance_uids=_instances(_performed(data_set)),
+    )
+
+
+def _performed(data_set: Dataset) -> Iterator[Dataset]:
+    for series in _items(data_set, "PerformedSeriesSequence"):
+        yield from _items(series, "ReferencedImageSequence")
+        yield from _items(series, "ReferencedNonImageCompositeSOPInstanceSequence")
+
+
+def _items(data_set: Dataset, keyword: str) -> Sequence[Dataset]:
+    value = data_set.get(keyword)
+    if value is None or value == "":
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise InvalidAttribute(f"{keyword} is no sequence")
+    return value
+
+
+def _instances(items: Sequence[Dataset] | Iterator[Dataset]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_required_uid(item, "ReferencedSOPInstanceUID") for item in items))
+
+
+def _required_uid(data_set: Dataset, keyword: str) -> str:
+    value = str(data_set.get(keyword) or "").strip("\0 ")
+    if not value:
+        raise MissingAttribute(f"{keyword} is missing or empty")
+    try:
+        parse_uid(value)
+    except Malformed as error:
+        raise InvalidAttribute(f"{keyword} is no UID") from error
+    return value

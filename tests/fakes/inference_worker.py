@@ -172,6 +172,7 @@ async def a_worker_bench(dsn: str, folder: Path, **changed: Any) -> AsyncIterato
     service._pool = await open_pool(dsn)
     await migrate(service.pool, service._migrations)
     await service.pool.execute("DELETE FROM jobs")
+    await service.pool.execute("DELETE FROM cases_read_elsewhere")
     try:
         yield WorkerBench(service, settings, an_object_store(folder))
     finally:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -12,12 +13,15 @@ from overread.contracts.events.inference import Lane, Outcome
 from overread.contracts.topics import CASES_CHANGED, INFERENCE_REQUESTED
 from overread.inference.client import RequestRejected
 from overread.inference_worker import results, store
+from overread.inference_worker.handlers import READ_ELSEWHERE
 from overread.inference_worker.jobs import ATTEMPTS
 from overread.inference_worker.results import Answered
 from tests.builders.events import (
     CASE_ID,
     a_case_withdrawn,
+    a_read_elsewhere,
     a_study_superseded,
+    an_elsewhere_reading,
     an_event,
     an_inference_requested,
     an_order_cancelled,
@@ -25,6 +29,8 @@ from tests.builders.events import (
 from tests.fakes.inference_worker import WorkerBench, a_worker_bench
 
 pytestmark = pytest.mark.stack
+
+READING = an_elsewhere_reading()
 
 
 @pytest.fixture
@@ -213,6 +219,58 @@ async def test_cancelled_while_it_runs_its_result_does_not_count(bench: WorkerBe
         "cancelled",
         [Outcome.CANCELLED],
     )
+
+
+async def test_case_that_is_read_elsewhere_asks_no_model(bench: WorkerBench) -> None:
+    """A job that waits, one that runs, and one that is asked for later end visibly; another case's goes on."""
+    running, waiting, other = [
+        await bench.has_job(case_id=case_id, study_revision=revision)
+        for case_id, revision in ((CASE_ID, 1), (CASE_ID, 2), (uuid4(), 1))
+    ]
+    await bench.claim()
+
+    await bench.hears(CASES_CHANGED, an_event(a_read_elsewhere(), own_key=str(running)))
+    late = await bench.has_job(case_id=CASE_ID, study_revision=3)
+
+    assert [await bench.state(job) for job in (running, waiting, late)] == ["cancelled"] * 3
+    assert [d.reasons for job in (running, waiting, late) for d in await bench.told(job)] == [(READ_ELSEWHERE,)] * 3
+    assert await claimed(bench) == other
+
+
+async def test_job_is_taken_up_again_when_the_other_report_is_taken_back(bench: WorkerBench) -> None:
+    """It ends a second time, with the model's answer: both ends are told."""
+    job_id = await bench.has_job(case_id=CASE_ID)
+    await bench.hears(CASES_CHANGED, an_event(a_read_elsewhere(), own_key=str(job_id)))
+
+    await bench.hears(CASES_CHANGED, an_event(a_read_elsewhere(read_elsewhere=None), own_key=f"{job_id} back"))
+
+    job = await bench.claim()
+    assert job is not None
+    await bench.runner()._tell(job, results.ended_with(job, Answered(), ended_at=bench.now))
+    assert [d.outcome for d in await bench.told(job_id)] == [Outcome.CANCELLED, Outcome.COMPLETED]
+
+
+@pytest.mark.parametrize("ending", [a_case_withdrawn(), a_study_superseded()], ids=["withdrawn", "superseded"])
+async def test_job_that_is_pointless_by_itself_is_not_taken_up_again(bench: WorkerBench, ending: Any) -> None:
+    """What ended the case or its revision while it was read elsewhere stays true when that report is taken back."""
+    job_id = await bench.has_job(case_id=CASE_ID)
+    await bench.hears(CASES_CHANGED, an_event(a_read_elsewhere(), own_key=str(job_id)))
+    with_reading = ending.model_copy(update={"case": ending.case.model_copy(update={"read_elsewhere": READING})})
+    await bench.hears(CASES_CHANGED, an_event(with_reading, own_key=f"{job_id} ended"))
+
+    await bench.hears(CASES_CHANGED, an_event(a_read_elsewhere(read_elsewhere=None), own_key=f"{job_id} back"))
+
+    assert (await bench.state(job_id), len(await bench.told(job_id))) == ("cancelled", 1)
+
+
+async def test_site_that_wants_the_models_opinion_all_the_same_gets_it(stack: Any, tmp_path: Path) -> None:
+    """`OVERREAD_INFER_READ_ELSEWHERE`: the other reader's report cancels nothing."""
+    async with a_worker_bench(stack.endpoints.dsn("inference_worker"), tmp_path, infer_read_elsewhere=True) as bench:
+        job_id = await bench.has_job(case_id=CASE_ID)
+
+        await bench.hears(CASES_CHANGED, an_event(a_read_elsewhere(), own_key=str(job_id)))
+
+        assert await bench.state(job_id) == "waiting"
 
 
 async def test_later_revision_is_not_cancelled_with_an_earlier_one(bench: WorkerBench) -> None:

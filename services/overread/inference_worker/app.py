@@ -16,7 +16,7 @@ def make_service(settings: InferenceWorkerSettings) -> Service:
     service = Service("inference_worker", settings, owns="overread.inference_worker")
     objects = LocalObjectStore(settings.objects_folder)
     work = asyncio.Event()
-    handlers = Handlers(work)
+    handlers = Handlers(work, infers_read_elsewhere=settings.infer_read_elsewhere)
     runner = JobRunner(service, settings, catalog.load(settings.models_file), objects, work)
     service.consumes(INFERENCE_REQUESTED)(handlers.inference_requested)
     service.consumes(CASES_CHANGED)(handlers.cases_changed)

@@ -207,7 +207,7 @@ class JobRunner:
     async def _tell(self, job: store.Job, done: InferenceDone) -> None:
         async with self._service.transaction() as tx:
             if await store.end(tx, job):
-                tx.publish(INFERENCE_DONE, done, subject=str(done.case_id), own_key=str(done.job_id), caused_by=job)
+                tx.publish(INFERENCE_DONE, done, subject=str(done.case_id), own_key=job.end_key, caused_by=job)
         log.info("job_ended", job_id=str(done.job_id), outcome=done.outcome.value, model=done.model.name)
 
     def _without_findings(self, job: store.Job, outcome: Outcome, reason: str) -> InferenceDone:

@@ -1,19 +1,25 @@
 """The job table: what waits, what runs and for how long it may be silent."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from overread.contracts.envelope import Event
 from overread.contracts.events.inference import InferenceRequested
 from overread.runtime.inbox import Transaction
 
+if TYPE_CHECKING:
+    from asyncpg import Record
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A claimed job, with the lease under which this worker may end it.
 
-    `lost_servers` counts how often the model server went away while it was asked for this job.
+    `lost_servers` counts how often the model server went away while it was asked for this job; `times_revived` how often
+    the job was taken up again after its end.
     """
 
     id: UUID
@@ -24,6 +30,13 @@ class Job:
     lease: UUID
     started_at: datetime
     lost_servers: int = 0
+    times_revived: int = 0
+
+    @property
+    def end_key(self) -> str:
+        """Return what tells this end of the job from every other event: a job that was revived ends once more."""
+        job_id = str(self.requested.job_id)
+        return f"{job_id}/{self.times_revived}" if self.times_revived else job_id
 
 
 async def add(tx: Transaction, event: Event[InferenceRequested]) -> None:
@@ -48,15 +61,82 @@ async def add(tx: Transaction, event: Event[InferenceRequested]) -> None:
 
 
 async def cancel(tx: Transaction, site_id: str, case_id: UUID, up_to_revision: int) -> list[Job]:
-    """Cancel the case's jobs up to a study revision that have not ended; return them."""
-    rows = await tx.connection.fetch(
-        "UPDATE jobs SET state = 'cancelled', lease = NULL WHERE site_id = $1 AND case_id = $2"
-        " AND study_revision <= $3 AND state IN ('waiting', 'running')"
-        " RETURNING site_id, event_id, traceparent, requested, attempts, job_id, started_at",
+    """Cancel the case's jobs up to a study revision that have not ended, for good; return them."""
+    await tx.connection.execute(
+        "UPDATE jobs SET is_read_elsewhere = false WHERE site_id = $1 AND case_id = $2 AND study_revision <= $3"
+        " AND is_read_elsewhere",
         site_id,
         case_id,
         up_to_revision,
     )
+    rows = await tx.connection.fetch(
+        "UPDATE jobs SET state = 'cancelled', lease = NULL WHERE site_id = $1 AND case_id = $2"
+        " AND study_revision <= $3 AND state IN ('waiting', 'running')"
+        " RETURNING site_id, event_id, traceparent, requested, attempts, job_id, started_at, times_revived",
+        site_id,
+        case_id,
+        up_to_revision,
+    )
+    return _ended(rows, tx.clock())
+
+
+async def cancel_while_read_elsewhere(tx: Transaction, site_id: str, case_id: UUID) -> list[Job]:
+    """Cancel all the case's jobs that have not ended, until `revive`; return them."""
+    rows = await tx.connection.fetch(
+        "UPDATE jobs SET state = 'cancelled', lease = NULL, is_read_elsewhere = true"
+        " WHERE site_id = $1 AND case_id = $2 AND state IN ('waiting', 'running')"
+        " RETURNING site_id, event_id, traceparent, requested, attempts, job_id, started_at, times_revived",
+        site_id,
+        case_id,
+    )
+    return _ended(rows, tx.clock())
+
+
+async def revive(tx: Transaction, site_id: str, case_id: UUID) -> None:
+    """Let the case's jobs that were cancelled while it was read elsewhere wait again, as if they had just come."""
+    await tx.connection.execute(
+        "UPDATE jobs SET state = 'waiting', is_read_elsewhere = false, times_revived = times_revived + 1, attempts = 0,"
+        " lost_servers = 0, waiting_since = $3, not_before = $3, started_at = NULL"
+        " WHERE site_id = $1 AND case_id = $2 AND state = 'cancelled' AND is_read_elsewhere",
+        site_id,
+        case_id,
+        tx.clock(),
+    )
+
+
+async def lock_cases(tx: Transaction, cases: Iterable[tuple[str, UUID]]) -> None:
+    """Hold the cases until the transaction ends, all at once and in one order: job and word on its case never miss."""
+    await tx.connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1::text[]) AS key",
+        sorted({f"{site_id} case {case_id}" for site_id, case_id in cases}),
+    )
+
+
+async def note_read_elsewhere(tx: Transaction, site_id: str, case_id: UUID) -> None:
+    """Note that a reader of another system has reported the case."""
+    await tx.connection.execute(
+        "INSERT INTO cases_read_elsewhere (site_id, case_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", site_id, case_id
+    )
+
+
+async def forget_read_elsewhere(tx: Transaction, site_id: str, case_id: UUID) -> bool:
+    """Note that no such report stands; say whether one did."""
+    gone = await tx.connection.execute(
+        "DELETE FROM cases_read_elsewhere WHERE site_id = $1 AND case_id = $2", site_id, case_id
+    )
+    return gone == "DELETE 1"
+
+
+async def is_read_elsewhere(tx: Transaction, site_id: str, case_id: UUID) -> bool:
+    """Say whether a reader of another system has reported the case."""
+    return bool(
+        await tx.connection.fetchval(
+            "SELECT EXISTS (SELECT FROM cases_read_elsewhere WHERE site_id = $1 AND case_id = $2)", site_id, case_id
+        )
+    )
+
+
+def _ended(rows: "Iterable[Record]", now: datetime) -> list[Job]:
     return [
         Job(
             id=UUID(str(r["event_id"])),
@@ -65,7 +145,8 @@ async def cancel(tx: Transaction, site_id: str, case_id: UUID, up_to_revision: i
             requested=InferenceRequested.model_validate_json(r["requested"]),
             attempts=r["attempts"],
             lease=UUID(int=0),
-            started_at=r["started_at"] or tx.clock(),
+            started_at=r["started_at"] or now,
+            times_revived=r["times_revived"],
         )
         for r in rows
     ]
@@ -94,7 +175,7 @@ async def claim(
         " started_at = coalesce(started_at, $1) FROM next"
         " WHERE jobs.site_id = next.site_id AND jobs.job_id = next.job_id"
         " RETURNING jobs.site_id, jobs.event_id, jobs.traceparent, jobs.requested, jobs.attempts, jobs.started_at,"
-        " jobs.lost_servers",
+        " jobs.lost_servers, jobs.times_revived",
         now,
         lease,
         now + lease_time,
@@ -112,6 +193,7 @@ async def claim(
         lease=lease,
         started_at=row["started_at"],
         lost_servers=row["lost_servers"],
+        times_revived=row["times_revived"],
     )
 
 

@@ -179,6 +179,17 @@ async def test_a_recorded_day_is_kept_whole_and_replayed_offline(
     assert (len(broker.records), "D1" in control_ids(broker)) == (2, False)
 
 
+async def test_a_recorder_alone_answers_as_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """REQ-TOOL-09: AA for a sender in enhanced mode that knows no CA; of a script each message gets its own."""
+    words = ("--port", "0", "--into", tmp_path / "day", "--answer", "AA,AE,AA", "--limit", "3", "--seconds", "20")
+    recorder = asyncio.create_task(typed("hl7", "record", *words))
+    codes = await sent_by_another(
+        await wait_for_port(capsys), an_omi(control_id="D1"), an_omi(control_id="D2"), an_omi(control_id="D3")
+    )
+
+    assert (codes, await recorder) == (["AA", "AE", "AA"], 0)
+
+
 async def test_a_recorder_between_two_systems_is_not_noticed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from overread.cli.recordings import recorded
+from overread.cli.recordings import recorded, recorded_answers
 from overread.hl7_intake.settings import Link
 from overread.protocols.hl7.charset_guess import UNKNOWN
 from overread.protocols.hl7.explain import printable
 from overread.protocols.hl7.survey import Survey, survey
 
 MOST_SERVICES = 40
+
+_ON_THE_LINE = "answers_application_ack_on_the_line"
+_TESTS = ("T", "D")
 
 _PLAIN = re.compile(r"[0-9A-Za-z_.-]([0-9A-Za-z_. -]*[0-9A-Za-z_.-])?")
 """Names that a link can allow; a sender whose name is another is left for you to write."""
@@ -48,7 +51,7 @@ def run(told: argparse.Namespace) -> int:
 
 def print_proposal(place: Path) -> None:
     """Print what the messages of a file or folder say."""
-    seen = survey(each.raw for each in recorded(place))
+    seen = survey((each.raw for each in recorded(place)), recorded_answers(place))
     sys.stdout.writelines(f"{line}\n" for line in (*table(seen), "", *proposal(seen)))
 
 
@@ -62,6 +65,7 @@ def table(seen: Survey) -> Iterator[str]:
     charsets = {f"{declared or '(empty)'}, the bytes are {codec}": n for (declared, codec), n in seen.charsets.items()}
     yield from _counted("charset (MSH-18)", charsets)
     yield from _counted("answers asked for (MSH-15, MSH-16)", dict(seen.modes.most_common()))
+    yield from _counted("answered in enhanced mode (MSA-1)", dict(seen.answered.most_common()))
     yield from _counted("control IDs (MSH-10)", _control_ids(seen))
     yield from _counted("Z segments", dict(seen.z_segments.most_common()))
     yield from _counted("let pass", dict(seen.leniencies.most_common()))
@@ -106,6 +110,25 @@ def proposal(seen: Survey) -> Iterator[str]:
     for name, value in link_of(seen).items():
         mark = "" if name in Link.model_fields else "# "
         yield f"{mark}{name} = {_toml(value)}"
+    yield from (f"# {line}" for line in doubts(seen))
+
+
+def doubts(seen: Survey) -> Iterator[str]:
+    """Yield what the day leaves open, for a person to decide."""
+    tests = [name for name in _TESTS if seen.processing_ids[name]]
+    if tests and not seen.processing_ids["P"]:
+        came = " and ".join(tests)
+        yield f"every message was a test (MSH-11 {came}): processing_ids is left out, so P, T and D are taken; with"
+        yield 'processing_ids = ["P"] tests are refused once the sender is in use'
+    if seen.asked_for_application and not _expects_application_acks(seen) and not seen.answered:
+        asked = ", ".join(seen.asked_for_application)
+        yield f"MSH-16 asks for an application answer ({asked}): by the standard it comes on a connection of its own."
+        yield "If the sender's maker says that it waits for AA on its own line, write"
+        yield f"{_ON_THE_LINE} = true"
+
+
+def _expects_application_acks(seen: Survey) -> bool:
+    return seen.has_application_acks_on_the_line or seen.waits_for_application_acks
 
 
 def link_of(seen: Survey) -> Mapping[str, Any]:
@@ -115,8 +138,9 @@ def link_of(seen: Survey) -> Mapping[str, Any]:
         "link_id": _link_id(senders[0] if senders else ("sender", "")),
         "allowed_applications": ["|".join(part for part in names if part) for names in senders],
         "versions": sorted(filter(_PLAIN.fullmatch, seen.versions)),
-        "processing_ids": sorted(filter(_PLAIN.fullmatch, seen.processing_ids)),
+        "processing_ids": _processing_ids(seen),
         "fallback_charset": _fallback(seen),
+        _ON_THE_LINE: _expects_application_acks(seen),
         "maximum_frame_bytes": 2 * seen.largest_bytes if 2 * seen.largest_bytes > Link().maximum_frame_bytes else None,
         "accession_places": [place] if (place := seen.accession_place()) not in (None, "IPC-1", "OBR-18") else None,
     }
@@ -124,6 +148,11 @@ def link_of(seen: Survey) -> Mapping[str, Any]:
         is_by_time = seen.reused_at_another_time == seen.reused_control_ids
         told |= {"duplicate_key_has_message_datetime": True} if is_by_time else {"reused_control_id": "accept_and_warn"}
     return {name: value for name, value in told.items() if value}
+
+
+def _processing_ids(seen: Survey) -> list[str]:
+    """Return what came, if it came from real patients: a day of tests says nothing of what will come."""
+    return sorted(filter(_PLAIN.fullmatch, seen.processing_ids)) if seen.processing_ids["P"] else []
 
 
 def _link_id(names: tuple[str, str]) -> str:

@@ -6,20 +6,20 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 from overread.cli.hl7_propose import print_proposal
+from overread.cli.mllp_answers import AS_ASKED, Answering, Script, script
 from overread.cli.mllp_line import Takes, address, listening
 from overread.cli.mllp_passing import passing_through
 from overread.cli.recordings import Recording
 from overread.contracts.errors import OverreadError
-from overread.protocols.hl7.acknowledgement import acknowledge, code_for, mode_of, wants_accept_acknowledgment
-from overread.protocols.hl7.tokenise import read_header
 from overread.runtime.clock import utc_now
 
 EXAMPLES = """\
 examples:
   overread hl7 record --port 2599 --into day                          answers "taken", gives them to nobody
+  overread hl7 record --port 2599 --into day --answer AA              to a sender that waits for AA and knows no CA
+  overread hl7 record --port 2599 --into day --answer AA,AE,none,AA   what does it do when it is refused, or not heard
   overread hl7 record --port 2599 --into day --forward RIS:2575       stands between the HIS and its RIS
   overread hl7 record --port 2599 --into day --seconds 28800          one working day
 
@@ -34,7 +34,8 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "record",
         help="keep what a sender sends, then propose its link",
         description="Listens as a receiver would and keeps each message as it came, with its time. Alone it answers "
-        "each message as taken. With --forward every byte goes on to the real receiver, and its answers come back.",
+        "each message as taken: CA where MSH-15 or MSH-16 asks for enhanced mode, else AA; --answer says otherwise. With "
+        "--forward every byte goes on to the real receiver, and its answers come back and are kept.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -42,6 +43,13 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="on which address (default: loopback)")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where the files go")
     parser.add_argument("--forward", metavar="HOST:PORT", help="the receiver behind us")
+    parser.add_argument(
+        "--answer",
+        type=script,
+        metavar="CODES",
+        help="what to say: AA, CA, AE, AR, CE, CR, none or asked (as the message asks, the default); of several with "
+        "commas between them each message gets the next, and the last goes on",
+    )
     add_bounds(parser, "messages")
     parser.set_defaults(run=run)
 
@@ -61,6 +69,8 @@ async def bounded(seconds: float | None, done: asyncio.Event) -> None:
 
 def run(told: argparse.Namespace) -> int:
     """Record until the end, then propose."""
+    if told.forward and told.answer:
+        raise OverreadError("--forward brings the receiver's own answers: leave --answer out, or --forward")
     recording = Recording(told.into)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_record(told, recording))
@@ -84,7 +94,8 @@ async def _record(told: argparse.Namespace, recording: Recording) -> None:
         async with passing_through(told.host, told.port, behind, recording, noted) as port:
             await _until_done(told, port, done)
     else:
-        async with listening(told.host, told.port, answering(recording, noted)) as port:
+        answers = Script(told.answer or (AS_ASKED,))
+        async with listening(told.host, told.port, answering(recording, noted, answers)) as port:
             await _until_done(told, port, done)
 
 
@@ -93,15 +104,12 @@ async def _until_done(told: argparse.Namespace, port: int, done: asyncio.Event) 
     await bounded(told.seconds, done)
 
 
-def answering(recording: Recording, noted: Callable[[], None]) -> Takes:
-    """Return what keeps a message and then answers that it was taken, as its MSH-15 asks."""
+def answering(recording: Recording, noted: Callable[[], None], answers: Answering) -> Takes:
+    """Return what keeps a message and then answers it."""
 
     async def takes(raw: bytes, _connection: int) -> bytes | None:
         recording.keep(raw, utc_now())
-        header = read_header(raw)
-        code = code_for(mode_of(header))
-        answer = acknowledge(header, code, now=utc_now(), control_id=uuid4().hex[:20])
         asyncio.get_running_loop().call_soon(noted)
-        return answer if wants_accept_acknowledgment(header, code) else None
+        return answers(raw)
 
     return takes

@@ -58,6 +58,12 @@ def recorded(place: Path) -> list[Recorded]:
     return sorted(found, key=lambda each: each.came_at or first)
 
 
+def recorded_answers(place: Path) -> list[bytes]:
+    """Return what the receiver behind the recorder answered; nothing of a file, or where there was none."""
+    files = sorted(place.iterdir()) if place.is_dir() else []
+    return [file.read_bytes() for file in files if file.is_file() and file.suffix == f".{ANSWER}"]
+
+
 def _is_message_file(file: Path, place: Path) -> bool:
     return file == place or (file.is_file() and file.suffix in {f".{MESSAGE}", ".txt", ".mllp", ".dat"})
 

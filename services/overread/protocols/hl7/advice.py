@@ -133,9 +133,9 @@ _OF_CONDITIONS: Mapping[MessageErrorCondition, Said] = {
         "Overread n'a pas d'usage pour cet événement : désactivez-le chez l'émetteur pour cette ligne.",
     ),
     _C.UNSUPPORTED_PROCESSING_ID: (
-        "Let the sender put P (production) or T (test) into MSH-11, or add the value to processing_ids of the link.",
-        "Bên gửi cần ghi P (thật) hoặc T (thử) vào MSH-11, hoặc thêm giá trị vào processing_ids của kênh.",
-        "L'émetteur doit mettre P (production) ou T (test) en MSH-11, ou le lien ajouter la valeur à processing_ids.",
+        "MSH-11 must be one of the link's processing_ids (P is production, T a test): let the sender, or the link, change.",
+        "MSH-11 phải có trong processing_ids của kênh (P là thật, T là thử nghiệm): hãy sửa ở bên gửi hoặc ở kênh.",
+        "MSH-11 doit être dans processing_ids du lien (P : production, T : test) : changez l'émetteur ou le lien.",
     ),
     _C.UNSUPPORTED_VERSION_ID: (
         "Let the sender send one of the versions that the link takes (2.5.1 is usual), or add it to the link's versions.",

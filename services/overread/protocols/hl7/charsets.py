@@ -87,7 +87,7 @@ def codec_named(charset: str) -> str:
 
 def nearest_name(charset: str) -> str | None:
     """Return the name of a known set that is most like one that is not, None when none is: TCVN-3 is TCVN3."""
-    plain = {_NO_SIGN.sub("", name): name for name in reversed(CHARSETS)}
+    plain = {_NO_SIGN.sub("", name): name for name in reversed([*CHARSETS])}
     near = difflib.get_close_matches(_NO_SIGN.sub("", charset.upper()), list(plain), 1)
     return plain[near[0]] if near else None
 

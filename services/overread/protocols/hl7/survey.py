@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from overread.protocols.hl7.acknowledgement import AcknowledgmentMode, mode_of
+from overread.protocols.hl7.acknowledgement import AcknowledgmentMode, mode_of, parse_ack
 from overread.protocols.hl7.charset_guess import UNKNOWN, charset_seen
 from overread.protocols.hl7.errors import HL7Error
-from overread.protocols.hl7.tokenise import Message, Segment, read_header, tokenise
+from overread.protocols.hl7.tokenise import Header, Message, Segment, read_header, tokenise
 
 STANDARD_PLACES = ("IPC-1", "OBR-18", "OBR-19", "OBR-20", "OBR-3", "ORC-3")
 """Fields in which systems keep the accession number, in the order of trust."""
@@ -18,6 +18,9 @@ _ACCESSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{2,15}")
 
 MOST_COMPONENTS = 8
 """How many components of a Z segment's field are looked at."""
+
+_WANTS_APPLICATION = frozenset({"AL", "SU", "ER"})
+"""MSH-16 that asks for an application answer at least at times (table HL70155)."""
 
 _ORDERS = frozenset({"OMI", "ORM", "OMG"})
 
@@ -52,6 +55,9 @@ class Survey:
     repeats: int = 0
     reused_control_ids: int = 0
     reused_at_another_time: int = 0
+    asked_for_application: Counter[str] = field(default_factory=Counter)
+    enhanced_control_ids: set[str] = field(default_factory=set)
+    answered: Counter[str] = field(default_factory=Counter)
     known: dict[tuple[str, str, str], dict[bytes, str]] = field(default_factory=dict)
 
     def accession_place(self) -> str | None:
@@ -62,13 +68,23 @@ class Survey:
         good = [place for place, seen in self.places.items() if self._is_good(seen)]
         return min(good, key=_trust, default=None)
 
+    @property
+    def has_application_acks_on_the_line(self) -> bool:
+        """Whether messages in enhanced mode were answered by AA, AE or AR on their own line (against 2.9.3.2)."""
+        return any(code.startswith("A") for code in self.answered)
+
+    @property
+    def waits_for_application_acks(self) -> bool:
+        """Whether the sender asks for application answers (MSH-16) and sent again what was answered otherwise."""
+        return bool(self.asked_for_application) and self.repeats > 0 and not self.answered
+
     def _is_good(self, seen: PlaceSeen) -> bool:
         tells_apart = len(seen.values) >= 0.9 * min(len(self.order_numbers) or 1, seen.filled)
         return seen.filled >= 0.9 * self.orders > 0 and tells_apart
 
 
-def survey(messages: Iterable[bytes]) -> Survey:
-    """Count what the messages hold."""
+def survey(messages: Iterable[bytes], answers: Iterable[bytes] = ()) -> Survey:
+    """Count what the messages hold; `answers` are those of the receiver that they went to, if it was heard."""
     seen = Survey()
     for raw in messages:
         seen.total += 1
@@ -77,6 +93,8 @@ def survey(messages: Iterable[bytes]) -> Survey:
         message = _readable(seen, raw)
         if message is not None:
             _count_content(seen, message)
+    for raw in answers:
+        _count_answer(seen, raw)
     return seen
 
 
@@ -91,11 +109,31 @@ def _count_header(seen: Survey, raw: bytes) -> None:
     seen.versions[header.version_id] += 1
     seen.processing_ids[header.processing_id] += 1
     seen.charsets[(header.component(18, 1), charset_seen(raw))] += 1
-    is_enhanced = mode_of(header) is AcknowledgmentMode.ENHANCED
-    seen.modes[f"enhanced, MSH-15 {header.component(15, 1)}" if is_enhanced else "original"] += 1
+    _count_mode(seen, header)
     _count_control_id(
         seen, raw, header.component(7, 1), (header.component(3, 1), header.component(4, 1), header.message_control_id)
     )
+
+
+def _count_mode(seen: Survey, header: Header) -> None:
+    if mode_of(header) is not AcknowledgmentMode.ENHANCED:
+        seen.modes["original"] += 1
+        return
+    accept, application = header.component(15, 1), header.component(16, 1)
+    seen.modes[f"enhanced, MSH-15 {accept or '(empty)'}, MSH-16 {application or '(empty)'}"] += 1
+    seen.enhanced_control_ids.add(header.message_control_id)
+    if application.upper() in _WANTS_APPLICATION:
+        seen.asked_for_application[application.upper()] += 1
+
+
+def _count_answer(seen: Survey, raw: bytes) -> None:
+    """Count the code of an answer to a message in enhanced mode."""
+    try:
+        answer = parse_ack(raw)
+    except HL7Error:
+        return
+    if answer.message_control_id in seen.enhanced_control_ids:
+        seen.answered[answer.code.value] += 1
 
 
 def _count_control_id(seen: Survey, raw: bytes, sent_at: str, key: tuple[str, str, str]) -> None:

@@ -1,10 +1,12 @@
 """What a recorded day says about its sender."""
 
 import unicodedata
+from typing import Any
 
 import pytest
 
-from overread.cli.hl7_propose import link_of, proposal, table
+from overread.cli.hl7_propose import doubts, link_of, proposal, table
+from overread.cli.mllp_answers import Script
 from overread.protocols.hl7.charset_guess import charset_seen
 from overread.protocols.hl7.resend import readdressed
 from overread.protocols.hl7.survey import survey
@@ -100,3 +102,46 @@ def test_a_new_control_id_changes_nothing_else() -> None:
     assert readdressed(readdressed(raw, control_id="X1"), control_id="HIS0002") == raw
     assert readdressed(b"MSH|^~\\&|A\rPID|1\r", control_id="X1") == b"MSH|^~\\&|A|||||||X1\rPID|1\r"
     assert readdressed(b"hello", control_id="X1") == b"hello"
+
+
+def an_enhanced(application: str, **told: Any) -> bytes:
+    return an_omi(**{"put": {"MSH-15": "AL", "MSH-16": application}, **told})
+
+
+def test_a_receiver_that_answers_aa_in_enhanced_mode_shows_what_its_sender_waits_for() -> None:
+    """Between HIS and RIS the recorder hears the real answers: AA where the standard says CA."""
+    message = an_enhanced("NE", control_id="D1")
+    aa, ca = (Script((code,))(message) or b"" for code in ("AA", "CA"))
+
+    waits, by_the_book = survey([message], [aa]), survey([message], [ca])
+
+    assert link_of(waits)["answers_application_ack_on_the_line"] is True
+    assert "answers_application_ack_on_the_line" not in link_of(by_the_book)
+    assert not any("MSH-16" in line for line in doubts(by_the_book))
+
+
+def test_a_sender_that_sends_again_what_was_answered_ca_waits_for_aa() -> None:
+    """It asks for application answers (MSH-16), and the recorder, alone, said CA."""
+    message = an_enhanced("AL")
+
+    assert link_of(survey([message, message]))["answers_application_ack_on_the_line"] is True
+    assert "answers_application_ack_on_the_line" not in link_of(survey([an_orm(), an_orm()]))
+
+
+def test_msh_16_alone_is_a_question_for_the_maker() -> None:
+    """By the standard its answer comes on another connection: only the maker knows where the sender listens."""
+    said = [*proposal(survey([an_enhanced("AL")]))]
+
+    assert "# answers_application_ack_on_the_line = true" in said
+    assert "answers_application_ack_on_the_line" not in link_of(survey([an_enhanced("AL")]))
+    assert [*doubts(survey([an_enhanced("NE", processing_id="P")]))] == []
+
+
+def test_a_day_of_tests_proposes_no_link_that_refuses_real_messages() -> None:
+    """REQ-TOOL-09: processing_ids = ["T"] would answer CR to the first real order; it is said, and left open."""
+    tests, real = (survey([an_omi(processing_id=name)]) for name in ("T", "P"))
+
+    assert "processing_ids" not in link_of(tests)
+    assert link_of(real)["processing_ids"] == ["P"]
+    assert any('processing_ids = ["P"]' in line for line in doubts(tests))
+    assert [*doubts(real)] == []

@@ -28,7 +28,8 @@ A reader's `handlers.py` has one function per topic; its `app.py` shows how it i
 `OrderChanged` (`orders.changed`), and where images of its study are there, tells `OrderLinked` (`cases.changed`). An order
 alone starts no model. Numbers that agree while the patient does not go to assembly's desk, without an event.
 
-Orders in other forms than HL7 come in through `order_intake/intake.py` as `OrderReceived` on `orders.received`.
+Orders in other forms than HL7 come in through `order_intake/intake.py` as `OrderReceived` on `orders.received`, and are
+read in `assembly/stated_orders.py` as if HL7 had said them: one order under one number, whoever tells it.
 
 **An image** comes in by C-STORE (`dicom_intake/storage_scp.py`) as `InstanceStored` on `dicom.received`. When the wait for
 more is over, a timer in `assembly/readiness.py` tells `StudyReady` (`cases.changed`), which alone starts models: `routing`

@@ -8,7 +8,7 @@ from overread.assembly.late_survivors import LateSurvivors
 from overread.assembly.readiness import Timekeeper
 from overread.assembly.settings import AssemblySettings
 from overread.assembly.web import build
-from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED
+from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED, ORDERS_RECEIVED
 from overread.runtime.health import serve_on_socket
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
@@ -20,6 +20,7 @@ def make_service(settings: AssemblySettings) -> Service:
     objects = LocalObjectStore(settings.objects_folder)
     handlers = Handlers(settings, objects)
     service.consumes(HL7_RECEIVED)(handlers.hl7_received)
+    service.consumes(ORDERS_RECEIVED)(handlers.orders_received)
     service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
     service.runs(Timekeeper(service, objects).run)
     service.runs(LateSurvivors(service).run)

@@ -13,6 +13,7 @@ from overread.assembly import (
     orders,
     patient_store,
     patient_taking,
+    stated_orders,
 )
 from overread.assembly.appointment_taking import AppointmentTaking
 from overread.assembly.result_taking import ResultTaking
@@ -60,6 +61,13 @@ class Handlers:
 
     async def _take_orders(self, received: Sequence[Received], tx: Transaction) -> None:
         told = [(event, message) for event, raw in received for message in self._read_orders(event.data, raw)]
+        await order_taking.take(tx, told)
+        await late_survivors.note_ordered(tx, told)
+
+    async def orders_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
+        """Put each statement about an order to use as if HL7 had said it."""
+        await patient_store.lock_patients(tx, {d.event.site_id for d in batch}, to_change=False)
+        told = [(d.event, message) for d in batch for message in stated_orders.read(d.event.data)]
         await order_taking.take(tx, told)
         await late_survivors.note_ordered(tx, told)
 

@@ -12,7 +12,7 @@ from overread.assembly import patient_store, patient_taking
 from overread.assembly.orders import OrderMessage
 from overread.contracts.envelope import Event
 from overread.contracts.errors import Unavailable
-from overread.contracts.events.intake import HL7Received, InstanceStored
+from overread.contracts.events.intake import InstanceStored
 from overread.runtime.inbox import Cause, Transaction
 from overread.runtime.retry import or_any_defect
 from overread.runtime.service import Service
@@ -53,7 +53,7 @@ class LateSurvivors:
             await patient_taking.settle(tx, cause, frozenset({key}))
 
 
-async def note_ordered(tx: Transaction, told: Sequence[tuple[Event[HL7Received], OrderMessage]]) -> None:
+async def note_ordered(tx: Transaction, told: Sequence[tuple[Event[Any], OrderMessage]]) -> None:
     """Note whom orders name."""
     for site_id in sorted({event.site_id for event, _ in told}):
         mine = [(event, message) for event, message in told if event.site_id == site_id]

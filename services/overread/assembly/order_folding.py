@@ -136,7 +136,7 @@ def _unchecked_order(
         ordering_provider=_said("ordering_provider", provider and _provider(provider), old.ordering_provider, cleared),
         visit_number=visit.visit_number.id_number if visit and visit.visit_number else old.visit_number,
         patient_class=(visit.patient_class if visit else None) or old.patient_class,
-        patient_location="^".join(visit.assigned_patient_location) if visit else old.patient_location,
+        patient_location="^".join(visit.assigned_patient_location if visit else ()) or old.patient_location,
         clinical_information=_said(
             "relevant_clinical_information", request.relevant_clinical_information, old.clinical_information, cleared
         )

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from overread.assembly import linking, matching, order_folding, order_store, orders, patient_store
@@ -10,19 +11,19 @@ from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.order_store import KeptMessage, Naming
 from overread.assembly.orders import Addressed, NamedOrder, OrderMessage
 from overread.contracts.envelope import Event
-from overread.contracts.events.intake import HL7Received
 from overread.contracts.events.orders import OrderChanged, Patient
 from overread.contracts.topics import ORDERS_CHANGED
 from overread.runtime.inbox import Transaction
 
-Told = tuple[Event[HL7Received], OrderMessage]
+Told = tuple[Event[Any], OrderMessage]
+"""What one event, an HL7 message or a statement in another form, says of one order."""
 
 
 @dataclass(frozen=True)
 class Change:
     """An order that reads differently since one message."""
 
-    event: Event[HL7Received]
+    event: Event[Any]
     before: StoredOrder | None
     after: StoredOrder
 
@@ -83,7 +84,7 @@ class _Register:
         self._changes: list[Change] = []
         self._touched: dict[UUID, OrderLife] = {}
 
-    async def take(self, event: Event[HL7Received], message: OrderMessage) -> None:
+    async def take(self, event: Event[Any], message: OrderMessage) -> None:
         """Fold the message into every order that it is about."""
         for order in orders.addressed(message, self._known(message), self._site_id):
             self._name(order, message)
@@ -116,7 +117,7 @@ class _Register:
                 self._named[kind, number][order.suffix] = order.order_id
                 self._new_namings.append(Naming(kind, number, order.suffix, order.order_id))
 
-    async def _fold(self, event: Event[HL7Received], kept: KeptMessage) -> None:
+    async def _fold(self, event: Event[Any], kept: KeptMessage) -> None:
         life = self._lives[kept.order_id]
         if life.must_recall(kept.message):
             life.recall(await order_store.messages_about(self._tx, self._site_id, life.order_id))

@@ -11,21 +11,38 @@ from overread.runtime.inbox import Transaction
 _NOTICES = TypeAdapter(Notice)
 
 
-async def notice(tx: Transaction, site_id: str, key: str) -> Notice | None:
-    """Return the appointment as it is known."""
-    raw = await tx.connection.fetchval(
-        "SELECT notice FROM appointments WHERE site_id = $1 AND appointment_key = $2", site_id, key
+async def known_of(tx: Transaction, site_id: str, said: Notice) -> Notice | None:
+    """Return the appointment as it is known: of its sender, or from before senders were kept."""
+    rows = await tx.connection.fetch(
+        "SELECT notice FROM appointments WHERE site_id = $1 AND appointment_key = $2 AND sender = ANY($3::text[])"
+        " ORDER BY sender DESC",
+        site_id,
+        said.key,
+        ["", said.sender],
     )
-    return _NOTICES.validate_json(raw) if raw else None
+    known = (_NOTICES.validate_json(row["notice"]) for row in rows)
+    return next((one for one in known if one.sender == said.sender or one.may_be(said)), None)
+
+
+async def forget(tx: Transaction, site_id: str, known: Notice) -> None:
+    """Let go of an appointment that is kept under its sender's name from now on."""
+    await tx.connection.execute(
+        "DELETE FROM appointments WHERE site_id = $1 AND appointment_key = $2 AND sender = $3",
+        site_id,
+        known.key,
+        known.sender,
+    )
 
 
 async def save(tx: Transaction, site_id: str, said: Notice) -> None:
     """Keep the appointment's newest word."""
     await tx.connection.execute(
-        "INSERT INTO appointments (site_id, appointment_key, numbers, notice) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT (site_id, appointment_key) DO UPDATE SET numbers = excluded.numbers, notice = excluded.notice",
+        "INSERT INTO appointments (site_id, appointment_key, sender, numbers, notice) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT (site_id, appointment_key, sender) DO UPDATE SET"
+        " numbers = excluded.numbers, notice = excluded.notice",
         site_id,
         said.key,
+        said.sender,
         sorted({one.number for one in said.numbers}),
         _NOTICES.dump_json(said).decode(),
     )

@@ -27,9 +27,11 @@ class AppointmentTaking:
             message = tokenise(raw, event.data.fallback_charset or None)
             notice = appointments.notice_of(read_appointment(message, time_zone=self._time_zone), event.data)
             await order_store.lock_matching(tx, event.site_id, {f"appointment {notice.key}"})
-            known = await appointment_store.notice(tx, event.site_id, notice.key)
+            known = await appointment_store.known_of(tx, event.site_id, notice)
             if known is None or known.said_at <= notice.said_at:
                 await appointment_store.save(tx, event.site_id, notice)
+                if known and known.sender != notice.sender:
+                    await appointment_store.forget(tx, event.site_id, known)
                 named = {one.number for said in (notice, known) if said for one in said.numbers}
                 cases = await appointment_store.cases_of_orders(tx, event.site_id, named)
                 touched |= dict.fromkeys(cases, event)

@@ -7,6 +7,7 @@ from datetime import datetime
 from overread.assembly import patients
 from overread.assembly.observed_patients import patient_said
 from overread.assembly.reader_reports import Number
+from overread.assembly.senders import sender_of
 from overread.contracts.events.cases import Appointment, AppointmentStatus, Case
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.events.orders import Patient, ServiceRequest
@@ -15,7 +16,7 @@ from overread.protocols.hl7.siu import AppointmentNotice
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """One appointment as its newest message says it."""
+    """One appointment as its newest message says it; `sender` is empty where the namespace in `key` says whose it is."""
 
     key: str
     status: AppointmentStatus
@@ -23,6 +24,11 @@ class Notice:
     scheduled_at: datetime | None
     said_at: datetime
     patient: Patient | None
+    sender: str = ""
+
+    def may_be(self, other: "Notice") -> bool:
+        """Say whether `other`, of the same key, can be the same appointment: it names no other patient."""
+        return not (self.patient and other.patient and patients.conflict(self.patient, other.patient))
 
 
 def notice_of(said: AppointmentNotice, received: HL7Received) -> Notice:
@@ -34,6 +40,7 @@ def notice_of(said: AppointmentNotice, received: HL7Received) -> Notice:
         scheduled_at=said.starts_at,
         said_at=said.sent_at or received.received_at,
         patient=patient_said(said.patient) if said.patient else None,
+        sender="" if said.appointment.namespace_id else sender_of(received),
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from overread.assembly.observations import KeptObservation
+from overread.assembly.observations import KeptObservation, Key
 from overread.assembly.patient_numbers import id_numbers
 from overread.assembly.reader_reports import ReaderReport
 from overread.contracts.events.cases import Case
@@ -16,19 +16,30 @@ _REPORTS = TypeAdapter(ReaderReport)
 _OBSERVATIONS = TypeAdapter(KeptObservation)
 
 
-async def reader_report(tx: Transaction, site_id: str, key: str) -> ReaderReport | None:
-    """Return the report as it is known."""
-    raw = await tx.connection.fetchval(
-        "SELECT report FROM reader_reports WHERE site_id = $1 AND report_key = $2", site_id, key
+async def reader_reports_named(tx: Transaction, site_id: str, report: ReaderReport) -> dict[str, ReaderReport]:
+    """Return what is kept under the report's name, by sender: its own, and what was kept before senders were."""
+    rows = await tx.connection.fetch(
+        "SELECT sender, report FROM reader_reports WHERE site_id = $1 AND report_key = $2 AND sender = ANY($3::text[])",
+        site_id,
+        report.key,
+        ["", report.sender],
     )
-    return _REPORTS.validate_json(raw) if raw else None
+    return {row["sender"]: _REPORTS.validate_json(row["report"]) for row in rows}
+
+
+async def forget_reader_report(tx: Transaction, site_id: str, key: str, sender: str) -> None:
+    """Let go of a report that is kept under another sender's name from now on."""
+    await tx.connection.execute(
+        "DELETE FROM reader_reports WHERE site_id = $1 AND report_key = $2 AND sender = $3", site_id, key, sender
+    )
 
 
 async def save_reader_report(tx: Transaction, site_id: str, report: ReaderReport) -> None:
     """Keep the report's newest word."""
     await tx.connection.execute(
-        "INSERT INTO reader_reports (site_id, report_key, accession_numbers, order_numbers, study_instance_uid, report)"
-        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (site_id, report_key) DO UPDATE SET"
+        "INSERT INTO reader_reports"
+        " (site_id, report_key, accession_numbers, order_numbers, study_instance_uid, report, sender)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site_id, report_key, sender) DO UPDATE SET"
         " accession_numbers = excluded.accession_numbers, order_numbers = excluded.order_numbers,"
         " study_instance_uid = excluded.study_instance_uid, report = excluded.report",
         site_id,
@@ -37,6 +48,7 @@ async def save_reader_report(tx: Transaction, site_id: str, report: ReaderReport
         [number.number for number in (report.placer, report.filler) if number],
         report.study_instance_uid,
         _REPORTS.dump_json(report).decode(),
+        report.sender,
     )
 
 
@@ -82,15 +94,15 @@ async def cases_named_by(tx: Transaction, site_id: str, report: ReaderReport) ->
     return [UUID(str(row["case_id"])) for row in rows]
 
 
-async def observations_of(
-    tx: Transaction, site_id: str, report_keys: Iterable[str]
-) -> dict[tuple[str, str, str], KeptObservation]:
-    """Return what is known under each name of the reports, and hold its rows."""
+async def observations_of(tx: Transaction, site_id: str, said: Iterable[KeptObservation]) -> dict[Key, KeptObservation]:
+    """Return what is known of the reports that the observations are of, and hold its rows."""
+    named = {(one.report_key, one.sender) for one in said}
     rows = await tx.connection.fetch(
         "SELECT observation FROM observations WHERE site_id = $1 AND report_key = ANY($2::text[])"
-        " ORDER BY report_key, code, sub_id FOR UPDATE",
+        " AND sender = ANY($3::text[]) ORDER BY report_key, sender, code, sub_id FOR UPDATE",
         site_id,
-        sorted(report_keys),
+        sorted({report_key for report_key, _ in named}),
+        sorted({"", *(sender for _, sender in named)}),
     )
     known = [_OBSERVATIONS.validate_json(row["observation"]) for row in rows]
     return {one.key: one for one in known}
@@ -99,8 +111,8 @@ async def observations_of(
 async def save_observations(tx: Transaction, site_id: str, observations: Sequence[KeptObservation]) -> None:
     """Keep the newest word about each."""
     await tx.connection.executemany(
-        "INSERT INTO observations (site_id, report_key, code, sub_id, concept, id_numbers, moment, observation)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (site_id, report_key, code, sub_id) DO UPDATE SET"
+        "INSERT INTO observations (site_id, report_key, sender, code, sub_id, concept, id_numbers, moment, observation)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (site_id, report_key, sender, code, sub_id) DO UPDATE SET"
         " concept = excluded.concept, id_numbers = excluded.id_numbers, moment = excluded.moment,"
         " observation = excluded.observation",
         [
@@ -114,6 +126,14 @@ async def save_observations(tx: Transaction, site_id: str, observations: Sequenc
             )
             for one in observations
         ],
+    )
+
+
+async def forget_observations(tx: Transaction, site_id: str, observations: Iterable[KeptObservation]) -> None:
+    """Let go of what is kept under its sender's name from now on."""
+    await tx.connection.executemany(
+        "DELETE FROM observations WHERE (site_id, report_key, sender, code, sub_id) = ($1, $2, $3, $4, $5)",
+        [(site_id, *one.key) for one in observations],
     )
 
 

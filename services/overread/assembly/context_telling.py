@@ -33,9 +33,12 @@ async def _tell_of(tx: Transaction, cause: Cause, case_id: UUID) -> None:
 async def _doubts_to_the_desk(tx: Transaction, site_id: str, case: cases.Case) -> None:
     """Leave to a person each report that names the case and another patient; it closes nothing."""
     names = await case_context.names_of(tx, site_id, case)
+    reasons: dict[str, str | None] = {}
     for report in await context_store.reader_reports_for(tx, site_id, case, names.accession_numbers):
-        place = (tx, site_id, case.case_id, "report", report.key)
         reason = reader_reports.conflict(report, names) if reader_reports.is_about(report, names) else None
+        reasons[report.key] = reasons.get(report.key) or reason  # of several under one number each may speak against it
+    for key, reason in reasons.items():
+        place = (tx, site_id, case.case_id, "report", key)
         if reason:
             await store.to_the_desk(*place, f"a reader's report of another system names this case: {reason}")
         else:

@@ -7,11 +7,15 @@ from datetime import datetime
 from overread.assembly import observation_codes, patients, result_status
 from overread.assembly.observed_patients import patient_said
 from overread.assembly.patient_numbers import numbered_otherwise
+from overread.assembly.senders import sender_of
 from overread.contracts.events.cases import ContextObservation
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.events.orders import CodedElement, Patient
 from overread.protocols.hl7 import data_types
 from overread.protocols.hl7.observation_report import ObservationReport, ObservationResult
+
+Key = tuple[str, str, str, str]
+"""By what an observation is known: report, sender, code, sub-ID."""
 
 MOST_CHARACTERS = 200
 """As much of each text as is kept: what is shown beside a study is a number or a word, and each of its events holds it."""
@@ -21,8 +25,9 @@ MOST_CHARACTERS = 200
 class KeptObservation:
     """One observation as its newest message says it; `concept` is empty for a code that is on no list.
 
-    `report_key`, `code` and `sub_id` say which one it is: OBR-3, OBX-3, OBX-4. Of a device it is the newest value that
-    is kept, whatever its report.
+    `report_key`, `code` and `sub_id` say which one it is: OBR-3, OBX-3, OBX-4; `sender` says whose number OBR-3 is, and is
+    empty where the number's namespace does, and in what was kept before senders were. Of a device it is the newest value
+    that is kept, whatever its report.
     """
 
     report_key: str
@@ -39,11 +44,12 @@ class KeptObservation:
     observed_at: datetime | None
     said_at: datetime
     is_synthetic: bool = False
+    sender: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """Return what a later word about the same observation shares."""
-        return self.report_key, f"{self.code.identifier}^{self.code.coding_system}", self.sub_id
+        return self.report_key, self.sender, f"{self.code.identifier}^{self.code.coding_system}", self.sub_id
 
     @property
     def moment(self) -> datetime:
@@ -58,7 +64,7 @@ class KeptObservation:
     def after(self, known: "KeptObservation | None") -> "KeptObservation":
         """Return which of both holds; U says that the known value is final, without repeating it.
 
-        Laboratories may number alike: U about another patient says nothing of this one's value.
+        Numbers may be used again: U about another patient says nothing of this one's value.
         """
         if known is None:
             return self
@@ -77,12 +83,35 @@ def kept(
     """Return every observation of a report that says something; documents and pictures are passed over."""
     patient = patient_said(report.patient)
     said_at = report.changed_at or received.received_at
-    said = _Said(patient, said_at, _report_key(report, received), report.is_test)
+    said = _Said(patient, said_at, *_report_key(report, received), report.is_test)
     return tuple(
         _observation(result, said, local_codes)
         for result in _not_replaced(report.results)
         if result.identifier.identifier and not result.is_attachment
     )
+
+
+def merged(
+    said: Iterable[KeptObservation], known: Mapping[Key, KeptObservation]
+) -> tuple[list[KeptObservation], list[KeptObservation]]:
+    """Return what is to be kept now since it reads differently, and what of `known` it takes the place of.
+
+    What was kept before senders were is the sender's own who speaks of it first, unless it is about another patient.
+    """
+    now: dict[Key, KeptObservation] = {}
+    taken_over = []
+    for one in said:
+        before = now.get(one.key) or known.get(one.key)
+        if before is None and (old := _from_before(one, known)):
+            taken_over.append(old)
+            before = replace(old, sender=one.sender)
+        now[one.key] = one.after(before)
+    return [one for key, one in now.items() if one != known.get(key)], taken_over
+
+
+def _from_before(said: KeptObservation, known: Mapping[Key, KeptObservation]) -> KeptObservation | None:
+    old = known.get(replace(said, sender="").key)
+    return old if old and patients.conflict(said.patient, old.patient) is None else None
 
 
 def shown(
@@ -136,6 +165,7 @@ class _Said:
     patient: Patient
     at: datetime
     report_key: str
+    sender: str
     is_synthetic: bool
 
 
@@ -145,6 +175,7 @@ def _observation(result: ObservationResult, said: _Said, local_codes: Mapping[st
     is_bedside = observation_codes.is_bedside(code, concept)
     return KeptObservation(
         report_key=_bedside_key(said.patient) if is_bedside else said.report_key,
+        sender="" if is_bedside else said.sender,
         code=code,
         sub_id="" if is_bedside else result.sub_id,
         concept=concept.name if concept else "",
@@ -161,11 +192,13 @@ def _observation(result: ObservationResult, said: _Said, local_codes: Mapping[st
     )
 
 
-def _report_key(report: ObservationReport, received: HL7Received) -> str:
+def _report_key(report: ObservationReport, received: HL7Received) -> tuple[str, str]:
+    """Return by what the report is named, and whose name that is."""
     number = report.filler_order_number or report.placer_order_number
     if number:
-        return f"{number.entity_identifier}^{number.namespace_id}"
-    return f"message {received.sending_application} {received.message_control_id}"
+        sender = "" if number.namespace_id else sender_of(received)
+        return f"{number.entity_identifier}^{number.namespace_id}", sender
+    return f"message {received.sending_application} {received.message_control_id}", sender_of(received)
 
 
 def _bedside_key(patient: Patient) -> str:

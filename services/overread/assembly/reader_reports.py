@@ -3,13 +3,14 @@
 A report is about a case as an order is: a number or the StudyInstanceUID agrees, and the patient does not conflict.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from overread.assembly import patients, result_status
 from overread.assembly.observations import MOST_CHARACTERS
 from overread.assembly.observed_patients import patient_said
+from overread.assembly.senders import sender_named
 from overread.contracts.errors import Malformed
 from overread.contracts.events.cases import ElsewhereReading
 from overread.contracts.events.intake import HL7Received
@@ -46,6 +47,14 @@ class ReaderReport:
     filler: Number | None = None
     accession_number: str = ""
     study_instance_uid: str = ""
+    sending_facility: str = ""
+
+    @property
+    def sender(self) -> str:
+        """Return whose name `key` is: empty for a number with a namespace, and for a StudyInstanceUID."""
+        named = self.filler or self.placer
+        is_anybodys = bool(named.namespace) if named else not self.accession_number
+        return "" if is_anybodys else sender_named(self.sending_application, self.sending_facility, self.link_id)
 
     @property
     def key(self) -> str:
@@ -86,6 +95,7 @@ def reader_report(report: ObservationReport, received: HL7Received) -> ReaderRep
         is_synthetic=report.is_test,
         link_id=received.link_id,
         sending_application=received.sending_application,
+        sending_facility=received.sending_facility,
         placer=_number(report.placer_order_number),
         filler=_number(report.filler_order_number),
         accession_number=report.accession_number or "",
@@ -94,6 +104,18 @@ def reader_report(report: ObservationReport, received: HL7Received) -> ReaderRep
     if not made.key:
         raise Malformed("a reader's report names no order, accession number or study")
     return made
+
+
+def known_as(report: ReaderReport, kept: Mapping[str, ReaderReport]) -> tuple[str, ReaderReport | None]:
+    """Return what is `kept` (by sender) of the same report, and under whose name.
+
+    One that was kept before senders were has an empty sender, and is taken for the report if its application is the same.
+    """
+    if report.sender in kept:
+        return report.sender, kept[report.sender]
+    old = kept.get("")
+    is_theirs = old is not None and old.sending_application == report.sending_application
+    return ("", old) if is_theirs else (report.sender, None)
 
 
 def is_about(report: ReaderReport, case: CaseNames) -> bool:

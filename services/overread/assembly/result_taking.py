@@ -103,13 +103,16 @@ def _numbers(report: ObservationReport) -> set[str]:
 async def _take_reader_report(
     tx: Transaction, event: Event[HL7Received], report: ReaderReport, touched: Touched
 ) -> None:
-    known = await context_store.reader_report(tx, event.site_id, report.key)
+    kept = await context_store.reader_reports_named(tx, event.site_id, report)
+    sender, known = reader_reports.known_as(report, kept)
     if known is not None and report.place < known.place:
         return
     cases_of_both = await context_store.cases_named_by(tx, event.site_id, report)
     if known is not None:
         cases_of_both += await context_store.cases_named_by(tx, event.site_id, known)
     await context_store.save_reader_report(tx, event.site_id, report)
+    if sender != report.sender:
+        await context_store.forget_reader_report(tx, event.site_id, report.key, sender)
     touched |= dict.fromkeys(cases_of_both, event)
 
 
@@ -121,11 +124,9 @@ async def _take_values(
     touched: Touched,
 ) -> None:
     said = observations.kept(report, event.data, local_codes)
-    known = await context_store.observations_of(tx, event.site_id, {one.report_key for one in said})
-    merged = {one.key: one for one in known.values()}
-    for one in said:
-        merged[one.key] = one.after(merged.get(one.key))
-    changed = [one for key, one in merged.items() if one != known.get(key)]
+    known = await context_store.observations_of(tx, event.site_id, said)
+    changed, taken_over = observations.merged(said, known)
+    await context_store.forget_observations(tx, event.site_id, taken_over)
     await context_store.save_observations(tx, event.site_id, changed)
     if any(one.concept and not one.is_bedside for one in changed):
         patient = await case_context.with_all_numbers(tx, event.site_id, changed[0].patient)

@@ -19,7 +19,7 @@ from tests.builders.results import a_monitor_reading, a_result, an_obx
 
 def kept(*messages: bytes, local: dict[str, str] | None = None) -> list[KeptObservation]:
     """Return what stays of `messages`, which come in this order."""
-    known: dict[tuple[str, str, str], KeptObservation] = {}
+    known: dict[observations.Key, KeptObservation] = {}
     for raw in messages:
         for report in read_observation_reports(tokenise(raw), time_zone=HANOI):
             for one in observations.kept(report, an_hl7_received(raw), local or {}):

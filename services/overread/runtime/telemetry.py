@@ -35,6 +35,12 @@ HL7_TURNED_AWAY = Counter(
     ["link"],
 )
 ORDERS_TAKEN = Counter("overread_orders_taken_total", "Statements about orders that are kept, by form", ["form"])
+ORDER_SOURCE_ITEMS = Counter(
+    "overread_order_source_items_total",
+    "Rows of files and items of worklists, by what became of them",
+    ["link", "outcome"],
+)
+ORDER_SOURCE_AWAY = Gauge("overread_order_source_away", "1 while a link's folder or RIS can't be read", ["link"])
 DICOM_STORED = Counter("overread_dicom_instances_total", "C-STORE requests answered, by status", ["status"])
 JOBS_WAITING = Gauge("overread_inference_jobs_waiting", "Jobs that could start if a slot were free", ["model"])
 BACKLOG_SECONDS = Gauge("overread_inference_backlog_seconds", "Waiting jobs times measured service time", ["model"])

@@ -39,6 +39,8 @@ from tests.builders.events import CASE_ID, NOON, an_event
 PASSWORD = "a long enough password"
 READER, OTHER_READER, OPERATOR, RESIDENT = "dr.test", "dr.other", "ops.test", "resident.test"
 RECONCILER, INTEGRATOR = "desk.test", "links.test"
+PLACER = "his.test"
+"""A machine."""
 
 
 class SilentPublisher:
@@ -213,6 +215,7 @@ def some_users(folder: Path) -> Path:
             roles=roles,
             entitlements=entitlements,
             password=_hashed(),
+            is_client=username == PLACER,
         )
         for username, roles, entitlements in (
             (READER, ("radiologist",), ("sign",)),
@@ -221,6 +224,7 @@ def some_users(folder: Path) -> Path:
             (OPERATOR, ("ops",), ()),
             (RECONCILER, ("reconciler",), ()),
             (INTEGRATOR, ("integrator",), ()),
+            (PLACER, ("order_placer",), ()),
         )
     ]
     users.write_users(folder / "users.json", users.Users(users=tuple(made)))

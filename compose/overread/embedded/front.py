@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.postgres import ARCHIVE_READER
 
-BEHIND: tuple[str, ...] = ("dicomweb", "ops", "assembly")
+BEHIND: tuple[str, ...] = ("dicomweb", "ops", "assembly", "order_intake")
 """They have no port: only the front reaches them."""
 _LOOKING_INTO_ARCHIVE = ("dicomweb", "ops")
 

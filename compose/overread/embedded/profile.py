@@ -44,6 +44,7 @@ class FirstUser:
     given_name: str
     roles: tuple[str, ...]
     entitlements: tuple[str, ...]
+    is_client: bool = False
 
 
 FIRST_USERS: tuple[FirstUser, ...] = (
@@ -57,6 +58,9 @@ FIRST_USERS: tuple[FirstUser, ...] = (
     FirstUser(username="ops", family_name="VẬN HÀNH", given_name="MẪU", roles=("ops",), entitlements=()),
     FirstUser(username="reconciler", family_name="ĐỐI CHIẾU", given_name="MẪU", roles=("reconciler",), entitlements=()),
     FirstUser(username="integrator", family_name="TÍCH HỢP", given_name="MẪU", roles=("integrator",), entitlements=()),
+    FirstUser(
+        username="his", family_name="HIS", given_name="MẪU", roles=("order_placer",), entitlements=(), is_client=True
+    ),
 )
 
 
@@ -215,6 +219,7 @@ def _make_first_users(users_file: Path, passwords_file: Path, *, is_demo: bool) 
             roles=user.roles,
             entitlements=user.entitlements,
             demo=is_demo,
+            is_client=user.is_client,
         )
         lines.append(f"{user.username} {password}\n")
     write_private(passwords_file, "".join(lines))

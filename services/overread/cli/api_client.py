@@ -10,7 +10,7 @@ import httpx
 from overread.cli import options
 from overread.contracts.errors import OverreadError
 from overread.embedded.profile import HTTP_PORT
-from overread.review.embedded_issuer import request_token
+from overread.review.embedded_issuer import request_client_token, request_token
 
 
 class ApiRefused(OverreadError):
@@ -31,6 +31,16 @@ def sign_in(username: str, *, url: str) -> str:
         if is_demo(url):
             return request_token(url, username, "")
         return request_token(url, username, _password(username))
+    except httpx.HTTPError as error:
+        raise ApiRefused(f"nothing answers at {url}: is the stack up? (./run up)") from error
+    except (ValueError, KeyError) as error:
+        raise ApiRefused(f"what answers at {url} is not Overread") from error
+
+
+def client_token(client_id: str, *, url: str) -> str:
+    """Return the access token of a machine; its secret comes as a password does. The demo profile asks for none."""
+    try:
+        return request_client_token(url, client_id, "" if is_demo(url) else _password(client_id))
     except httpx.HTTPError as error:
         raise ApiRefused(f"nothing answers at {url}: is the stack up? (./run up)") from error
     except (ValueError, KeyError) as error:

@@ -15,11 +15,15 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "OVERREAD_PASSWORD or standard input; the demo profile asks for none. The passwords made at first start are "
         "in DATA/secrets/first-users.txt.",
     )
-    parser.add_argument("--user", required=True, metavar="NAME", help="radiologist, ops, or a user that you added")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", metavar="NAME", help="radiologist, ops, or a user that you added")
+    who.add_argument("--client", metavar="NAME", help="a machine that places orders: his, or one that you added")
     parser.set_defaults(run=run)
 
 
 def run(told: argparse.Namespace) -> int:
     """Print the token alone on a line."""
-    sys.stdout.write(f"{api_client.sign_in(told.user, url=api_client.base_url())}\n")
+    url = api_client.base_url()
+    token = api_client.client_token(told.client, url=url) if told.client else api_client.sign_in(told.user, url=url)
+    sys.stdout.write(f"{token}\n")
     return 0

@@ -1,12 +1,15 @@
 """Order intake: takes orders in other forms than HL7 v2, and answers when they are kept."""
 
 import asyncio
+from pathlib import Path
 
 from overread.contracts.errors import Unavailable
 from overread.order_intake.intake import Intake
 from overread.order_intake.settings import OrderIntakeSettings
 from overread.order_intake.warming import warm
+from overread.order_intake.web import build
 from overread.runtime.group_commit import GroupCommit
+from overread.runtime.health import serve_on_socket
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.publisher import KafkaPublisher
 from overread.runtime.service import Service
@@ -29,7 +32,20 @@ def make_service(settings: OrderIntakeSettings) -> Service:
     )
     service.runs(lambda: _watch_room(intake, objects))
     service.health.register("object store", objects.ping)
+    if settings.front_secret and settings.http_socket:
+        _serve(service, settings.front_secret.get_secret_value().encode(), settings.http_socket, intake)
     return service
+
+
+def _serve(service: Service, secret: bytes, socket: Path, intake: Intake) -> None:
+    listening = asyncio.Event()
+    service.health.register_wait("http", lambda: None if listening.is_set() else "the API is not listening yet")
+    app = build(service, secret, intake)
+
+    async def serve_http() -> None:
+        await serve_on_socket(app, socket, on_listening=listening.set)
+
+    service.runs(serve_http)
 
 
 async def _watch_room(intake: Intake, objects: LocalObjectStore) -> None:

@@ -39,6 +39,10 @@ class ReusedMessageId(Malformed):
     """The message id was used for another statement: send this one under a new id."""
 
 
+class TooManyWaiting(Unavailable):
+    """Too many orders wait to be kept: send this one again in a moment."""
+
+
 class Enqueue(Protocol):
     """How a record leaves: it has its place in the order when this returns; `on_kept` is told later."""
 
@@ -71,6 +75,7 @@ class Intake:
         self._recalled: dict[str, asyncio.Task[None]] = {}
         self._in_flight: dict[Key, tuple[str, asyncio.Future[Answer]]] = {}
         self._refuses_for: Unavailable | None = None
+        self._most_waiting = settings.order_most_waiting
         self._repeats = Repeats(settings.order_repeat_window, settings.order_repeat_entries)
 
     async def keep(
@@ -82,19 +87,24 @@ class Intake:
         media_type: str,
         link_id: str,
         message_id: str,
+        said: bytes | None = None,
     ) -> Answer:
         """Return once the statement is kept: by every in-sync replica, after its flush.
+
+        `said` is what a repeat is known by, where that is not `raw` to the byte: the same written one way.
 
         Raise `NotAnOrder` with its faults, `ReusedMessageId`, or `Unavailable` when it could not be kept: then it is to
         be sent again. Calls that are begun one after another for one link keep their order.
         """
         check(statement)
         await self._know(link_id)
-        key, digest = (link_id, message_id), codec.sha256(raw)
+        key, digest = (link_id, message_id), codec.sha256(raw if said is None else said)
         if (known := self._known(key, digest)) is not None:
             return await known
         if self._refuses_for is not None:
             raise self._refuses_for
+        if len(self._in_flight) >= self._most_waiting:
+            raise TooManyWaiting
         received = OrderReceived(
             link_id=link_id,
             form=form,
@@ -104,7 +114,7 @@ class Intake:
             received_at=self._clock(),
             statement=statement,
             raw_base64=base64.b64encode(raw).decode("ascii") if len(raw) <= CLAIM_CHECK_BYTES else None,
-            object_key=f"{self._site_id}/orders/{digest}" if len(raw) > CLAIM_CHECK_BYTES else None,
+            object_key=f"{self._site_id}/orders/{codec.sha256(raw)}" if len(raw) > CLAIM_CHECK_BYTES else None,
         )
         return await self._take(key, received, raw)
 

@@ -1,6 +1,7 @@
 from datetime import timedelta
+from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from overread.runtime.settings import ServiceSettings
 
@@ -8,9 +9,16 @@ from overread.runtime.settings import ServiceSettings
 class OrderIntakeSettings(ServiceSettings):
     """What `order_intake` may be told."""
 
+    front_secret: SecretStr | None = Field(
+        default=None, min_length=16, description="Shared with the HTTP front, which checks who asks."
+    )
+    http_socket: Path | None = Field(default=None, description="Unix socket on which the front reaches this service.")
     order_repeat_window: timedelta = Field(
         default=timedelta(hours=24), description="For so long a message id is known: a repeat gets its first answer."
     )
     order_repeat_entries: int = Field(default=100_000, ge=1, description="Most message ids known, of all links.")
     order_warm_entries: int = Field(default=10_000, ge=0, description="Read back of each link after a restart.")
     order_warm_seconds: float = Field(default=10.0, gt=0, description="Longest time to read them back.")
+    order_most_waiting: int = Field(
+        default=5_000, ge=1, description="Most statements that wait for the broker; with more, HTTP answers 429."
+    )

@@ -1,6 +1,7 @@
 """The small identity provider of one machine (OpenID Connect Core 1.0 and Discovery 1.0).
 
-The page signs in by the authorization code flow with PKCE; a command sends a password and gets a token (RFC 6749, 4.3).
+The page signs in by the authorization code flow with PKCE; a command sends a password and gets a token (RFC 6749, 4.3); a
+machine sends its secret (client credentials, RFC 6749, 4.4).
 """
 
 import asyncio
@@ -96,23 +97,25 @@ class EmbeddedIssuer:
             "authorization_endpoint": f"{self._url}/authorize",
             "token_endpoint": f"{self._url}/token",
             "jwks_uri": f"{self._url}/jwks.json",
-            "grant_types_supported": ["authorization_code", "password"],
+            "grant_types_supported": ["authorization_code", "password", "client_credentials"],
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
             "prompt_values_supported": ["login"],
             "ui_locales_supported": ["vi", "en", "fr"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
-            "token_endpoint_auth_methods_supported": ["none"],
+            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
             "overread_demo_profile": self._is_demo(users),
         }
 
-    async def sign_in(self, username: str, password: str) -> SignedIn:
-        """Return the user, or raise `SignInRefused` or `TooManyAttempts`."""
+    async def sign_in(self, username: str, password: str, *, as_client: bool = False) -> SignedIn:
+        """Return the user, or raise `SignInRefused` or `TooManyAttempts`; a machine never signs in as a person does."""
         now = self._clock()
         self._must_not_have_failed_often(username, now)
         users = await asyncio.to_thread(read_users, self._users_file)
         user = users.named(username)
+        if user and user.is_client is not as_client:
+            user = None
         self._count_as_failed(username, now)
         is_proven = await self._proves(users, user, password)
         if user is None or not is_proven:
@@ -145,7 +148,7 @@ class EmbeddedIssuer:
     async def demo_users(self) -> tuple[User, ...]:
         """Return whom the demo profile signs in without a password; nobody elsewhere."""
         users = await asyncio.to_thread(read_users, self._users_file)
-        return users.users if self._is_demo(users) else ()
+        return tuple(user for user in users.users if not user.is_client) if self._is_demo(users) else ()
 
     async def knows(self, username: str) -> bool:
         """Say whether there is a user of this name."""
@@ -224,7 +227,16 @@ def issuer_key(secrets_dir: Path) -> ECKey:
 
 def request_token(base_url: str, username: str, password: str) -> str:
     """Sign in at a running Overread and return the access token; raise `SignInRefused` with the issuer's words."""
-    form = {"grant_type": "password", "username": username, "password": password}
+    return _requested(base_url, {"grant_type": "password", "username": username, "password": password})
+
+
+def request_client_token(base_url: str, client_id: str, client_secret: str) -> str:
+    """Return the access token of a machine; raise `SignInRefused` with the issuer's words."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    return _requested(base_url, form)
+
+
+def _requested(base_url: str, form: dict[str, str]) -> str:
     answer = httpx.post(f"{base_url.rstrip('/')}/issuer/token", data=form, timeout=15.0, trust_env=False)
     if answer.status_code != httpx.codes.OK:
         raise SignInRefused(str(answer.json().get("error_description", "the sign-in was refused")))

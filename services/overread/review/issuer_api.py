@@ -1,8 +1,10 @@
 """The embedded issuer's routes: discovery, keys, the sign-in page, and tokens."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
@@ -93,11 +95,13 @@ async def token(
     username: Annotated[str, Form(max_length=64)] = "",
     password: Annotated[str, Form(max_length=256)] = "",
 ) -> JSONResponse:
-    """Give a token for a code (RFC 6749, 4.1.3), or sign a user in by password (4.3.2)."""
+    """Give a token for a code (RFC 6749, 4.1.3), or sign a user in by password (4.3.2), or a machine (4.4.2)."""
     if not is_from_here(request):
         return _error(403, "access_denied", "a page of another origin may not sign anybody in")
     if grant_type == "authorization_code":
         return await _redeem(request)
+    if grant_type == "client_credentials":
+        return await _client_token(request)
     if grant_type != "password" or not username:
         return _error(400, "unsupported_grant_type", "send grant_type=password, username and password as a form")
     try:
@@ -107,6 +111,32 @@ async def token(
     except SignInRefused as refused:
         return _error(400, "invalid_grant", str(refused))
     return _answer(_issuer(request).grant_to(signed_in))
+
+
+async def _client_token(request: Request) -> JSONResponse:
+    """Answer a machine that sends its secret in the header or in the form (RFC 6749, 2.3.1 and 4.4)."""
+    form = await request.form()
+    client_id, secret = _basic(request) or (_text(form.get("client_id")), _text(form.get("client_secret")))
+    try:
+        return _answer(_issuer(request).grant_to(await _sign_in(request, client_id, secret, as_client=True)))
+    except TooManyAttempts as refused:
+        return _error(429, "invalid_client", str(refused))
+    except SignInRefused:
+        refusal = _error(401, "invalid_client", "the client's name or secret is wrong")
+        refusal.headers["WWW-Authenticate"] = 'Basic realm="overread"'
+        return refusal
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    """Return name and secret of HTTP Basic (RFC 7617), each encoded as a form's value is; None without."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return unquote_plus(name)[:LONGEST_FIELD], unquote_plus(secret)[:LONGEST_FIELD]
 
 
 async def _redeem(request: Request) -> JSONResponse:
@@ -123,10 +153,10 @@ async def _redeem(request: Request) -> JSONResponse:
     return _answer(granted)
 
 
-async def _sign_in(request: Request, username: str, password: str) -> SignedIn:
+async def _sign_in(request: Request, username: str, password: str, *, as_client: bool = False) -> SignedIn:
     """Sign in, and record it whether or not it succeeds."""
     try:
-        signed_in = await _issuer(request).sign_in(username, password)
+        signed_in = await _issuer(request).sign_in(username, password, as_client=as_client)
     except TooManyAttempts:
         await _record(request, username, audit.REFUSED, "too many attempts")
         raise

@@ -8,6 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from overread.review.problems import problem
 
 MOST_BODY_BYTES = 128 * 1024
+MOST_ORDERS_BYTES = 2 * 1024 * 1024
+ORDERS = ("/api/v1/orders", "/fhir")
+"""Where many orders may come in one body."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -31,7 +34,7 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer: Any = refusal(Headers(scope=scope)) or self._app
+        answer: Any = refusal(Headers(scope=scope), most_bytes_at(scope["path"])) or self._app
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -43,11 +46,16 @@ class Limits:
         await answer(scope, receive, send_with_headers)
 
 
-def refusal(headers: Headers) -> Any:
+def most_bytes_at(path: str) -> int:
+    """Return how long a body to `path` may be."""
+    return MOST_ORDERS_BYTES if path == ORDERS[0] or f"{path}/".startswith(f"{ORDERS[1]}/") else MOST_BODY_BYTES
+
+
+def refusal(headers: Headers, most_bytes: int = MOST_BODY_BYTES) -> Any:
     """Return the answer to a body that can't be taken, None when it can."""
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers:
         return problem(411, "length-required", "The body has no length.", "", "Send a Content-Length header.")
-    if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
-        return problem(413, "too-large", "The body is too long.", f"at most {MOST_BODY_BYTES} bytes", "Send less.")
+    if not length.isdecimal() or int(length) > most_bytes:
+        return problem(413, "too-large", "The body is too long.", f"at most {most_bytes} bytes", "Send less.")
     return None

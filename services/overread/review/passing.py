@@ -14,20 +14,31 @@ from fastapi.responses import StreamingResponse
 
 from overread.contracts.errors import Unavailable
 from overread.review.access import Reader
-from overread.review.identity import INTEGRATORS, OPERATORS, RECONCILERS, Identity
+from overread.review.identity import INTEGRATORS, OPERATORS, ORDER_PLACERS, RECONCILERS, Identity
 from overread.runtime.clock import Clock
 from overread.runtime.passes import PASS_HEADER, Visitor, issue
 
 ANSWER_SECONDS = 30.0
 CONNECTIONS = 32
 
-_ASKED = ("accept", "accept-encoding", "content-type", "if-none-match")
+_ASKED = (
+    "accept",
+    "accept-encoding",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-exist",
+    "if-none-match",
+    "prefer",
+)
 _ANSWERED = (
     "content-type",
     "content-length",
     "content-encoding",
     "content-disposition",
     "etag",
+    "location",
+    "last-modified",
     "cache-control",
     "vary",
     "retry-after",
@@ -153,6 +164,21 @@ async def messages(request: Request, reader: Reader, path: str) -> Response:
     """Pass on to assembly: messages are for integrators, and for operators without the patient."""
     reader.must_be_one_of(INTEGRATORS | OPERATORS)
     return await _front(request).pass_on(request, "assembly", f"/messages/{path}", reader)
+
+
+@router.post("/api/v1/orders")
+async def orders(request: Request, reader: Reader) -> Response:
+    """Pass on to order_intake: orders as plain JSON are placed by machines that may."""
+    reader.must_be_one_of(ORDER_PLACERS)
+    return await _front(request).pass_on(request, "order_intake", "/api/v1/orders", reader)
+
+
+@router.api_route("/fhir", methods=["POST"])
+@router.api_route("/fhir/{path:path}", methods=_METHODS)
+async def fhir(request: Request, reader: Reader, path: str = "") -> Response:
+    """Pass on to order_intake: orders as FHIR are placed by machines that may."""
+    reader.must_be_one_of(ORDER_PLACERS)
+    return await _front(request).pass_on(request, "order_intake", f"/fhir/{path}".rstrip("/"), reader)
 
 
 def _front(request: Request) -> Front:

@@ -43,6 +43,9 @@ class ReviewSettings(ServiceSettings):
     )
     dicomweb_socket: Path | None = Field(default=None, description="Where dicomweb answers; none: no images here.")
     ops_socket: Path | None = Field(default=None, description="Where ops answers; none: no operator's page here.")
+    order_intake_socket: Path | None = Field(
+        default=None, description="Where order_intake answers; none: no orders here."
+    )
     assembly_socket: Path | None = Field(default=None, description="Where assembly answers; none: no desk here.")
     demo_profile: bool = Field(default=False, description="Demo users sign in without a password; marked everywhere.")
 

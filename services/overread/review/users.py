@@ -39,7 +39,7 @@ class PasswordHash(BaseModel):
 
 
 class User(BaseModel):
-    """Somebody who may sign in."""
+    """Somebody who may sign in; a client is a machine, which signs in by client credentials and in no other way."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,6 +49,7 @@ class User(BaseModel):
     roles: tuple[str, ...] = ()
     entitlements: tuple[str, ...] = ()
     password: PasswordHash
+    is_client: bool = False
 
 
 class Users(BaseModel):
@@ -105,8 +106,11 @@ def add_user(
     roles: tuple[str, ...] = ("radiologist",),
     entitlements: tuple[str, ...] = ("sign",),
     demo: bool = False,
+    is_client: bool = False,
 ) -> None:
     """Add a user to the file at `path`, or change the one of that name; `demo` marks the whole file, for good."""
+    if is_client and entitlements:
+        raise UserRefused("a machine is entitled to nothing: only a person can sign")
     if len(password) < MINIMUM_PASSWORD:
         raise UserRefused(f"a password has at least {MINIMUM_PASSWORD} characters")
     users = read_users(path) if path.exists() else Users()
@@ -118,6 +122,7 @@ def add_user(
             roles=roles,
             entitlements=entitlements,
             password=hash_password(password, salt=secrets.token_bytes(16)),
+            is_client=is_client,
         )
     except ValidationError as error:
         raise UserRefused("a user name has letters, digits, '.', '_', '@' and '-' only, at most 64") from error

@@ -75,6 +75,7 @@ def front_of(settings: ReviewSettings, clock: Clock) -> Front:
         "dicomweb": settings.dicomweb_socket,
         "ops": settings.ops_socket,
         "assembly": settings.assembly_socket,
+        "order_intake": settings.order_intake_socket,
     }
     secret = settings.front_secret.get_secret_value().encode() if settings.front_secret else b""
     behind = {name: Behind.at(name, socket) for name, socket in sockets.items() if socket and secret}

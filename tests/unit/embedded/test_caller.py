@@ -138,7 +138,7 @@ def test_first_users_have_their_passwords_written_down(tmp_path: Path) -> None:
     stack._configure()
 
     names = [line.split()[0] for line in (tmp_path / "secrets" / "first-users.txt").read_text().splitlines()]
-    assert names == ["radiologist", "ops", "reconciler", "integrator"]
+    assert names == ["radiologist", "ops", "reconciler", "integrator", "his"]
     assert (tmp_path / "config" / "users.json").exists()
 
 

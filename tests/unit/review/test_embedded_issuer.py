@@ -16,7 +16,7 @@ from overread.review.identity import Identity, TokenVerifier
 from overread.review.users import UserRefused
 from tests.builders.events import NOON, SITE
 from tests.fakes.power_cuts import SyncedNames
-from tests.fakes.review import PASSWORD, READER, MovedClock, some_users
+from tests.fakes.review import PASSWORD, PLACER, READER, MovedClock, some_users
 
 URL = "http://127.0.0.1:8080/issuer"
 
@@ -135,3 +135,32 @@ def test_right_that_was_taken_does_not_come_back_by_a_power_cut(
     users.add_user(path, READER, password=PASSWORD, family_name="BÁC SĨ", roles=(), entitlements=())
 
     assert disk.keep(path)
+
+
+async def test_a_machine_gets_a_token_by_its_secret_and_in_no_other_way(tmp_path: Path) -> None:
+    """REQ-NON-06: client credentials (RFC 6749, 4.4); what a machine may is in its roles, and it can sign nothing."""
+    clock = MovedClock()
+    issuer = an_issuer(tmp_path, clock)
+
+    signed_in = await issuer.sign_in(PLACER, PASSWORD, as_client=True)
+
+    identity = await verified(issuer, issuer.grant_to(signed_in).access_token, clock)
+    assert (identity.subject, identity.roles, identity.may_sign) == (PLACER, {"order_placer"}, False)
+    for username, as_client in ((PLACER, False), (READER, True)):
+        with pytest.raises(SignInRefused):
+            await issuer.sign_in(username, PASSWORD, as_client=as_client)
+
+
+async def test_the_demo_page_offers_no_machine(tmp_path: Path) -> None:
+    """A machine has no face to click on."""
+    issuer = an_issuer(tmp_path, MovedClock(), is_demo_profile=True)
+    path = tmp_path / "users.json"
+    users.write_users(path, users.read_users(path).model_copy(update={"demo": True}))
+
+    assert PLACER not in {user.username for user in await issuer.demo_users()}
+
+
+def test_a_machine_is_entitled_to_nothing(tmp_path: Path) -> None:
+    """Only a person signs."""
+    with pytest.raises(UserRefused):
+        users.add_user(tmp_path / "users.json", "his", password=PASSWORD, family_name="HIS", is_client=True)

@@ -101,7 +101,8 @@ class OrderReceived(Body):
     """A sender said something of an order, in another form than HL7 v2; the bytes that say it are kept as they came.
 
     Either `raw_base64` or `object_key` (too large for an event) holds them: of an array the item, of a Bundle or a file
-    the part. `link_id` names the sender, whose order is kept; `message_id` and `digest` (of the bytes) tell a repeat.
+    the part. `link_id` names the sender, whose order is kept; `message_id` and `digest` (of the bytes,
+    or of what they say written one way) tell a repeat.
     """
 
     link_id: LinkId

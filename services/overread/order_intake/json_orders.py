@@ -1,0 +1,84 @@
+"""Orders as plain JSON: one object is one statement in the words of the contract; null asks to delete. Pure."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from overread.contracts import codec
+from overread.contracts.events.order_statements import Clearable, MessageId, OrderStatement
+from overread.order_intake.checks import Fault, NotAnOrder, faults_of
+from overread.order_intake.plain_words import faults_in, unknown_fields
+
+MOST_ITEMS = 500
+MOST_DEPTH = 20
+
+
+class JsonOrder(OrderStatement):
+    """A statement with the sender's own id for it."""
+
+    message_id: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOrder:
+    """A statement as it was read, the sender's id for it, and the bytes that say it, written one way."""
+
+    statement: OrderStatement
+    message_id: str | None
+    said: bytes
+
+
+def parse(body: bytes) -> Any:
+    """Return the JSON value in `body`, or raise `NotAnOrder` with the place where it is none."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise _not_json(f"The body is not UTF-8: byte {error.start} is none of its text.") from None
+    except json.JSONDecodeError as error:
+        raise _not_json(f"The body is not JSON: line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise _not_json("The body is nested too deep.") from None
+
+
+def read(item: Any) -> ReadOrder:
+    """Return the statement that `item` makes, or raise `NotAnOrder` with every fault and its place."""
+    if not isinstance(item, dict):
+        raise NotAnOrder((Fault("", "An order is a JSON object."),))
+    cleared = [name.value for name in Clearable if name.value in item and item[name.value] is None]
+    faults = [*unknown_fields(JsonOrder, item), *(() if "cleared" not in item else (_CLEARED,))]
+    try:
+        order = JsonOrder.model_validate({**item, "cleared": cleared})
+    except ValidationError as error:
+        raise NotAnOrder((*faults, *faults_in(error))) from None
+    statement = OrderStatement.model_validate(order.model_dump(exclude={"message_id"}))
+    if faults := [*faults, *faults_of(statement)]:
+        raise NotAnOrder(tuple(faults))
+    return ReadOrder(statement=statement, message_id=order.message_id, said=codec.json_bytes(item))
+
+
+_CLEARED = Fault("/cleared", "To delete a value, send the value itself as null.")
+
+
+def _not_json(sentence: str) -> NotAnOrder:
+    return NotAnOrder((Fault("", sentence),))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; a name that stands there twice would be read in two ways (RFC 8259, 4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NotAnOrder((Fault("", f"The name {next(_repeated(pairs))!r} stands twice in one object."),))
+    return found
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> Iterator[str]:
+    names = [name for name, _ in pairs]
+    known = set(JsonOrder.model_fields)
+    return (name if name in known else "of a field" for name in names if names.count(name) > 1)
+
+
+def _no_number(_: str) -> Any:
+    raise _not_json("NaN and Infinity are no numbers of JSON.")

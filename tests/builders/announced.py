@@ -7,8 +7,10 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from overread.archive.commitment_store import JudgedCommitment
 from overread.contracts.events.intake import CommitmentRequested, ProcedureStepReported
 from overread.contracts.identifiers import deterministic_id
+from overread.protocols.dicom.announced import ReferencedSop
 from tests.builders.dicom import EXPLICIT_VR_LITTLE_ENDIAN, a_uid, encoded
 from tests.builders.events import NOON, STUDY
 
@@ -95,3 +97,8 @@ def _announced(data_set: Dataset) -> dict[str, Any]:
         "transfer_syntax_uid": EXPLICIT_VR_LITTLE_ENDIAN,
         "data_set_base64": base64.b64encode(encoded(data_set)).decode(),
     }
+
+
+def a_judgement(references: tuple[ReferencedSop, ...], failed: dict[str, int] | None = None) -> JudgedCommitment:
+    """Return what a request for commitment came to."""
+    return JudgedCommitment(references, failed or {})

@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from overread.contracts.events.intake import InstanceStored, StudyHint
+from overread.archive.commitment_store import JudgedCommitment
+from overread.contracts.events.intake import Announced, InstanceStored, StudyHint
 from overread.dicom_intake.storage_scp import StoredObject
 from overread.protocols.dicom.attributes import InstanceHeader
 
@@ -55,3 +56,33 @@ class FakeIntakeEvents:
 
     async def association_closed(self, hint: StudyHint) -> None:
         self.told.append(hint)
+
+
+class FakeAnnouncements:
+    """Keeps announcements in memory; `failure` is raised instead. `steps` are those that archive knows."""
+
+    def __init__(self, *, steps: dict[str, str] | None = None, failure: Exception | None = None) -> None:
+        self.kept: list[tuple[Announced, bytes]] = []
+        self.hints: list[StudyHint] = []
+        self.steps = steps or {}
+        self.failure = failure
+        self.judgement: JudgedCommitment | None = None
+
+    async def keep(self, announced: Announced, data_set: bytes, subject: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.kept.append((announced, data_set))
+
+    async def tell(self, hints: list[StudyHint]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.hints += hints
+
+    async def step_status(self, procedure_step_uid: str) -> str | None:
+        return self.steps.get(procedure_step_uid)
+
+    async def awaited_step_status(self, procedure_step_uid: str) -> str | None:
+        return self.steps.get(procedure_step_uid)
+
+    async def judged(self, transaction_uid: str, calling_ae_title: str) -> JudgedCommitment | None:
+        return self.judgement

@@ -17,6 +17,8 @@ def told(service: str, endpoints: Endpoints, services: Sequence[str]) -> Mapping
     shared = {"OVERREAD_FRONT_SECRET": endpoints.credentials.password("front")}
     if service == "review":
         return shared | {f"OVERREAD_{name.upper()}_SOCKET": socket for name, socket in sockets.items()}
+    if service == "dicom_intake":
+        return {"OVERREAD_ARCHIVE_DSN": endpoints.dsn(ARCHIVE_READER)}
     if service not in BEHIND:
         return {}
     watched = {name: str(endpoints.health_socket(name)) for name in services}

@@ -1,6 +1,7 @@
 """Archive: knows what we hold, and tells again what an intake stored and did not come to tell."""
 
-from overread.archive import handlers
+from overread.archive.committing import Committer
+from overread.archive.handlers import Handlers
 from overread.archive.settings import ArchiveSettings
 from overread.archive.sweep import Sweeper
 from overread.contracts.topics import DICOM_RECEIVED
@@ -12,7 +13,8 @@ def make_service(settings: ArchiveSettings) -> Service:
     """Wire archive; nothing is opened until the service runs."""
     service = Service("archive", settings, owns="overread.archive")
     objects = LocalObjectStore(settings.objects_folder)
-    service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
+    service.consumes(DICOM_RECEIVED)(Handlers(objects).dicom_received)
+    service.runs(Committer(service, settings).run)
     service.runs(Sweeper(service, objects, fallback_charset=settings.dicom_fallback_charset).run)
     service.health.register("object store", objects.ping)
     return service

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from overread.archive.commitment_store import JudgedCommitment, judged_of
 from overread.archive.store import SetAside, all_set_aside
 from overread.runtime.database import away_as_unavailable, open_pool
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import asyncpg
 
     from overread.runtime.database import Pool
+
+__all__ = ["ArchiveQueries", "HeldInstance", "HeldStudy", "JudgedCommitment", "SetAside"]
 
 _COLUMNS = (
     "study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid, object_key,"
@@ -92,6 +95,26 @@ class ArchiveQueries:
             offset,
         )
         return [HeldStudy(**dict(row)) for row in rows]
+
+    async def step_status(self, procedure_step_uid: str) -> str | None:
+        """Return the state of a performed procedure step, None of one that we have not heard of."""
+        rows = await self._fetch(
+            "SELECT status FROM procedure_steps WHERE site_id = $1 AND procedure_step_uid = $2",
+            self._site_id,
+            procedure_step_uid,
+        )
+        return rows[0]["status"] if rows else None
+
+    async def judged_commitment(self, transaction_uid: str, calling_ae_title: str) -> JudgedCommitment | None:
+        """Return what a peer's request came to, None as long as it is not judged."""
+        rows = await self._fetch(
+            "SELECT instances, failed FROM commitments WHERE site_id = $1 AND transaction_uid = $2"
+            " AND calling_ae_title = $3 AND judged_at IS NOT NULL",
+            self._site_id,
+            transaction_uid,
+            calling_ae_title,
+        )
+        return judged_of(rows[0]["instances"], rows[0]["failed"]) if rows else None
 
     async def set_aside(self) -> list[SetAside]:
         """Return the stored objects that could not be told of, oldest first."""

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from overread.assembly import completeness, image_store, linking, patient_store, patients, store
+from overread.assembly import completeness, image_store, linking, list_store, patient_store, patients, store
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Event
 from overread.contracts.events import cases
-from overread.contracts.events.intake import InstanceAttributes, InstanceStored, IntakeRestarted, StudyHint
+from overread.contracts.events.intake import HintKind, InstanceAttributes, InstanceStored, IntakeRestarted, StudyHint
 from overread.contracts.events.orders import Patient, PatientIdentifier
 from overread.contracts.identifiers import case_id_for, nfc
 from overread.runtime.consume import Delivered
@@ -54,14 +54,19 @@ async def _take_images(tx: Transaction, batch: Sequence[Delivered]) -> list[Deli
 
 
 async def _take_hints(tx: Transaction, site_id: str, case_id: UUID, hints: Sequence[Delivered]) -> bool:
-    """Note the associations that ended; say whether the case waits for more images.
+    """Note what ended or was listed; say whether the case waits for more images.
 
-    Only who holds the case's row knows that: it may be completed at this moment, and an end never opens it again.
+    Only who holds the case's row knows that: it may be completed at this moment, and a hint never opens it again.
     """
     case = await store.lock_case(tx, site_id, case_id)
-    closed = {d.event.data.association_id for d in hints}
+    told = [d.event.data for d in hints]
+    closed = {hint.association_id for hint in told if hint.kind is HintKind.ASSOCIATION_CLOSED}
     await image_store.close_associations(tx, site_id, case_id, closed)
-    return case is not None and await image_store.has_timer(tx, site_id, case_id)
+    await list_store.note(tx, site_id, case_id, told)
+    is_waiting = case is not None and await image_store.has_timer(tx, site_id, case_id)
+    if case is not None and not is_waiting:
+        await list_store.drop(tx, site_id, case_id)
+    return is_waiting
 
 
 async def _conflicts_to_the_desk(tx: Transaction, case: store.CaseRow, added: Sequence[image_store.Added]) -> None:

@@ -8,11 +8,12 @@ from overread.contracts.events.cases import CompletenessBasis
 
 @dataclass(frozen=True, kw_only=True)
 class QuietTimes:
-    """How long nothing must have come: without a signal, after every association ended, and at most."""
+    """How long nothing must have come: without a signal, after every association ended, with a list, and at most."""
 
     quiet: timedelta
     after_association: timedelta
     hold_cap: timedelta
+    after_list: timedelta = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,9 @@ class Arrivals:
     last_signal_at: datetime
     open_associations: int
     closed_associations: int
+    is_listed: bool = False
+    missing: int = 0
+    open_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,24 @@ class Due:
 def judge(arrivals: Arrivals, times: QuietTimes) -> Due:
     """Return when the study may be read.
 
-    The end of every association that brought images shortens the wait; it never ends it at once, since some scanners
-    open one association per series. An association still open holds the study up to the cap.
+    A list made by the modality or the archive decides: the study is whole soon after all that it names is here, and
+    waits for the rest up to the cap. Without one, the end of every association that brought images shortens the wait;
+    it never ends it at once, since some scanners open one association per series. An association still open holds the
+    study up to the cap. A procedure step that goes on takes no list and no association's end for the last.
     """
     cap = Due(arrivals.first_unread_at + times.hold_cap, CompletenessBasis.HOLD_CAP)
-    if arrivals.open_associations:
-        return cap
-    if arrivals.closed_associations:
-        due = Due(arrivals.last_signal_at + times.after_association, CompletenessBasis.QUIET_AFTER_ASSOCIATION)
-    else:
-        due = Due(arrivals.last_signal_at + times.quiet, CompletenessBasis.QUIET)
+    due = _due(arrivals, times) or cap
     return due if due.at <= cap.at else cap
+
+
+def _due(arrivals: Arrivals, times: QuietTimes) -> Due | None:
+    """Return when the wait is over, None when only the cap ends it."""
+    if arrivals.is_listed and arrivals.missing:
+        return None
+    if arrivals.is_listed and not arrivals.open_steps:
+        return Due(arrivals.last_signal_at + times.after_list, CompletenessBasis.LISTED)
+    if arrivals.open_associations:
+        return None
+    if arrivals.closed_associations and not arrivals.open_steps:
+        return Due(arrivals.last_signal_at + times.after_association, CompletenessBasis.QUIET_AFTER_ASSOCIATION)
+    return Due(arrivals.last_signal_at + times.quiet, CompletenessBasis.QUIET)

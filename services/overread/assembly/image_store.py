@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from overread.assembly import list_store
 from overread.assembly.completeness import Arrivals, Due
 from overread.contracts.envelope import Body, Event
 from overread.contracts.events.intake import InstanceStored, IntakeRestarted
@@ -165,16 +166,21 @@ async def note_signal(
     )
     if row is None or counts is None:
         raise LookupError(f"no case {case_id}")
+    lists = await list_store.listed(tx, site_id, case_id)
     return Arrivals(
         first_unread_at=row["first_unread_at"],
         last_signal_at=row["last_signal_at"],
         open_associations=counts["open"],
         closed_associations=counts["closed"],
+        is_listed=lists.is_listed,
+        missing=lists.missing,
+        open_steps=lists.open_steps,
     )
 
 
 async def end_wait(tx: Transaction, site_id: str, case_id: UUID) -> None:
-    """Note that the study is complete: no timer, no association to wait for, nothing unread."""
+    """Note that the study is complete: no timer, no association or list to wait for, nothing unread."""
+    await list_store.drop(tx, site_id, case_id)
     await tx.connection.execute("DELETE FROM timers WHERE site_id = $1 AND case_id = $2", site_id, case_id)
     await tx.connection.execute("DELETE FROM associations WHERE site_id = $1 AND case_id = $2", site_id, case_id)
     await tx.connection.execute(

@@ -18,6 +18,9 @@ class AssemblySettings(ServiceSettings):
     quiet_seconds_by_modality: dict[str, float] = Field(default_factory=dict, description="As {'CT': 30}.")
     quiet_after_association_seconds: float = Field(default=4.0, gt=0, description="After every association has ended.")
     hold_cap_seconds: float = Field(default=600.0, gt=0, description="Longest wait while an association stays open.")
+    quiet_after_list_seconds: float = Field(
+        default=2.0, gt=0, description="After the last of the images that modality or archive has listed."
+    )
 
     report_links: frozenset[str] = Field(
         default=frozenset(), description="Links (`link_id`) on which a RIS sends what its readers report."
@@ -55,3 +58,4 @@ class AssemblySettings(ServiceSettings):
 
     def _quiet_of(self, modality: str) -> float:
         return self.quiet_seconds_by_modality.get(modality, self.quiet_seconds)
+            after_list=timedelta(seconds=min(quiet, self.quiet_after_list_seconds)),

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
+from overread.archive.queries import ArchiveQueries
+from overread.dicom_intake.announcements import PublishedAnnouncements
+from overread.dicom_intake.normalized_scp import NormalizedScp
 from overread.dicom_intake.ports import PublishedEvents, SyncedInstances
 from overread.dicom_intake.server import DicomServer
 from overread.dicom_intake.settings import DicomIntakeSettings
@@ -27,23 +30,33 @@ def make_service(settings: DicomIntakeSettings) -> Service:
     )
     instances = SyncedInstances(settings.site_id, objects)
     storage = StorageScp(instances, events, service.clock, fallback_charset=settings.dicom_fallback_charset)
+    normalized = _normalized(service, settings, events, objects)
     service.runs(events.run)
-    service.serves(lambda: _listening(settings, storage, events))
+    service.serves(lambda: _listening(settings, storage, normalized, events))
     service.health.register("object store", objects.ping)
     return service
 
 
+def _normalized(
+    service: Service, settings: DicomIntakeSettings, events: PublishedEvents, objects: LocalObjectStore
+) -> NormalizedScp:
+    dsn = settings.archive_dsn
+    archive = ArchiveQueries(dsn.get_secret_value(), settings.site_id) if dsn else None
+    announcements = PublishedAnnouncements(settings.site_id, events, objects, archive=archive)
+    return NormalizedScp(announcements, service.clock, peers_with_address=frozenset(settings.dicom_peers))
+
+
 @asynccontextmanager
 async def _listening(
-    settings: DicomIntakeSettings, storage: StorageScp, events: PublishedEvents
+    settings: DicomIntakeSettings, storage: StorageScp, normalized: NormalizedScp, events: PublishedEvents
 ) -> AsyncIterator[None]:
     events.tell_restart()
     tls = await asyncio.to_thread(
         server_context, settings.dicom_tls_certificate, settings.dicom_tls_key, settings.dicom_tls_client_ca
     )
-    servers = [(_server(settings, storage, None), settings.dicom_port)]
+    servers = [(_server(settings, storage, normalized, None), settings.dicom_port)]
     if tls is not None:
-        servers.append((_server(settings, storage, tls), settings.dicom_tls_port))
+        servers.append((_server(settings, storage, normalized, tls), settings.dicom_tls_port))
     try:
         for server, port in servers:
             await server.start(settings.dicom_host, port + settings.port_offset)
@@ -55,8 +68,17 @@ async def _listening(
             await asyncio.wait_for(events.flushed(), GRACE_SECONDS)
 
 
-def _server(settings: DicomIntakeSettings, storage: StorageScp, tls: ssl.SSLContext | None) -> DicomServer:
-    return DicomServer(settings.acceptor, storage, new_association_id=uuid4, limits=settings.limits, ssl_context=tls)
+def _server(
+    settings: DicomIntakeSettings, storage: StorageScp, normalized: NormalizedScp, tls: ssl.SSLContext | None
+) -> DicomServer:
+    return DicomServer(
+        settings.acceptor,
+        storage,
+        new_association_id=uuid4,
+        limits=settings.limits,
+        ssl_context=tls,
+        normalized=normalized,
+    )
 
 
 def main() -> None:

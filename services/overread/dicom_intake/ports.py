@@ -42,6 +42,7 @@ class PublishedEvents:
     def __init__(self, site_id: str, publisher: Publisher, clock: Clock, *, bound: int) -> None:
         self._site_id = site_id
         self._clock = clock
+        self._publisher = publisher
         self._outstanding = OutstandingEvents[Outgoing](publisher.publish, bound=bound)
 
     @property
@@ -69,6 +70,11 @@ class PublishedEvents:
         key = (str(hint.association_id), hint.study_instance_uid, first)
         self._put(hint, hint.study_instance_uid, trace, deterministic_id("association closed", self._site_id, *key))
 
+    async def tell_now(self, body: Body, subject: str, association_id: UUID, own_key: str) -> None:
+        """Return when the broker holds what is kept nowhere else; raise `Unavailable` when it does not."""
+        event_id = deterministic_id(body.event_type(), self._site_id, own_key)
+        await self._publisher.publish([self._outgoing(body, subject, _trace_of(association_id), event_id)])
+
     def tell_restart(self) -> None:
         """Let archive announce again what was stored and not told before this process began."""
         now = self._clock()
@@ -77,6 +83,9 @@ class PublishedEvents:
         self._put(restarted, "dicom_intake", new_traceparent(), event_id)
 
     def _put(self, body: Body, subject: str, traceparent: str, event_id: UUID) -> None:
+        self._outstanding.put(self._outgoing(body, subject, traceparent, event_id))
+
+    def _outgoing(self, body: Body, subject: str, traceparent: str, event_id: UUID) -> Outgoing:
         event = event_of(
             body,
             source="dicom_intake",
@@ -87,7 +96,7 @@ class PublishedEvents:
             own_key="",
             event_id=event_id,
         )
-        self._outstanding.put(Outgoing(DICOM_RECEIVED.name, DICOM_RECEIVED.key_of(event), codec.encode(event)))
+        return Outgoing(DICOM_RECEIVED.name, DICOM_RECEIVED.key_of(event), codec.encode(event))
 
 
 def _trace_of(association_id: UUID) -> str:

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 from uuid import UUID
 
+from overread.dicom_intake.normalized_scp import Answer, EventReport, NormalizedScp
 from overread.dicom_intake.storage_scp import Peer, StorageScp, StorageSession
 from overread.protocols.dicom import pdu
+from overread.protocols.dicom.announced import encode_data_set
 from overread.protocols.dicom.dimse import (
     SUCCESS,
     CommandField,
@@ -19,6 +21,7 @@ from overread.protocols.dicom.dimse import (
     MessageAssembler,
     Status,
     StatusCode,
+    encode_event_report,
     encode_response,
 )
 from overread.protocols.dicom.upper_layer import (
@@ -37,7 +40,8 @@ from overread.runtime.telemetry import log
 
 _READ_BYTES: Final = 1 << 18
 _SPARE_CONNECTIONS: Final = 16  # above the associations, so that a peer too many still gets its answer
-_UNRECOGNIZED_OPERATION: Final = Status(StatusCode.UNRECOGNIZED_OPERATION, "Only C-ECHO and C-STORE are served here")
+_UNRECOGNIZED_OPERATION: Final = Status(StatusCode.UNRECOGNIZED_OPERATION, "This operation is not served here")
+_NORMALIZED: Final = frozenset({CommandField.N_CREATE_RQ, CommandField.N_SET_RQ, CommandField.N_ACTION_RQ})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +66,11 @@ class DicomServer:
         new_association_id: Callable[[], UUID],
         limits: ServerLimits | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        normalized: NormalizedScp | None = None,
     ) -> None:
         self.acceptor = acceptor
         self.storage = storage
+        self.normalized = normalized
         self.limits = limits or ServerLimits()
         self.new_association_id = new_association_id
         self._ssl_context = ssl_context
@@ -148,7 +154,11 @@ class _Connection:
         self._association = Association(server.acceptor)
         self._assembler = MessageAssembler(maximum_data_set=server.limits.maximum_data_set_bytes)
         self._session: StorageSession | None = None
+        self._peer: Peer | None = None
         self._association_id = server.new_association_id()
+        self._reports: set[asyncio.Task[None]] = set()
+        self._asked: set[int] = set()
+        self._last_asked = 0
         self._stored_bytes = 0
         self._is_reading = False
         self._is_orderly = False
@@ -235,13 +245,12 @@ class _Connection:
             await self._write(self._association.reject(refusal))
             return
         self.is_associated = True
-        self._session = self._server.storage.open(
-            Peer(
-                association_id=self._association_id,
-                calling_ae_title=event.request.calling_ae_title,
-                called_ae_title=event.request.called_ae_title,
-            )
+        self._peer = Peer(
+            association_id=self._association_id,
+            calling_ae_title=event.request.calling_ae_title,
+            called_ae_title=event.request.called_ae_title,
         )
+        self._session = self._server.storage.open(self._peer)
         await self._write(self._association.accept())
 
     def _may_accept(self) -> bool:
@@ -260,26 +269,53 @@ class _Connection:
                 await self._on_message(message)
 
     async def _on_message(self, message: Message) -> None:
+        if message.command.status is not None:
+            self._on_response(message.command.message_id, message.command.status)
+            return
         if message.command.command_field == CommandField.C_CANCEL_RQ:
             return  # what it would cancel has been answered already (PS3.7, 9.3.2.3)
         self._stored_bytes = message.size_bytes
         try:
-            status = await self._perform(message)
+            answer = await self._perform(message)
         finally:
             self._stored_bytes = 0
         # The peer may have aborted behind the message.
         if self._association.may(LocalAct.SEND_DATA):
-            response = encode_response(message.command, status)
+            response = encode_response(message.command, answer.status, sop_instance_uid=answer.sop_instance_uid)
             await self._write(self._association.respond(message.context_id, response))
+        if answer.later is not None:
+            task = asyncio.create_task(self._report(message.context_id, answer.later))
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
 
-    async def _perform(self, message: Message) -> Status:
-        match message.command.command_field:
-            case CommandField.C_ECHO_RQ:
-                return SUCCESS
-            case CommandField.C_STORE_RQ if self._session is not None:
-                return await self._session.store(message, self._association.contexts[message.context_id])
-            case _:
-                return _UNRECOGNIZED_OPERATION
+    def _on_response(self, message_id: int, status: int) -> None:
+        if message_id not in self._asked:
+            raise MalformedCommand("the peer sent a response although nothing was asked of it")
+        self._asked.discard(message_id)
+        log.info("report_answered", association_id=str(self._association_id), status=f"{status:04X}")
+
+    async def _report(self, context_id: int, later: Callable[[], Awaitable[EventReport | None]]) -> None:
+        report = await later()
+        if report is None or not self._association.may(LocalAct.SEND_DATA):
+            return
+        self._last_asked += 1
+        self._asked.add(self._last_asked)
+        command = encode_event_report(
+            self._last_asked, report.sop_class_uid, report.sop_instance_uid, report.event_type_id
+        )
+        data_set = encode_data_set(report.data_set, self._association.contexts[context_id].transfer_syntax)
+        with contextlib.suppress(OSError, TimeoutError):  # the conversation notices its end itself
+            await self._write(self._association.respond(context_id, command, data_set))
+
+    async def _perform(self, message: Message) -> Answer:
+        command_field, context = message.command.command_field, self._association.contexts[message.context_id]
+        if command_field == CommandField.C_ECHO_RQ:
+            return Answer(SUCCESS)
+        if command_field == CommandField.C_STORE_RQ and self._session is not None:
+            return Answer(await self._session.store(message, context))
+        if command_field in _NORMALIZED and self._server.normalized is not None and self._peer is not None:
+            return await self._server.normalized.perform(message, context, self._peer)
+        return Answer(_UNRECOGNIZED_OPERATION)
 
     def _discard_if_too_much_is_held(self) -> None:
         if not self._assembler.is_idle and self._server.held_bytes > self._server.limits.maximum_held_bytes:
@@ -301,6 +337,8 @@ class _Connection:
             await session.close(is_orderly=self._is_orderly)
 
     async def _end(self) -> None:
+        for report in self._reports:
+            report.cancel()
         self._writer.close()
         await self._end_session()
         with contextlib.suppress(OSError, TimeoutError):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from overread.dicom_intake.server import ServerLimits
 from overread.protocols.dicom.upper_layer import AcceptorConfig
@@ -20,6 +20,13 @@ class DicomIntakeSettings(ServiceSettings):
     dicom_tls_client_ca: Path | None = Field(default=None, description="With it, peers must show a certificate of it.")
     dicom_called_ae_titles: frozenset[str] = frozenset({"OVERREAD"})
     dicom_calling_ae_titles: frozenset[str] | None = Field(default=None, description="None takes any calling AE.")
+    dicom_peers: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where peers take what we report on an association of our own, as {'CT1': '10.0.0.5:104'}.",
+    )
+    archive_dsn: SecretStr | None = Field(
+        default=None, description="archive's tables, under the role that may only read them; None asks nothing."
+    )
     dicom_maximum_associations: int = Field(default=32, ge=1)
     dicom_outstanding_events: int = Field(default=20_000, ge=1, description="Most events that wait for the broker.")
 

@@ -53,3 +53,24 @@ def test_quiet_time_that_ends_with_the_cap_is_quiet() -> None:
     due = judge(some_arrivals(last_signal_at=at(540)), TIMES)
 
     assert due == Due(at(600), CompletenessBasis.QUIET)
+
+
+def test_a_list_all_of_which_is_here_ends_the_wait_soon() -> None:
+    """A signal with a list completes when what it lists is a part of what we hold; an idle association holds nothing."""
+    due = judge(some_arrivals(is_listed=True, open_associations=1), TIMES)
+
+    assert due == Due(at(12), CompletenessBasis.LISTED)
+
+
+def test_a_list_that_misses_an_image_holds_the_study_up_to_the_cap() -> None:
+    """The modality knows of more than has come."""
+    due = judge(some_arrivals(is_listed=True, missing=1, closed_associations=1), TIMES)
+
+    assert due == Due(at(600), CompletenessBasis.HOLD_CAP)
+
+
+def test_a_step_that_goes_on_takes_no_end_of_an_association_for_the_last() -> None:
+    """A second procedure step of the study has not listed yet; quiet alone still ends the wait, since many never end."""
+    due = judge(some_arrivals(is_listed=True, open_steps=1, closed_associations=1), TIMES)
+
+    assert due == Due(at(70), CompletenessBasis.QUIET)

@@ -14,8 +14,9 @@ from overread.contracts.identifiers import Sha256, StudyInstanceUid
 
 
 class CompletenessBasis(StrEnum):
-    """Why the study was taken for whole."""
+    """Why the study was taken for whole; `listed`: all that the modality or an archive lists is here."""
 
+    LISTED = "listed"
     QUIET_AFTER_ASSOCIATION = "quiet_after_association"
     QUIET = "quiet"
     HOLD_CAP = "hold_cap"

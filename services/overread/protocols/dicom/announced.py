@@ -1,26 +1,24 @@
 """What a modality or an archive announces beside images: steps, availability, commitment (PS3.4, F.7, J and R)."""
 
 import struct
-import zlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 
 from overread.contracts.errors import Malformed
 from overread.contracts.identifiers import parse_uid
 from overread.protocols.dicom.sop_classes import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
-MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
-INSTANCE_AVAILABILITY_NOTIFICATION: Final = "1.2.840.10008.5.1.4.33"
-STORAGE_COMMITMENT_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
-STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
-NORMALIZED_SOP_CLASSES: Final = frozenset(
-    {MODALITY_PERFORMED_PROCEDURE_STEP, INSTANCE_AVAILABILITY_NOTIFICATION, STORAGE_COMMITMENT_PUSH_MODEL}
-)
+ALL_COMMITTED: Final = 1
+FAILURES_EXIST: Final = 2
+"""Event types of the Storage Commitment Push Model (PS3.4, J.3.3)."""
 
 IN_PROGRESS: Final = "IN PROGRESS"
 COMPLETED: Final = "COMPLETED"
@@ -81,9 +79,11 @@ def read_data_set(fragments: Sequence[bytes], transfer_syntax_uid: str) -> Datas
     is_implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
     is_little = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
     try:
-        data_set = read_dataset(BytesIO(b"".join(fragments)), is_implicit, is_little, bytelength=None)
-        data_set.walk(lambda _, element: element.value, recursive=True)
-    except (*_UNREADABLE, zlib.error) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what pydicom mends of an odd data set is no business of the log
+            data_set = read_dataset(BytesIO(b"".join(fragments)), is_implicit, is_little, bytelength=None)
+            data_set.walk(lambda _, element: element.value, recursive=True)
+    except _UNREADABLE as error:
         raise Malformed("the data set can't be decoded") from error
     return data_set
 
@@ -176,3 +176,37 @@ def _required_uid(data_set: Dataset, keyword: str) -> str:
     except Malformed as error:
         raise InvalidAttribute(f"{keyword} is no UID") from error
     return value
+
+
+def commitment_report(commitment: Commitment, failed: Mapping[str, int]) -> Dataset:
+    """Return what we vouch for, and for what not: `failed` has a failure reason for an instance (PS3.4, table J.3-2)."""
+    report = Dataset()
+    report.TransactionUID = commitment.transaction_uid
+    kept = [one for one in commitment.references if one.sop_instance_uid not in failed]
+    if kept:
+        report.ReferencedSOPSequence = [_reference(one) for one in kept]
+    if failed:
+        report.FailedSOPSequence = [
+            _reference(one, failed[one.sop_instance_uid])
+            for one in commitment.references
+            if one.sop_instance_uid in failed
+        ]
+    return report
+
+
+def encode_data_set(data_set: Dataset, transfer_syntax_uid: str) -> bytes:
+    """Return a data set without pixels in one of the plain transfer syntaxes (PS3.5, A.1 to A.3)."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
+    buffer.is_implicit_VR = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
+    write_dataset(buffer, data_set)
+    return buffer.getvalue()
+
+
+def _reference(sop: ReferencedSop, failure_reason: int | None = None) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = sop.sop_class_uid
+    item.ReferencedSOPInstanceUID = sop.sop_instance_uid
+    if failure_reason is not None:
+        item.FailureReason = failure_reason
+    return item

@@ -11,6 +11,7 @@ from overread.protocols.dicom.pdu import PresentationDataValue
 
 _ELEMENT: Final = struct.Struct("<HHI")
 _NO_DATA_SET: Final = 0x0101
+_DATA_SET: Final = 0x0001
 _RESPONSE_BIT: Final = 0x8000
 _ERROR_COMMENT_LENGTH: Final = 64
 _FRAGMENT_OVERHEAD: Final = 64  # what a fragment costs beside its bytes, so that tiny ones can't fill the memory
@@ -82,9 +83,10 @@ class MalformedCommand(Malformed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A request out of a command set; a UID that the command does not carry is empty (PS3.7, 9.3 and 10.3).
+    """A request or response out of a command set; a UID that it does not carry is empty (PS3.7, 9.3 and 10.3).
 
-    `action_type_id` is that of an N-ACTION, 0 without one (PS3.7, 10.3.4).
+    `action_type_id` is that of an N-ACTION, 0 without one (PS3.7, 10.3.4). `message_id` is that of the request, in a
+    response too, which alone has a `status`.
     """
 
     command_field: int
@@ -93,6 +95,7 @@ class Command:
     affected_sop_class_uid: str = ""
     affected_sop_instance_uid: str = ""
     action_type_id: int = 0
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +110,43 @@ class Message:
 
 
 def decode_command(command_set: bytes) -> Command:
-    """Return the request in `command_set`, always Implicit VR Little Endian (PS3.7, 6.3.1)."""
+    """Return the request or response in `command_set`, always Implicit VR Little Endian (PS3.7, 6.3.1)."""
     elements = dict(_elements(command_set))
     command_field = _number(elements, COMMAND_FIELD)
-    if command_field & _RESPONSE_BIT:
-        raise MalformedCommand("the peer sent a response although nothing was asked of it")
+    is_response = bool(command_field & _RESPONSE_BIT)
     class_uid = elements.get(AFFECTED_SOP_CLASS_UID) or elements.get(REQUESTED_SOP_CLASS_UID, b"")
     instance_uid = elements.get(AFFECTED_SOP_INSTANCE_UID) or elements.get(REQUESTED_SOP_INSTANCE_UID, b"")
-    is_cancel = command_field == CommandField.C_CANCEL_RQ
+    names_another = is_response or command_field == CommandField.C_CANCEL_RQ
     return Command(
         command_field=command_field,
-        message_id=_number(elements, MESSAGE_ID_BEING_RESPONDED_TO if is_cancel else MESSAGE_ID),
+        message_id=_number(elements, MESSAGE_ID_BEING_RESPONDED_TO if names_another else MESSAGE_ID),
         has_data_set=_number(elements, COMMAND_DATA_SET_TYPE) != _NO_DATA_SET,
         affected_sop_class_uid=_uid(class_uid),
         affected_sop_instance_uid=_uid(instance_uid),
         action_type_id=_number(elements, ACTION_TYPE_ID) if ACTION_TYPE_ID in elements else 0,
+        status=_number(elements, STATUS) if is_response else None,
     )
 
 
-def encode_response(request: Command, status: Status) -> bytes:
-    """Return the command set that answers `request` without a data set (PS3.7, 9.3, 10.3 and C)."""
+def encode_event_report(message_id: int, sop_class_uid: str, sop_instance_uid: str, event_type_id: int) -> bytes:
+    """Return the command set of an N-EVENT-REPORT with a data set (PS3.7, 10.3.1.1)."""
+    return encode_command_set(
+        {
+            AFFECTED_SOP_CLASS_UID: _encoded_uid(sop_class_uid),
+            COMMAND_FIELD: _encoded_number(CommandField.N_EVENT_REPORT_RQ),
+            MESSAGE_ID: _encoded_number(message_id),
+            COMMAND_DATA_SET_TYPE: _encoded_number(_DATA_SET),
+            AFFECTED_SOP_INSTANCE_UID: _encoded_uid(sop_instance_uid),
+            EVENT_TYPE_ID: _encoded_number(event_type_id),
+        }
+    )
+
+
+def encode_response(request: Command, status: Status, *, sop_instance_uid: str = "") -> bytes:
+    """Return the command set that answers `request` without a data set (PS3.7, 9.3, 10.3 and C).
+
+    `sop_instance_uid` names the instance where the request left that to us (PS3.7, 10.1.5.1.3).
+    """
     elements = {
         AFFECTED_SOP_CLASS_UID: _encoded_uid(request.affected_sop_class_uid),
         COMMAND_FIELD: _encoded_number(request.command_field | _RESPONSE_BIT),
@@ -136,7 +156,7 @@ def encode_response(request: Command, status: Status) -> bytes:
         ERROR_COMMENT: _encoded_text(status.error_comment),
         ERROR_ID: _encoded_number(status.error_id) if status.error_id else b"",
         ACTION_TYPE_ID: _encoded_number(request.action_type_id) if request.action_type_id else b"",
-        AFFECTED_SOP_INSTANCE_UID: _encoded_uid(request.affected_sop_instance_uid),
+        AFFECTED_SOP_INSTANCE_UID: _encoded_uid(sop_instance_uid or request.affected_sop_instance_uid),
     }
     return encode_command_set({element: value for element, value in elements.items() if value})
 

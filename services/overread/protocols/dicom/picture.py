@@ -16,6 +16,9 @@ Picture = NDArray[np.uint8]
 
 NARROWEST: Final = 512
 WIDEST: Final = 1024
+JPEG_QUALITY: Final = 90
+FARTHEST: Final = 12.0
+"""How far, on average, the grey of a JPEG may be from what was drawn (of 255)."""
 _FONT_SIZE = 15
 _LINE_HEIGHT = 21
 _MARGIN = 8
@@ -35,6 +38,25 @@ def draw(image: KeyImage, labels: NDArray[np.uint8] | None, heading: Sequence[st
     above = _band(heading, slice_.shape[1], _AMBER)
     below = _band(lines, slice_.shape[1], _WHITE)
     return np.concatenate([above, slice_, below])
+
+
+def as_jpeg(picture: Picture) -> bytes:
+    """Return the picture as JPEG without subsampled colour, so that thin letters stay readable."""
+    written = BytesIO()
+    Image.fromarray(picture).save(written, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return written.getvalue()
+
+
+def shows(jpeg: bytes, picture: Picture) -> bool:
+    """Say whether the JPEG, once decoded, is that picture as far as JPEG keeps one."""
+    try:
+        with Image.open(BytesIO(jpeg), formats=["JPEG"]) as opened:
+            decoded = np.asarray(opened.convert("RGB"))
+    except (OSError, ValueError):
+        return False
+    if decoded.shape != picture.shape:
+        return False
+    return float(np.abs(decoded.astype(np.int16) - picture).mean()) <= FARTHEST
 
 
 def _slice(image: KeyImage, labels: NDArray[np.uint8] | None) -> Picture:
@@ -67,38 +89,38 @@ def _edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _band(lines: Sequence[str], width: int, colour: tuple[int, int, int]) -> Picture:
-    wrapped = [part for line in lines for part in _wrapped(line, width - 2 * _MARGIN)]
-    height = len(wrapped) * _LINE_HEIGHT + 2 * _MARGIN
+    parts = [part for line in lines for part in wrapped(line, width - 2 * _MARGIN)]
+    height = len(parts) * _LINE_HEIGHT + 2 * _MARGIN
     band = Image.new("RGB", (width, height))
     canvas = ImageDraw.Draw(band)
-    for number, line in enumerate(wrapped):
-        canvas.text((_MARGIN, _MARGIN + number * _LINE_HEIGHT), line, font=_font(), fill=colour)
+    for number, line in enumerate(parts):
+        canvas.text((_MARGIN, _MARGIN + number * _LINE_HEIGHT), line, font=typeface(), fill=colour)
     return np.asarray(band)
 
 
-def _wrapped(line: str, width: int) -> Iterator[str]:
+def wrapped(line: str, width: int, size: int = _FONT_SIZE) -> Iterator[str]:
     """Break a line between words where it would leave the picture, inside a word that is wider than it."""
-    said = ""
-    for word in (part for whole in line.split(" ") for part in _pieces(whole, width)):
+    said, font = "", typeface(size)
+    for word in (part for whole in line.split(" ") for part in _pieces(whole, width, font)):
         longer = f"{said} {word}" if said else word
-        if _font().getlength(longer) > width:
+        if font.getlength(longer) > width:
             yield said
             longer = word
         said = longer
     yield said
 
 
-def _pieces(word: str, width: int) -> Iterator[str]:
-    while _font().getlength(word) > width:
-        fitting = next(count for count in range(len(word), 0, -1) if _font().getlength(word[:count]) <= width)
+def _pieces(word: str, width: int, font: ImageFont.FreeTypeFont) -> Iterator[str]:
+    while font.getlength(word) > width:
+        fitting = next(count for count in range(len(word), 0, -1) if font.getlength(word[:count]) <= width)
         yield word[:fitting]
         word = word[fitting:]
     yield word
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
+def typeface(size: int = _FONT_SIZE) -> ImageFont.FreeTypeFont:
     """Return the one typeface of every picture: part of DejaVu Sans, Vietnamese included."""
     stored = files("overread.protocols.dicom").joinpath("fonts", "DejaVuSans-subset.ttf").read_bytes()
     # The basic layout is in every Pillow; the other one is not, and would place glyphs differently.
-    return ImageFont.truetype(BytesIO(stored), _FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(BytesIO(stored), size, layout_engine=ImageFont.Layout.BASIC)

@@ -140,6 +140,11 @@ def _image(content: ScContent, picture: Picture) -> Elements:
     )
 
 
+def picture(content: ScContent) -> Picture:
+    """Return what the object shows, caption and all: for receivers that take a picture and no object."""
+    return _drawn(content)
+
+
 @lru_cache(maxsize=2)
 def _drawn(content: ScContent) -> Picture:
     """Draw the picture once for writing it and for saying what was meant."""

@@ -12,6 +12,8 @@ from overread.protocols.dicom.pdu import AbortReason, AbortSource, PduType
 from overread.protocols.dicom.sop_classes import (
     APPLICATION_CONTEXT,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    NORMALIZED_SOP_CLASSES,
+    PLAIN_TRANSFER_SYNTAXES,
     STORAGE_SOP_CLASSES,
     TRANSFER_SYNTAXES,
     VERIFICATION,
@@ -160,14 +162,20 @@ STATE_AFTER_ACT: Final[Mapping[tuple[AssociationState, LocalAct], AssociationSta
 class AcceptorConfig:
     """Whom we answer and what we take.
 
-    `calling_ae_titles` None takes any calling AE. `maximum_length` is what one P-DATA-TF may carry (PS3.8, D.1).
+    `calling_ae_titles` None takes any calling AE. `maximum_length` is what one P-DATA-TF may carry (PS3.8, D.1). What
+    is no storage has a data set without pixels, and of it only the `plain_transfer_syntaxes` are taken.
     """
 
     called_ae_titles: frozenset[str]
     calling_ae_titles: frozenset[str] | None = None
     maximum_length: int = 131_072
-    abstract_syntaxes: frozenset[str] = STORAGE_SOP_CLASSES | {VERIFICATION}
+    abstract_syntaxes: frozenset[str] = STORAGE_SOP_CLASSES | {VERIFICATION} | NORMALIZED_SOP_CLASSES
     transfer_syntaxes: frozenset[str] = TRANSFER_SYNTAXES
+    plain_transfer_syntaxes: frozenset[str] = PLAIN_TRANSFER_SYNTAXES
+
+    def takes(self, abstract_syntax: str) -> frozenset[str]:
+        """Return the transfer syntaxes in which a SOP class is taken."""
+        return self.plain_transfer_syntaxes if abstract_syntax in NORMALIZED_SOP_CLASSES else self.transfer_syntaxes
 
 
 def refusal_of(request: pdu.AssociateRequest, config: AcceptorConfig) -> pdu.Rejection | None:
@@ -185,7 +193,8 @@ def refusal_of(request: pdu.AssociateRequest, config: AcceptorConfig) -> pdu.Rej
 
 def negotiate(context: pdu.ProposedContext, config: AcceptorConfig) -> pdu.AnsweredContext:
     """Answer one presentation context: the first proposed transfer syntax that we keep wins (PS3.8, 9.3.3.2)."""
-    supported = next((uid for uid in context.transfer_syntaxes if uid in config.transfer_syntaxes), None)
+    taken = config.takes(context.abstract_syntax)
+    supported = next((uid for uid in context.transfer_syntaxes if uid in taken), None)
     if context.abstract_syntax not in config.abstract_syntaxes:
         result = pdu.ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
     elif supported is None:

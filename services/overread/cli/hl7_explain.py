@@ -11,15 +11,18 @@ from overread.hl7_intake import links
 from overread.hl7_intake.settings import HL7IntakeSettings, Link
 from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.advice import LENIENCIES, what_to_change, where_text_breaks
-from overread.protocols.hl7.code_tables import meaning
 from overread.protocols.hl7.errors import HL7Error
 from overread.protocols.hl7.explain import ExplainedSegment, explain, visible
 from overread.protocols.hl7.message_files import cut
-from overread.protocols.hl7.sentences import translate
+from overread.protocols.hl7.sentences import Language, translate
 from overread.protocols.hl7.taken_as import USUAL_PLACES, name_of, taken_as
 from overread.protocols.hl7.tokenise import Message, tokenise
+from overread.protocols.hl7.words import meaning_in, say
 from overread.runtime.clock import utc_now
 from overread.runtime.settings import ServiceSettings
+
+MARKS = ("TAKEN", "REFUSED", "note:", "change:", "link:")
+"""What stands before a sentence."""
 
 EXAMPLES = """\
 examples:
@@ -27,6 +30,7 @@ examples:
   overread hl7 explain order.hl7 --show-patient    the same with the patient's data
   overread hl7 explain --charset cp1258 old.hl7    as on a link with fallback_charset = "cp1258"
   overread hl7 explain --links links.toml --link his-bvx order.hl7    as on that link
+  overread hl7 explain order.hl7 --language vi     in Vietnamese, for the vendor's people
   pbpaste | overread hl7 explain -                 what somebody copied out of a log
 
 Ends with 0 when every message would be taken, with 1 when one would be refused.
@@ -57,7 +61,7 @@ def add_link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--link", metavar="ID", help="which of them (default: the first that lets the sender in)")
     parser.add_argument("--charset", metavar="NAME", default="", help="as on a link with this fallback_charset")
     parser.add_argument(
-        "--language", choices=["en", "vi", "fr"], help="of what is said about a refusal (default: the link's)"
+        "--language", choices=["en", "vi", "fr"], help="of everything that is said (default: the link's)"
     )
 
 
@@ -80,7 +84,8 @@ def run(told: argparse.Namespace) -> int:
     found = cut(content)
     if not found.messages:
         raise OverreadError(f"{told.file} holds no message: an HL7 message begins with MSH|")
-    sys.stdout.writelines(f"note: {finding}\n" for finding in found.findings)
+    language = judges[0].link.language
+    sys.stdout.writelines(f"{_marked('note:', say(language, finding), language)}\n" for finding in found.findings)
     of = len(found.messages)
     verdicts = [_explain(told, judges, raw, number, of) for number, raw in enumerate(found.messages, 1)]
     return 0 if all(verdict.error is None for verdict in verdicts) else 1
@@ -99,9 +104,10 @@ def _explain(told: argparse.Namespace, judges: Sequence[Judge], raw: bytes, numb
     judge = chosen(judges, raw)
     verdict = judge(raw, utc_now())
     if of > 1:
-        sys.stdout.write(f"{'' if number == 1 else chr(10)}== message {number} of {of} ==\n")
+        heading = say(judge.link.language, "message {number} of {of}", number=number, of=of)
+        sys.stdout.write(f"{'' if number == 1 else chr(10)}== {heading} ==\n")
     if told.links is not None:
-        sys.stdout.write(f"link:    {judge.link.link_id}\n")
+        sys.stdout.write(f"{_marked('link:', judge.link.link_id, judge.link.language)}\n")
     lines = lines_of(raw, verdict, judge, shows_patient=told.show_patient, is_brief=told.brief)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return verdict
@@ -109,10 +115,10 @@ def _explain(told: argparse.Namespace, judges: Sequence[Judge], raw: bytes, numb
 
 def lines_of(raw: bytes, verdict: Verdict, judge: Judge, *, shows_patient: bool, is_brief: bool) -> Iterator[str]:
     """Yield the explanation of one message: its fields, then what becomes of it."""
-    message = _readable(raw, judge.link.fallback_charset)
+    message, language = _readable(raw, judge.link.fallback_charset), judge.link.language
     if message is not None and not is_brief:
-        for segment in explain(message, shows_patient=shows_patient):
-            yield from _segment(segment)
+        for segment in explain(message, shows_patient=shows_patient, language=language):
+            yield from _segment(segment, language)
         yield ""
     if verdict.error is None and message is not None:
         yield from _taken(message, verdict, judge)
@@ -134,39 +140,63 @@ def _readable(raw: bytes, fallback_charset: str) -> Message | None:
         return None
 
 
-def _segment(segment: ExplainedSegment) -> Iterator[str]:
+def _segment(segment: ExplainedSegment, language: Language) -> Iterator[str]:
     again = f" ({segment.sequence})" if segment.sequence > 1 else ""
+    unnamed, also = say(language, "not named by the standard"), say(language, "and")
     yield f"{segment.name}{again}  {segment.title}".rstrip()
     for field in segment.fields:
         first, *others = field.values
-        yield f"  {field.place:8}{field.name or 'not named by the standard':38}  {first}"
+        yield f"  {field.place:8}{field.name or unnamed:38}  {first}"
         for other in others:
-            yield f"  {'':8}{'and':>38}  {other}"
+            yield f"  {'':8}{also:>38}  {other}"
+
+
+def _marked(mark: str, text: str, language: Language) -> str:
+    """Put a mark before a line, all lines beginning in one column."""
+    room = max(len(say(language, each)) for each in MARKS) + 1
+    return f"{say(language, mark) if mark else '':<{room}} {text}"
 
 
 def _taken(message: Message, verdict: Verdict, judge: Judge) -> Iterator[str]:
-    yield f"TAKEN    {visible(name_of(message))}. {_answer(verdict)}"
+    language = judge.link.language
+    answer = _answer(verdict, language)
+    yield _marked("TAKEN", f"{visible(name_of(message, language))}. {answer}", language)
     for sentence in taken_as(
-        message, time_zone=judge.time_zone, accession_places=judge.link.accession_places or USUAL_PLACES
+        message,
+        time_zone=judge.time_zone,
+        accession_places=judge.link.accession_places or USUAL_PLACES,
+        language=language,
     ):
-        yield f"         {visible(sentence)}"
+        yield _marked("", visible(sentence), language)
     for leniency in message.leniencies:
-        yield f"note:    {LENIENCIES[leniency]}"
+        yield _marked("note:", say(language, LENIENCIES[leniency]), language)
     if message.stray_lines:
-        yield f"note:    {message.stray_lines} lines are no segment and are passed over: a line end inside a text?"
+        stray = "{count} lines are no segment and are passed over: a line end inside a text?"
+        yield _marked("note:", say(language, stray, count=message.stray_lines), language)
 
 
 def _refused(raw: bytes, verdict: Verdict, error: HL7Error, link: Link) -> Iterator[str]:
-    place = f" at {error.location}" if error.location else ""
-    yield f"REFUSED  {visible(translate(error.sentence, link.language))} {_answer(verdict)}"
-    yield f"         Condition {error.condition.value} ({meaning('HL70357', str(error.condition.value))}){place}."
-    text = where_text_breaks(raw, link.fallback_charset or None)
+    language = link.language
+    sentence = visible(translate(error.sentence, language))
+    yield _marked("REFUSED", f"{sentence} {_answer(verdict, language)}", language)
+    yield _marked("", _condition(error, language), language)
+    text = where_text_breaks(raw, link.fallback_charset or None, language)
     if text:
-        yield f"         {text}"
-    yield f"change:  {what_to_change(error, link.language, is_about_charset=bool(text))}"
+        yield _marked("", text, language)
+    yield _marked("change:", what_to_change(error, language, is_about_charset=bool(text)), language)
 
 
-def _answer(verdict: Verdict) -> str:
+def _condition(error: HL7Error, language: Language) -> str:
+    condition = str(error.condition.value)
+    meaning = meaning_in(language, "HL70357", condition)
+    if error.location is None:
+        return say(language, "Condition {condition} ({meaning}).", condition=condition, meaning=meaning)
+    sentence = "Condition {condition} ({meaning}) at {place}."
+    return say(language, sentence, condition=condition, meaning=meaning, place=error.location)
+
+
+def _answer(verdict: Verdict, language: Language) -> str:
     if not verdict.is_answered:
-        return "The sender asks for no answer on the line (MSH-15)."
-    return f"The answer would be {verdict.code.value}: {meaning('HL70008', verdict.code.value)}."
+        return say(language, "The sender asks for no answer on the line (MSH-15).")
+    meaning = meaning_in(language, "HL70008", verdict.code.value)
+    return say(language, "The answer would be {code}: {meaning}.", code=verdict.code.value, meaning=meaning)

@@ -8,6 +8,7 @@ from overread.protocols.hl7.delimiters import Delimiters
 from overread.protocols.hl7.errors import HL7Error, MessageErrorCondition
 from overread.protocols.hl7.sentences import Language
 from overread.protocols.hl7.tokenise import Leniency, read_header
+from overread.protocols.hl7.words import say
 
 Said = tuple[str, str, str]
 """A sentence in English, Vietnamese and French."""
@@ -170,7 +171,7 @@ LENIENCIES: Mapping[Leniency, str] = {
     Leniency.LINE_FEED: "Segments end in line feeds. They are taken; by the standard a segment ends in CR (0x0D) alone.",
     Leniency.CHARACTER_SET: "The text is read in the charset of the link's setting, since MSH-18 does not name it.",
 }
-"""What was let pass, in words for the sender's owner."""
+"""What was let pass, in words for the sender's owner; `words.say` has them in other languages."""
 
 
 def what_to_change(error: HL7Error, language: Language = "en", *, is_about_charset: bool = False) -> str:
@@ -185,7 +186,7 @@ def what_to_change(error: HL7Error, language: Language = "en", *, is_about_chars
     return said[_LANGUAGES.index(language)]
 
 
-def where_text_breaks(raw: bytes, fallback_charset: str | None = None) -> str:
+def where_text_breaks(raw: bytes, fallback_charset: str | None = None, language: Language = "en") -> str:
     """Name the byte at which a message stops being text, and the charset that it seems to be in; empty when it is text."""
     start = raw.find(b"MSH")
     header = read_header(raw)
@@ -197,20 +198,28 @@ def where_text_breaks(raw: bytes, fallback_charset: str | None = None) -> str:
     at = charsets.undecodable_at(body, codec)
     if at is None:
         return ""
-    place = f"Byte {max(start, 0) + at + 1} of the message (0x{body[at]:02X}) is no text in {codec}"
-    return f"{place}{_in_place(body[:at], header.delimiters)}.{_seems_to_be(body, codec)}"
+    place = _place_of(body[:at], header.delimiters)
+    sentence = "Byte {at} of the message (0x{byte}) is no text in {codec}" + (", in {place}." if place else ".")
+    values = {"at": max(start, 0) + at + 1, "byte": f"{body[at]:02X}", "codec": codec, "place": place}
+    return f"{say(language, sentence, **values)} {_seems_to_be(body, codec, language)}"
 
 
-def _in_place(before: bytes, delimiters: Delimiters) -> str:
+def _place_of(before: bytes, delimiters: Delimiters) -> str:
     line = before.replace(b"\n", b"\r").rpartition(b"\r")[2]
     name = line[:3].decode("ascii", "replace")
     number = line.count(delimiters.field.encode()) + (name == "MSH")
-    return f", in {name}-{number}" if name.isalnum() and number else ""
+    return f"{name}-{number}" if name.isalnum() and number else ""
 
 
-def _seems_to_be(body: bytes, codec: str) -> str:
+def _seems_to_be(body: bytes, codec: str, language: Language) -> str:
     seen = charset_seen(body)
     if seen in (UNKNOWN, codec):
-        return " It is neither UTF-8 nor old Vietnamese text: ask the sender's maker which charset it writes."
-    declares = "let the sender declare UNICODE UTF-8 in MSH-18, or" if seen == "utf-8" else "where MSH-18 stays empty"
-    return f' It seems to be {seen}: {declares} set fallback_charset = "{seen}" for the link.'
+        sentence = "It is neither UTF-8 nor old Vietnamese text: ask the sender's maker which charset it writes."
+    elif seen == "utf-8":
+        sentence = (
+            "It seems to be {seen}: let the sender declare UNICODE UTF-8 in MSH-18, or "
+            'set fallback_charset = "{seen}" for the link.'
+        )
+    else:
+        sentence = 'It seems to be {seen}: where MSH-18 stays empty set fallback_charset = "{seen}" for the link.'
+    return say(language, sentence, seen=seen)

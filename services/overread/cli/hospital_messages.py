@@ -87,7 +87,7 @@ def omi_o23(
         VISIT,
         f"ORC|NW|ORD{number}^HIS|{accession_number}^RIS||||||{sent}|||BS001^TRẦN^THỊ MẪU",
         f"TQ1|1||||||||{priority}",
-        f"OBR|1|ORD{number}^HIS|{accession_number}^RIS|{service}|||||||||||||||||||||{modality}",
+        f"OBR|1|ORD{number}^HIS|{accession_number}^RIS|{service}||||||||||||||||||||{modality}",
         f"IPC|{accession_number}|RP{number}|{study_instance_uid}|SPS{number}|{modality}",
     ]
     return "\r".join(segments) + "\r"

@@ -9,8 +9,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from overread.assembly.patients import fold
 from overread.assembly.web import build
-from tests.builders.orders import an_order
+from overread.contracts.identifiers import case_id_for
+from overread.contracts.topics import AUDIT_RECORDED
+from tests.builders.events import STUDY
+from tests.builders.orders import ACCESSION, an_order
+from tests.builders.vietnamese import LETTERS
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench
 from tests.fakes.behind import serving
 from tests.fakes.review import INTEGRATOR, OPERATOR, READER, RECONCILER, ReviewBench, a_review_bench
@@ -27,8 +32,39 @@ class Desk:
     assembly: AssemblyBench
     review: ReviewBench
 
+    async def shown(self, path: str) -> Any:
+        """Return what a reconciler is shown."""
+        answer = await self.asked(path)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()
+
+    async def sends(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Decide something as the reconciler."""
+        async with self.review.client(RECONCILER) as client:
+            return await client.post(path, json=body)
+
+    async def pair(self) -> dict[str, Any]:
+        """Return the one order and the one study side by side."""
+        [order] = await self.assembly.orders()
+        case_id = case_id_for(self.assembly.site_id, STUDY)
+        shown: dict[str, Any] = await self.shown(f"/desk/pairs/{case_id}/{order.order_id}")
+        return shown
+
+    async def decides(self, kind: str, reason: str = "", **changed: Any) -> httpx.Response:
+        """Decide about the one order and the one study, as they are shown now."""
+        pair = await self.pair()
+        body = {
+            "kind": kind,
+            "case_id": pair["study"]["case_id"],
+            "order_id": pair["order"]["order_id"],
+            "version": pair["version"],
+            "reason": reason,
+        }
+        return await self.sends("/desk/decisions", body | changed)
+
     async def asked(self, path: str, *, as_user: str | None = RECONCILER) -> Any:
-        """Ask as somebody."""
+        """Ask as somebody, at the time that assembly has."""
+        self.review.clock.now = self.assembly.clock.now
         async with self.review.client(as_user) as client:
             return await client.get(path)
 
@@ -62,7 +98,7 @@ async def test_reconciler_is_told_how_much_waits(desk: Desk) -> None:
     [
         ("/desk/counts", {RECONCILER: 200}),
         ("/mapping/nothing", {INTEGRATOR: 404}),
-        ("/messages/nothing", {INTEGRATOR: 404, OPERATOR: 404}),
+        ("/messages/nothing/at/all", {INTEGRATOR: 404, OPERATOR: 404}),
     ],
 )
 async def test_front_lets_nobody_else_to_assembly(desk: Desk, path: str, entitled: dict[str, int]) -> None:
@@ -80,3 +116,195 @@ async def test_assembly_itself_asks_for_the_fronts_pass(desk: Desk, tmp_path: Pa
         answer = await client.get("/desk/counts")
 
     assert answer.status_code == 401
+
+
+OTHERS = {"patient_id": "TEST-9999^^^HIS^PI"}
+
+
+async def test_order_of_another_patient_is_attached_on_a_persons_word_alone(desk: Desk) -> None:
+    """REQ-DSK-03: it needs the word that both are one patient, and why; the case then has the order."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+
+    bare = await desk.decides("attach", "same person, new card")
+    reasonless = await desk.decides("attach", despite_conflict=True)
+    done = await desk.decides("attach", "same person, new card", despite_conflict=True)
+
+    assert [answer.status_code for answer in (bare, reasonless, done)] == [409, 422, 200]
+    assert bare.json()["type"] == "urn:overread:problem:patients-conflict"
+    assert await desk.assembly.told_of_cases() == ["OrderLinked"]
+    assert len(await desk.assembly.links()) == 1
+    assert await desk.assembly.desk() == []
+
+
+async def test_later_messages_never_overturn_a_decision(desk: Desk) -> None:
+    """REQ-DSK-04: a detached order stays away, whatever its sender and the scanner say; nobody links it again."""
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.decides("detach", "the technician took the wrong order")
+
+    await desk.assembly.hears_orders(an_order(1, "XO", put={"OBR-4": "CT2^CT again^L"}))
+    await desk.assembly.hears_images(desk.assembly.image(2))
+
+    assert await desk.assembly.links() == set()
+    assert await desk.assembly.told_of_cases() == ["OrderLinked", "OrderChangedOnCase"]
+    assert await desk.assembly.desk() == []
+
+
+async def test_what_speaks_against_a_decision_later_is_a_new_entry(desk: Desk) -> None:
+    """REQ-DSK-04: the order stays attached, and the desk says what came since."""
+    await desk.assembly.hears_orders(an_order(accession="TEST-ACC-2", study="1.2.3.4"))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.decides("attach", "the accession number was typed wrong")
+
+    await desk.assembly.hears_orders(an_order(1, "XO", accession=ACCESSION, **OTHERS))
+
+    assert await desk.assembly.desk() == [
+        "a person attached this order to the study; since then: patient identifiers differ"
+    ]
+    assert len(await desk.assembly.links()) == 1
+
+
+async def test_order_kept_apart_that_comes_to_agree_is_a_new_entry(desk: Desk) -> None:
+    """REQ-DSK-04: it stays apart until a person decides again."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.decides("keep_apart", "another patient's order")
+
+    await desk.assembly.hears_orders(an_order(1, "XO"))
+
+    assert await desk.assembly.desk() == [
+        "a person kept this order apart from the study; since then numbers and patient agree"
+    ]
+    assert await desk.assembly.links() == set()
+
+
+async def test_second_of_two_who_decide_at_once_is_told_to_look_again(desk: Desk) -> None:
+    """REQ-DSK-05: nobody decides about what they have not seen."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    seen = (await desk.pair())["version"]
+    first = await desk.decides("keep_apart", "another patient's order", version=seen)
+
+    second = await desk.decides("attach", "the same person", despite_conflict=True, version=seen)
+
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert second.json()["type"] == "urn:overread:problem:stale"
+    assert "look again" in second.json()["detail"]
+
+
+async def test_undone_decision_gives_way_to_what_held_before(desk: Desk) -> None:
+    """REQ-DSK-06: first the decision before it, then the numbers."""
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_images(desk.assembly.image())
+    decision = (await desk.decides("detach", "wrong order")).json()
+
+    undo = {"decision_id": decision["decision_id"], "version": (await desk.pair())["version"], "reason": "it was right"}
+    answer = await desk.sends("/desk/undo", undo)
+    again = await desk.sends("/desk/undo", undo | {"version": (await desk.pair())["version"]})
+
+    assert (answer.status_code, again.status_code) == (200, 409)
+    assert await desk.assembly.told_of_cases() == ["OrderLinked", "OrderChangedOnCase", "OrderLinked"]
+    shown = await desk.shown("/desk/decisions")
+    assert [(one["kind"], one["is_undone"]) for one in shown["items"]] == [("undo", False), ("detach", True)]
+
+
+async def test_dismissed_entry_stays_away_until_the_doubt_is_another_one(desk: Desk) -> None:
+    """REQ-DSK-06: with a reason, and undone by a person alone."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    [entry] = (await desk.shown("/desk/entries"))["items"]
+    asked = {
+        "kind": entry["kind"],
+        "subject": entry["subject"],
+        "case_id": entry["case_id"],
+        "entry_reason": entry["reason"],
+    }
+
+    reasonless = await desk.sends("/desk/dismissals", asked | {"reason": " "})
+    done = await desk.sends("/desk/dismissals", asked | {"reason": "a test of the scanner"})
+    await desk.assembly.hears_orders(an_order(1, "XO", put={"OBR-4": "CT2^CT^L"}, **OTHERS))
+    while_dismissed = await desk.assembly.desk()
+    undo = {"decision_id": done.json()["decision_id"], "reason": "no test after all"}
+    undone = await desk.sends("/desk/undo", undo)
+
+    assert [answer.status_code for answer in (reasonless, done, undone)] == [422, 200, 200]
+    assert while_dismissed == []
+    assert await desk.assembly.desk() == ["patient identifiers differ"]
+
+
+async def test_no_second_patient_comes_onto_a_case(desk: Desk) -> None:
+    """REQ-DSK-03: a report has one patient; who was attached goes first."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.decides("attach", "same person, new card", despite_conflict=True)
+
+    await desk.assembly.hears_orders(an_order(2, placer="TEST-PLACER-2^HIS"))
+
+    assert len(await desk.assembly.links()) == 1
+    assert await desk.assembly.desk() == ["a person attached an order of another patient to this study"]
+
+
+async def test_study_without_an_order_is_shown_with_orders_that_may_be_its(desk: Desk) -> None:
+    """REQ-DSK-01: two digits changed places at the scanner; the best candidate says so."""
+    await desk.assembly.hears_orders(an_order(accession="TEST-ACC-12", study="1.2.3.4"))
+    await desk.assembly.hears_orders(an_order(5, placer="OTHER^HIS", accession="ZZZ-99-77", study="1.2.3.5", **OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image(attributes={"accession_number": "TEST-ACC-21"}))
+    await desk.assembly.waits(700)
+
+    [entry] = (await desk.shown("/desk/entries?kind=no_order"))["items"]
+    shown = await desk.shown(f"/desk/cases/{entry['case_id']}")
+
+    best = shown["candidates"][0]
+    assert best["order"]["accession_number"] == "TEST-ACC-12"
+    assert {"code": "accession_near", "field": "accession_number", "points": 20, "params": {"slip": "transposed"}} in (
+        best["reasons"]
+    )
+    assert best["score"] > 50
+    early = (await desk.shown("/desk/entries?kind=no_images"))["items"]
+    assert len(early) == 2
+    back = await desk.shown(f"/desk/orders/{best['order']['order_id']}")
+    assert back["candidates"][0]["score"] == best["score"]
+
+
+async def test_pages_of_the_desk_follow_each_other(desk: Desk) -> None:
+    """REQ-DSK-07: each entry once."""
+    await desk.assembly.hears_orders(*(an_order(n, placer=f"P{n}^HIS", accession=f"ACC-{n}0{n}") for n in range(5)))
+
+    seen, after = [], ""
+    while True:
+        page = await desk.shown(f"/desk/entries?kind=no_images&limit=2&after={after}")
+        seen += [item["order_id"] for item in page["items"]]
+        after = page["next"]
+        if not after:
+            break
+
+    assert len(seen) == len(set(seen)) == 5
+
+
+async def test_who_looks_and_decides_is_recorded(desk: Desk) -> None:
+    """REQ-DSK-08: also what was refused; never a word about the patient."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.decides("attach", "same person")
+    await desk.decides("keep_apart", "another patient's order")
+
+    recorded = [event.data for event in await desk.assembly.told(AUDIT_RECORDED)]
+
+    assert [(one.actor, one.action, one.outcome) for one in recorded] == [
+        (RECONCILER, "desk_view", "done"),
+        (RECONCILER, "desk_attach", "refused"),
+        (RECONCILER, "desk_view", "done"),
+        (RECONCILER, "desk_keep_apart", "done"),
+    ]
+    assert "9999" not in str(recorded)
+
+
+async def test_name_in_the_index_is_folded_as_names_are_compared(desk: Desk) -> None:
+    """REQ-DSK-02: all letters of Vietnamese; what the index does not find nobody is shown."""
+    names = ["".join(LETTERS), "ĐẶNG  Thị^Hường", "", " ́"]
+
+    folded = [await desk.assembly.service.pool.fetchval("SELECT folded_name($1)", name) for name in names]
+
+    assert folded[:2] == [fold(name) for name in names[:2]]
+    assert folded[2:] == [fold(name) for name in names[2:]]

@@ -1,15 +1,25 @@
 """Brings one order and one case to what `matching` decides, and tells what changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from overread.assembly import matching, order_store, patient_numbers, patient_store, store
+from overread.assembly import (
+    decision_store,
+    decisions,
+    matching,
+    order_store,
+    patient_numbers,
+    patient_store,
+    patients,
+    store,
+)
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
 from overread.contracts.events import cases
-from overread.contracts.events.orders import OrderStatus
+from overread.contracts.events.orders import OrderStatus, Patient
+from overread.contracts.identifiers import case_id_for
 from overread.contracts.topics import CASES_CHANGED
 from overread.runtime.inbox import Cause, Transaction
 
@@ -32,7 +42,7 @@ async def order_changed(
         await store.unlink(tx, cause.site_id, case_id, decision.order_id)
         await _settle(tx, cause, case, decision)
     else:
-        await _show_hold(tx, cause, case, decision)
+        await _show(tx, cause, case, decision.order_id, decision.for_the_desk)
     is_cancelled = stored.order.status is OrderStatus.CANCELLED and isinstance(decision, matching.Link)
     body = cases.OrderCancelled if is_cancelled else cases.OrderChangedOnCase
     await tell(tx, cause, case, partial(body, order_id=stored.order.order_id), identity_moved=identity_moved)
@@ -89,10 +99,54 @@ async def _settle_again(tx: Transaction, cause: Cause, case: store.CaseRow) -> s
 async def _decide(
     tx: Transaction, site_id: str, stored: StoredOrder, study: matching.ImagedStudy, *, is_linked: bool
 ) -> matching.Decision:
+    """Do as a person decided, else as order and study compare."""
+    order_id, case_id = stored.order.order_id, case_id_for(site_id, study.study_instance_uid)
+    holding = await decision_store.holding(tx.connection, site_id, case_id)
+    standing = holding.pop(order_id, None)
+    matched = await matched_by_itself(tx, site_id, stored, study, is_linked=is_linked and standing is None)
+    decided = decisions.obeying(standing, matched)
+    others = [one for one, decision in holding.items() if decision.attaches]
+    if standing is None and others and isinstance(decided, matching.Link):
+        attached = await order_store.stored_orders(tx, site_id, others)
+        if await patients_conflict(tx, site_id, stored.patient, [one.patient for one in attached]):
+            return matching.ToTheDesk(order_id, decisions.OTHERS_ATTACHED)
+    return decided
+
+
+async def patients_conflict(tx: Transaction, site_id: str, one: Patient, others: Sequence[Patient]) -> str:
+    """Return why `one` can't be any of `others`, by all numbers that are known; empty where nothing speaks against it."""
+    known = await patient_store.known(tx, site_id, one, *others)
+    reasons = (patients.conflict(known.compared(one), known.compared(other)) for other in others)
+    return next(filter(None, reasons), "")
+
+
+async def matched_by_itself(
+    tx: Transaction, site_id: str, stored: StoredOrder, study: matching.ImagedStudy, *, is_linked: bool = False
+) -> matching.Decision:
     """Compare order and study by all numbers that their patients are known to have, or had before a merge."""
     known = await patient_store.known(tx, site_id, stored.patient, study.patient)
     imaged = replace(study, patient=known.compared(study.patient))
     return matching.decide(stored.order, known.compared(stored.patient), imaged, is_linked=is_linked)
+
+
+async def settle_pair(tx: Transaction, cause: Cause, stored: StoredOrder, case_id: UUID) -> None:
+    """Settle an order with a case that a person has just decided about; nothing is told where nothing changes."""
+    case = await store.lock_case(tx, cause.site_id, case_id)
+    if case is None:
+        return
+    order_id = stored.order.order_id
+    study = await store.imaged_study(tx, cause.site_id, case)
+    is_linked = await store.is_linked(tx, cause.site_id, case_id, order_id)
+    decision = await _decide(tx, cause.site_id, stored, study, is_linked=False)
+    if is_linked and isinstance(decision, matching.Link):
+        await _show(tx, cause, case, order_id, decision.for_the_desk)
+        return
+    if is_linked:
+        await store.unlink(tx, cause.site_id, case_id, order_id)
+    case = await _settle(tx, cause, case, decision)
+    if is_linked:
+        changed = partial(cases.OrderChangedOnCase, order_id=order_id)
+        await tell(tx, cause, case, changed, identity_moved=True)
 
 
 async def _settle(tx: Transaction, cause: Cause, case: store.CaseRow, decision: matching.Decision) -> store.CaseRow:
@@ -103,19 +157,19 @@ async def _settle(tx: Transaction, cause: Cause, case: store.CaseRow, decision: 
             await store.to_the_desk(*place, "order", str(order_id), reason)
             return case
         case matching.NoMatch(order_id):
-            await store.off_the_desk(*place, "order", str(order_id))
+            await _show(tx, cause, case, order_id, decision.doubt)
             return case
         case matching.Link(order_id):
-            await _show_hold(tx, cause, case, decision)
+            await _show(tx, cause, case, order_id, decision.for_the_desk)
             await store.link(*place, order_id)
             return await tell(tx, cause, case, partial(cases.OrderLinked, order_id=order_id), identity_moved=True)
 
 
-async def _show_hold(tx: Transaction, cause: Cause, case: store.CaseRow, link: matching.Link) -> None:
-    """Keep a linked order on the desk as long as it is on hold."""
-    place = (tx, cause.site_id, case.case_id, "order", str(link.order_id))
-    if link.is_on_hold:
-        await store.to_the_desk(*place, matching.ON_HOLD)
+async def _show(tx: Transaction, cause: Cause, case: store.CaseRow, order_id: UUID, reason: str) -> None:
+    """Keep an order on the desk as long as there is something about it that a person should know."""
+    place = (tx, cause.site_id, case.case_id, "order", str(order_id))
+    if reason:
+        await store.to_the_desk(*place, reason)
     else:
         await store.off_the_desk(*place)
 

@@ -18,10 +18,19 @@ ON_HOLD = "the order is on hold, and its images are there"
 
 @dataclass(frozen=True)
 class Link:
-    """The order belongs to the study; one on hold too: its images are read, and a person is told."""
+    """The order belongs to the study; one on hold too: its images are read, and a person is told.
+
+    `doubt` is what has come to speak against a person's decision, empty where nothing has.
+    """
 
     order_id: UUID
     is_on_hold: bool = False
+    doubt: str = ""
+
+    @property
+    def for_the_desk(self) -> str:
+        """Return what a person is told about the linked order, empty where nothing is."""
+        return self.doubt or (ON_HOLD if self.is_on_hold else "")
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,10 @@ class ToTheDesk:
 
 @dataclass(frozen=True)
 class NoMatch:
-    """Nothing ties the order to the study."""
+    """Nothing ties the order to the study, or a person keeps them apart; `doubt` is what speaks against that since."""
 
     order_id: UUID
+    doubt: str = ""
 
 
 Decision = Link | ToTheDesk | NoMatch

@@ -10,6 +10,7 @@ from overread.assembly.matching import ImagedStudy
 from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.orders import OrderMessage, Place
 from overread.contracts.events.orders import Patient, ServiceRequest
+from overread.contracts.identifiers import case_id_for
 from overread.runtime.inbox import Transaction
 
 if TYPE_CHECKING:
@@ -163,15 +164,31 @@ def _columns(rows: Sequence[tuple[object, ...]], count: int) -> list[list[object
     return [[row[number] for row in rows] for number in range(count)]
 
 
+async def stored_orders(tx: Transaction, site_id: str, order_ids: Iterable[UUID]) -> list[StoredOrder]:
+    """Return those of the orders that are stored, as they read now."""
+    rows = await tx.connection.fetch(
+        "SELECT revision, service_request, patient FROM orders WHERE site_id = $1 AND order_id = ANY($2::uuid[])"
+        " ORDER BY order_id",
+        site_id,
+        sorted(order_ids),
+    )
+    return [_stored(row["revision"], row["service_request"], row["patient"]) for row in rows]
+
+
 async def orders_for_study(tx: Transaction, site_id: str, study: ImagedStudy) -> Sequence[StoredOrder]:
-    """Return the orders whose accession number or StudyInstanceUID the study shows, and hold them as they are."""
+    """Return the orders whose accession number or StudyInstanceUID the study shows, and those that a person attached.
+
+    They are held as they are.
+    """
     rows = await tx.connection.fetch(
         "SELECT revision, service_request, patient FROM orders"
-        " WHERE site_id = $1 AND (study_instance_uid = $2 OR accession_number = ANY($3::text[]))"
+        " WHERE site_id = $1 AND (study_instance_uid = $2 OR accession_number = ANY($3::text[]) OR order_id = ANY("
+        "ARRAY(SELECT c.order_id FROM case_orders c WHERE c.site_id = $1 AND c.case_id = $4)))"
         " ORDER BY order_id FOR SHARE",
         site_id,
         study.study_instance_uid,
         sorted(study.accession_numbers),
+        case_id_for(site_id, study.study_instance_uid),
     )
     return [_stored(row["revision"], row["service_request"], row["patient"]) for row in rows]
 

@@ -225,7 +225,9 @@ async def _set_desk(
     if not entries:
         return
     await tx.connection.executemany(
-        "INSERT INTO patient_desk (site_id, kind, subject, reason, raised_at) VALUES ($1, $2, $3, $4, $5)"
+        "INSERT INTO patient_desk (site_id, kind, subject, reason, raised_at) SELECT $1, $2, $3::uuid, $4, $5"
+        " WHERE NOT EXISTS (SELECT FROM desk_dismissed d WHERE d.site_id = $1 AND d.entry_kind = $2"
+        " AND d.entry_subject = $3::uuid::text AND d.entry_reason = $4)"
         " ON CONFLICT DO NOTHING",
         [(site_id, *entry, tx.clock()) for entry in entries],
     )

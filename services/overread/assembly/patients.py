@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import product
 
+from overread.assembly.patient_numbers import is_record_number
 from overread.contracts.events.orders import Patient, PatientIdentifier
 
 
@@ -22,11 +23,16 @@ def fold(name: str) -> str:
 def conflict(ordered: Patient, imaged: Patient) -> str | None:
     """Return why the order's patient can't be the study's, None when nothing speaks against it.
 
-    Missing data is no conflict. The reason names the field, never the value.
+    Missing data is no conflict. The reason names the field, never the value. A shared record number outweighs a name or a
+    birth date that changed. A shared insurance or citizen number outweighs neither, nor other record numbers: families and
+    newborns come under one card.
     """
-    if share_an_identifier(ordered, imaged):
+    if _share_a_record(ordered, imaged):
         return "name and birth date differ" if are_two_persons(ordered, imaged) else None
-    if _have_comparable_identifiers(ordered, imaged):
+    is_one_card = share_an_identifier(ordered, imaged)
+    if _are_numbered_otherwise(ordered, imaged) and not (is_one_card and _are_alike(ordered, imaged)):
+        return "patient identifiers differ"
+    if have_comparable_identifiers(ordered, imaged) and not is_one_card:
         return "patient identifiers differ"
     if _born_otherwise(ordered, imaged):
         return "birth dates differ"
@@ -50,7 +56,28 @@ def share_an_identifier(one: Patient, other: Patient) -> bool:
     return any(a.id_number == b.id_number for a, b in _comparable(one, other))
 
 
-def _have_comparable_identifiers(ordered: Patient, imaged: Patient) -> bool:
+def _share_a_record(one: Patient, other: Patient) -> bool:
+    return any(a.id_number == b.id_number for a, b in _comparable_records(one, other))
+
+
+def _are_numbered_otherwise(one: Patient, other: Patient) -> bool:
+    """Say whether one authority numbered the records of both, and no number is shared."""
+    return not _share_a_record(one, other) and any(True for _ in _comparable_records(one, other))
+
+
+def _are_alike(one: Patient, other: Patient) -> bool:
+    """Say whether name or birth date is the same, and neither differs: who says nothing is not alike."""
+    names = [fold(f"{patient.family_name} {patient.given_name}") for patient in (one, other)]
+    is_said_of_both = all(names) or bool(one.birth_date and other.birth_date)
+    return is_said_of_both and may_be_one_person(one, other)
+
+
+def _comparable_records(one: Patient, other: Patient) -> Iterator[tuple[PatientIdentifier, PatientIdentifier]]:
+    return ((a, b) for a, b in _comparable(one, other) if is_record_number(a) and is_record_number(b))
+
+
+def have_comparable_identifiers(ordered: Patient, imaged: Patient) -> bool:
+    """Say whether both have a number of one authority, the same or not."""
     return any(True for _ in _comparable(ordered, imaged))
 
 

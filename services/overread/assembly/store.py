@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from overread.assembly import case_context, patient_store
+from overread.assembly import case_context, decision_store, patient_store
 from overread.assembly.matching import ImagedStudy
 from overread.contracts.events.cases import Case, Study
 from overread.contracts.events.intake import InstanceStored
@@ -152,7 +152,10 @@ async def is_linked(tx: Transaction, site_id: str, case_id: UUID, order_id: UUID
 
 
 async def to_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, subject: str, reason: str) -> None:
-    """Put what a person must decide on the desk, once, with its newest reason."""
+    """Put what a person must decide on the desk, once, with its newest reason; one that was dismissed stays away."""
+    if await decision_store.is_dismissed(tx.connection, site_id, case_id, kind, subject, reason):
+        await off_the_desk(tx, site_id, case_id, kind, subject)
+        return
     await tx.connection.execute(
         "INSERT INTO desk (site_id, case_id, kind, subject, reason, raised_at) VALUES ($1, $2, $3, $4, $5, $6)"
         " ON CONFLICT (site_id, case_id, kind, subject) DO UPDATE SET reason = excluded.reason",
@@ -173,6 +176,36 @@ async def off_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, 
         case_id,
         kind,
         subject,
+    )
+
+
+async def take_from_desk(
+    tx: Transaction, site_id: str, case_id: UUID | None, kind: str, subject: str, reason: str
+) -> bool:
+    """Take exactly this entry from the desk; say whether it was there."""
+    where = "site_id = $1 AND kind = $2 AND subject = $3 AND reason = $4"
+    if case_id is None:
+        asked = f"DELETE FROM patient_desk WHERE {where.replace('subject', 'subject::text')} RETURNING 1"  # noqa: S608 - constants
+        return await tx.connection.fetchrow(asked, site_id, kind, subject, reason) is not None
+    asked = f"DELETE FROM desk WHERE {where} AND case_id = $5 RETURNING 1"  # noqa: S608 - constants
+    return await tx.connection.fetchrow(asked, site_id, kind, subject, reason, case_id) is not None
+
+
+async def back_to_desk(
+    tx: Transaction, site_id: str, case_id: UUID | None, kind: str, subject: str, reason: str
+) -> None:
+    """Put an entry back that a person took from the desk."""
+    if case_id is not None:
+        await to_the_desk(tx, site_id, case_id, kind, subject, reason)
+        return
+    await tx.connection.execute(
+        "INSERT INTO patient_desk (site_id, kind, subject, reason, raised_at) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT DO NOTHING",
+        site_id,
+        kind,
+        UUID(subject),
+        reason,
+        tx.clock(),
     )
 
 

@@ -225,6 +225,16 @@ KINDS: Mapping[str, Mapping[str, Destination]] = {
         "preliminary": a_destination(send_unverified="P"),
     },
     "documents": {"unverified": a_destination(forms=["mdm", "order_status"])},
+    "pictures": {
+        "unverified": a_destination(
+            forms=["oru", "mdm"], attachments={"attach": "embedded", "what": ["jpeg", "pdf"], "placed": "after_text"}
+        )
+    },
+    "addresses": {
+        "unverified": a_destination(
+            attachments={"attach": "pointer", "what": ["jpeg", "pdf"], "page_url": "https://overread.bvx.example"}
+        )
+    },
     "fhir": {
         "unverified": a_fhir_destination(),
         "preliminary": a_fhir_destination(send_unverified="preliminary"),

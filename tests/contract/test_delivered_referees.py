@@ -173,6 +173,41 @@ def test_hapi_accepts_documents_and_order_states(tmp_path: Path) -> None:
     assert [line for line in verdicts.values() if not line.startswith("OK")] == []
 
 
+ATTACHED = tuple(state for state in STATES if state != "preliminary")
+
+
+@pytest.mark.parametrize("state", ATTACHED)
+@each_model
+def test_hl7apy_accepts_pictures_pages_and_addresses(model: str, state: str) -> None:
+    """REQ-OUT-30, REQ-OUT-31: in every state, and it would find a type that is none."""
+    forms = ("oru", "mdm") if state in SIGNED else ("oru",)
+    for raw in (
+        *(told("pictures", model)[f"{form}_{state}"] for form in forms),
+        told("addresses", model)[f"oru_{state}"],
+    ):
+        require_conformance(raw)
+    shown = told("pictures", LUNGS)["oru_final"]
+
+    with pytest.raises(NotConformant):
+        require_conformance(spoilt(shown, b"|ED|", b"|EDX|"))
+
+
+@pytest.mark.jdk
+def test_hapi_accepts_pictures_pages_and_addresses(tmp_path: Path) -> None:
+    """REQ-OUT-30, REQ-OUT-31: ED and RP, parsed, no unexpected segment, and written again the same."""
+    broken = {"spoilt": spoilt(told("pictures", LUNGS)["oru_final"], b"|ED|", b"|ZZ|")}
+
+    verdicts = _verdicts(every("pictures") | every_address() | broken, tmp_path, "hl7", "Hl7Referee")
+
+    assert verdicts.pop("spoilt").startswith("FAIL")
+    assert [line for line in verdicts.values() if not line.startswith("OK")] == []
+
+
+def every_address() -> dict[str, bytes]:
+    """Return each message with addresses under a name of its own."""
+    return {f"address_{name}": raw for name, raw in every("addresses").items()}
+
+
 @pytest.mark.jdk
 def test_hapi_accepts_every_state_of_the_message(tmp_path: Path) -> None:
     """REQ-REV-06: parsed with HAPI's default validation, no unexpected segment, and written again the same."""

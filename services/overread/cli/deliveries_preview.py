@@ -6,19 +6,27 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from overread.cli import options
 from overread.contracts.errors import OverreadError
 from overread.delivery import destinations, operator_store
+from overread.delivery.destinations import Destination
+from overread.delivery.forms import needs_images
 from overread.delivery.handlers import occasion_of
 from overread.delivery.preview import Shown, as_example, preview
 from overread.delivery.settings import DeliverySettings
+from overread.delivery.study_images import StudyImages, images_for
+from overread.delivery.telling import read_document
 from overread.embedded.endpoints import DEFAULT_SITE, Endpoints
 from overread.embedded.places import CHECKOUT
 from overread.runtime.clock import utc_now
 from overread.runtime.inbox import Transaction
+from overread.runtime.object_store import LocalObjectStore
+
+if TYPE_CHECKING:
+    from overread.delivery.imaging import Imaging
 
 EXAMPLE = CHECKOUT / "contracts" / "examples" / "ReportDocument.v1.json"
 
@@ -49,7 +57,7 @@ def run(told: argparse.Namespace, ask: Ask) -> int:
     """Print each message, a line a segment."""
     for number, message in enumerate(_messages(told, ask)):
         sys.stdout.write("\n" if number else "")
-        sys.stdout.writelines(f"{segment}\n" for segment in message.segments)
+        sys.stdout.writelines(f"{line}\n" for line in message.lines)
         sys.stderr.write(f"{message.form}: read back as it was meant, and judged by hl7apy\n")
     return 0
 
@@ -64,7 +72,14 @@ def _messages(told: argparse.Namespace, ask: Ask) -> list[Shown]:
         raise OverreadError(f"there is no destination {told.destination!r} in {_file(told)}; there are: {names}")
     if told.example:
         raw = as_example(raw, named.site_id or site_id)
-    return preview(raw, named, occasion_of(settings, utc_now()))
+    has_images = not told.example and needs_images(named) and (told.data / "objects").is_dir()
+    imaging = asyncio.run(_imaging(told.data / "objects", raw, named)) if has_images else None
+    return preview(raw, named, occasion_of(settings, utc_now()), imaging)
+
+
+async def _imaging(objects: Path, raw: bytes, destination: Destination) -> "Imaging | None":
+    """Return the study's images; None where they are unfit for the report."""
+    return await images_for(StudyImages(LocalObjectStore(objects)), read_document(raw), [destination])
 
 
 def _document(told: argparse.Namespace, ask: Ask) -> tuple[str, bytes]:

@@ -23,6 +23,11 @@ accession_in = ["OBR-18", "OBR-20"]
 text_code = "59776-5^Procedure findings^LN"
 withhold_identifiers = ["NI", "BHXH"]
 
+[destination.attachments]
+attach = "embedded"
+what = ["jpeg", "pdf"]
+largest_bytes = 300_000
+
 [[destination]]
 name = "portal"
 kind = "fhir"
@@ -41,18 +46,29 @@ send_unverified = "unverified"
 """
 
 import tomllib
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from overread.contracts.errors import OverreadError
 from overread.contracts.identifiers import SiteId
 from overread.delivery.refusals import RefusalTable
 from overread.delivery.sequence import Status
-from overread.delivery.templates import Hl7Form, Template
+from overread.delivery.templates import Attach, Attachments, Hl7Form, Placed, Template
+from overread.protocols.hl7.oru_layout import Layout
 
 MLLP_PORT = 2575
 """The port that IANA registers for HL7 over MLLP."""
@@ -155,7 +171,8 @@ class Hl7Destination(Receiver):
     """A receiver of HL7 v2 over MLLP, or with `mllps://` over TLS, with our certificate where it asks for one.
 
     `country_code` is MSH-17 (ISO 3166, three letters), left out by default. `refusals` says by the answer what becomes of
-    a message that was refused, `forms` which messages it gets, `template` what these are like.
+    a message that was refused, `forms` which messages it gets, `template` what these are like, `attachments` which
+    pictures and documents come with them.
     """
 
     kind: Literal["hl7"]
@@ -169,6 +186,29 @@ class Hl7Destination(Receiver):
     key_file: Path | None = None
     forms: Annotated[tuple[Hl7Form, ...], Field(min_length=1)] = (Hl7Form.ORU,)
     template: Template = Template()
+    attachments: Attachments = Attachments()
+
+    @field_validator("attachments")
+    @classmethod
+    def _is_coded_unlike_the_text(cls, attachments: Attachments, told: ValidationInfo) -> Attachments:
+        text = (told.data.get("template") or Template()).layout.narrative
+        if text.identifier in {code.identifier for code in attachments.codes}:
+            raise ValueError("picture_code and document_code must not be the code of the text")
+        return attachments
+
+    @property
+    def layout(self) -> Layout:
+        """Return where its messages say what."""
+        if self.attachments.attach is Attach.NONE:
+            return self.template.layout
+        picture, document = self.attachments.codes
+        return replace(
+            self.template.layout,
+            picture=picture,
+            document=document,
+            document_type=self.attachments.document_type,
+            has_attachments_last=self.attachments.placed is Placed.LAST,
+        )
 
     @field_validator("url")
     @classmethod

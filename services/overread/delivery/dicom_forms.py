@@ -5,6 +5,7 @@ A rejection note takes back what an archive was given.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 from overread.contracts.events.inference import Artefact, Concept, Finding
 from overread.contracts.events.reports import ReportDocument
@@ -81,7 +82,7 @@ class SecondaryCaptureForm:
         """Yield a picture for each segmentation that stands behind the report."""
         imaging = dicom_content.imaging_of(telling)
         for marked in imaging.segmentations:
-            content = _capture(telling, imaging, marked)
+            content = capture_of(telling, imaging, marked)
             yield _written(SC, content, secondary_capture.render(content))
 
     def unlike(self, written: Written[ScContent], telling: Telling_) -> Iterator[str]:
@@ -94,7 +95,8 @@ class SecondaryCaptureForm:
         yield from _unlike_patient_and_study(said.patient, said.study_instance_uid, said.accession_number, telling)
 
 
-def _capture(telling: Telling_, imaging: Imaging, marked: Segmentation) -> ScContent:
+def capture_of(telling: Telling[Any], imaging: Imaging, marked: Segmentation) -> ScContent:
+    """Return the picture of what one model marked, as the report states it."""
     document = telling.document
     stated = (f for f in document.findings if f in marked.result.findings)
     return ScContent(

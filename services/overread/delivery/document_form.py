@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from overread.contracts.events import orders as contract
 from overread.contracts.identifiers import deterministic_id
-from overread.delivery import oru_form
+from overread.delivery import attachments, oru_form
+from overread.delivery.attachments import attachments_of
 from overread.delivery.destinations import Hl7Destination
 from overread.delivery.sequence import Position, Status
 from overread.delivery.telling import Telling, Written
@@ -14,7 +15,7 @@ from overread.protocols import mllp
 from overread.protocols.hl7 import mdm
 from overread.protocols.hl7.data_types import EntityIdentifier, Visit
 from overread.protocols.hl7.mdm import DocumentContent
-from overread.protocols.hl7.oru_content import differences
+from overread.protocols.hl7.oru_content import Attachment, differences
 
 FORM = Hl7Form.MDM.value
 UNKNOWN_CLASS = Visit(patient_class="U")
@@ -28,21 +29,25 @@ class DocumentForm:
 
     def write(self, telling: Telling[Hl7Destination]) -> Iterator[Written[DocumentContent]]:
         """Yield one document for each order, once signed; raise `NotRenderable` when HL7 can't say it."""
-        for order in (telling.orders or (None,)) if telling.status.is_signed else ():
-            content = _content(telling, order)
-            message = mdm.render(content, telling.destination.template.layout)
+        if not telling.status.is_signed:
+            return
+        attached = attachments_of(telling)
+        for order in telling.orders or (None,):
+            content = _content(telling, order, attached)
+            message = mdm.render(content, telling.destination.layout)
             mllp.encode(message)
             control_id = content.result.message_control_id
             yield Written(form=FORM, message=message, message_control_id=control_id, meant=content, order=order)
 
     def unlike(self, written: Written[DocumentContent], telling: Telling[Hl7Destination]) -> Iterator[str]:
         """Compare the document with what was meant, and with what was signed."""
-        said = mdm.read_back(written.message, telling.destination.template.layout)
+        said = mdm.read_back(written.message, telling.destination.layout)
         yield from differences(written.meant, said)
         yield from oru_form.unlike_document(said.result, telling, written.order)
+        yield from attachments.unlike(said.result.attachments, telling)
 
 
-def _content(telling: Telling[Hl7Destination], order: Order) -> DocumentContent:
+def _content(telling: Telling[Hl7Destination], order: Order, attached: tuple[Attachment, ...]) -> DocumentContent:
     document = telling.document
     result = oru_form.content_for(telling, order)
     own_id = oru_form.own_id_of(telling, FORM, order)
@@ -52,6 +57,7 @@ def _content(telling: Telling[Hl7Destination], order: Order) -> DocumentContent:
             result,
             message_control_id=oru_form.message_control_id_of(own_id),
             visit=result.visit or UNKNOWN_CLASS,
+            attachments=attached,
         ),
         document_number=_number(telling, order, own),
         replaces=_replaced(telling, order),

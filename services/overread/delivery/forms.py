@@ -32,7 +32,13 @@ def forms_for(destination: Destination, status: Status) -> Iterator[Form[Any, An
 
 def needs_images(destination: Destination) -> bool:
     """Say whether what `destination` gets is made of the study's images too."""
-    return isinstance(destination, DicomDestination)
+    match destination:
+        case DicomDestination():
+            return True
+        case Hl7Destination(attachments=attachments):
+            return attachments.needs_images
+        case FhirDestination():
+            return False
 
 
 def _dicom_forms(destination: DicomDestination, status: Status) -> Iterator[Form[Any, Any]]:

@@ -9,9 +9,10 @@ from pydicom import Dataset, dcmread
 
 from overread.contracts import codec
 from overread.contracts.errors import Malformed
-from overread.contracts.events.inference import Artefact, ArtefactKind, Outcome
+from overread.contracts.events.inference import Artefact
 from overread.contracts.events.reports import ModelResult, ReportDocument
 from overread.contracts.manifest import Manifest, ManifestInstance, ManifestSeries
+from overread.delivery.stated_marks import stated
 from overread.protocols.dicom import part10
 from overread.protocols.dicom.key_image import key_frame
 from overread.protocols.dicom.segmentation import read_labels
@@ -67,21 +68,6 @@ def load(objects: Objects, document: ReportDocument) -> Imaging:
         manifest=manifest,
         header=_header(_image(objects, document, manifest.series[0].instances[0])),
         segmentations=tuple(_segmentation(objects, document, manifest, *each) for each in stated(document)),
-    )
-
-
-def stated(document: ReportDocument) -> tuple[tuple[ModelResult, Artefact], ...]:
-    """Return what models marked, of those of whose findings the report still states at least one."""
-    standing = (
-        result
-        for result in document.ai_results
-        if result.outcome is Outcome.COMPLETED and any(finding in document.findings for finding in result.findings)
-    )
-    return tuple(
-        (result, artefact)
-        for result in standing
-        for artefact in result.artefacts
-        if artefact.kind is ArtefactKind.SEGMENTATION
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,8 @@ from uuid import UUID
 from overread.contracts.events import orders as contract
 from overread.contracts.events.inference import Concept, Finding, ModelReference
 from overread.contracts.identifiers import deterministic_id, nfc
-from overread.delivery import faithful
+from overread.delivery import attachments, faithful
+from overread.delivery.attachments import attachments_of
 from overread.delivery.destinations import Hl7Destination
 from overread.delivery.sequence import Status
 from overread.delivery.telling import Telling, Written, authors_of, observed_at, source_of
@@ -48,9 +50,10 @@ class OruForm:
 
     def write(self, telling: Telling[Hl7Destination]) -> Iterator[Written[OruContent]]:
         """Yield one message for each order; raise `NotRenderable` when HL7 can't say it."""
+        attached = attachments_of(telling)
         for order in telling.orders or (None,):
-            content = content_for(telling, order)
-            message = oru.render(content, telling.destination.template.layout)
+            content = replace(content_for(telling, order), attachments=attached)
+            message = oru.render(content, telling.destination.layout)
             mllp.encode(message)
             yield Written(
                 form=FORM, message=message, message_control_id=content.message_control_id, meant=content, order=order
@@ -58,9 +61,10 @@ class OruForm:
 
     def unlike(self, written: Written[OruContent], telling: Telling[Hl7Destination]) -> Iterator[str]:
         """Compare the message with what was meant, and with the document itself and not with what was made of it."""
-        said = read_back(written.message, telling.destination.template.layout)
+        said = read_back(written.message, telling.destination.layout)
         yield from differences(written.meant, said)
         yield from unlike_document(said, telling, written.order)
+        yield from attachments.unlike(said.attachments, telling)
 
 
 def unlike_document(

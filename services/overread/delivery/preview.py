@@ -1,7 +1,7 @@
 """What a destination would get of a report: the same functions that send, and nothing is stored or sent."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from overread.contracts import codec
 from overread.contracts.errors import OverreadError
@@ -12,6 +12,11 @@ from overread.delivery.rendering import written
 from overread.delivery.sequence import Status
 from overread.delivery.telling import Form, Occasion, Telling, Written, orders_of, read_document
 from overread.protocols.hl7.conformance import require_conformance
+
+if TYPE_CHECKING:
+    from overread.delivery.imaging import Imaging
+
+LONGEST_SHOWN = 200
 
 
 class NoPreview(OverreadError):
@@ -30,16 +35,35 @@ class Shown:
         """Return its segments, a line each."""
         return self.message.decode("utf-8").rstrip("\r").split("\r")
 
+    @property
+    def lines(self) -> list[str]:
+        """Return its segments for people: of a picture or document in the message its first characters and its size."""
+        return [_cut(segment) for segment in self.segments]
 
-def preview(raw: bytes, destination: Destination, occasion: Occasion) -> list[Shown]:
-    """Return each message of the report, read back and compared as the gate does, and judged by the standard's tables."""
+
+def _cut(segment: str) -> str:
+    fields = segment.split("|")
+    if fields[0] != "OBX" or fields[2] != "ED" or len(segment) <= LONGEST_SHOWN:
+        return segment
+    *names, data = fields[5].split("^")
+    fields[5] = "^".join([*names, f"{data[:40]}… ({len(data)} characters of base64)"])
+    return "|".join(fields)
+
+
+def preview(raw: bytes, destination: Destination, occasion: Occasion, imaging: "Imaging | None" = None) -> list[Shown]:
+    """Return each message of the report, read back and compared as the gate does, and judged by the standard's tables.
+
+    Without `imaging` no picture of the study is in it.
+    """
     if not isinstance(destination, Hl7Destination):
         raise NoPreview(f"{destination.name} takes no HL7 v2: a preview shows that alone")
     document = read_document(raw)
     if not destination.takes(document.site_id, has_order=bool(orders_of(document))):
         raise NoPreview(f"{destination.name} gets no report of {document.site_id} that nobody ordered, or of that site")
     status = _status(document, destination)
-    telling = Telling(document=document, raw=raw, destination=destination, status=status, occasion=occasion)
+    telling = Telling(
+        document=document, raw=raw, destination=destination, status=status, occasion=occasion, imaging=imaging
+    )
     shown = [_shown(form, message, telling) for form, message in written(telling)]
     if not shown:
         raise NoPreview(f"{destination.name} gets nothing of this report: its forms have no word for {status.value}")

@@ -109,7 +109,7 @@ def test_gate_holds_a_structured_report_that_says_something_else(fault: str, mon
 @pytest.mark.parametrize("fault", FALSE_IN_DICOM)
 def test_gate_holds_an_image_object_of_somebody_else(form: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A segmentation or a picture under a wrong name is as wrong as a report."""
-    maker = {"seg": "_segmentation", "sc": "_capture"}[form]
+    maker = {"seg": "_segmentation", "sc": "capture_of"}[form]
     meant = getattr(dicom_forms, maker)
     monkeypatch.setattr(dicom_forms, maker, lambda *given: FALSE_IN_DICOM[fault](meant(*given)))
 

@@ -54,6 +54,19 @@ def test_a_preview_of_a_draft_has_the_destinations_own_word() -> None:
         preview(raw, a_destination(send_unverified="none"), an_occasion())
 
 
+def test_a_preview_shows_the_size_of_a_page_and_not_its_base64() -> None:
+    """REQ-OUT-24: what is judged is the whole message; what a person sees is a line."""
+    destination = a_destination(attachments={"attach": "embedded", "what": ["pdf"]})
+
+    [shown] = preview(codec.document_bytes(a_signed_document()), destination, an_occasion())
+
+    [whole] = [segment for segment in shown.segments if "|ED|" in segment]
+    [line] = [line for line in shown.lines if "|ED|" in line]
+    data = whole.split("|")[5].split("^")[4]
+    assert f"^AP^PDF^Base64^{data[:40]}… ({len(data)} characters of base64)|" in line
+    assert len(shown.lines) == len(shown.segments)
+
+
 @pytest.mark.parametrize(
     ("destination", "words"),
     [

@@ -42,7 +42,7 @@ def a_destination_of(settings: str) -> Hl7Destination:
 
 def test_every_setting_of_the_chapter_is_taken() -> None:
     """REQ-OUT-16, REQ-OUT-20: as the file that it is an example of."""
-    refusing, templated = map(a_destination_of, SETTINGS)
+    refusing, templated, attaching = map(a_destination_of, SETTINGS)
 
     assert {key: value.value for key, value in refusing.refusals.items()} == {
         "AE 204": "retry",
@@ -50,6 +50,7 @@ def test_every_setting_of_the_chapter_is_taken() -> None:
         "AE 101": "give_up",
     }
     assert templated.template.withhold_identifiers == ("NI", "BHXH")
+    assert (attaching.attachments.attach.value, attaching.attachments.over_cap.value) == ("embedded", "pointer")
 
 
 def test_the_defaults_are_those_of_the_table() -> None:

@@ -12,7 +12,8 @@ class NotConformant(OverreadError):
 def require_conformance(raw: bytes) -> None:
     """Raise `NotConformant` with hl7apy's word on a message that does not fit the structure and types of its version.
 
-    hl7apy takes every OBX-5 for ST; a text (TX) may be longer (2.A.79), so its lines are cut for this question. Of
+    hl7apy takes every OBX-5 for ST; a text (TX) may be longer (2.A.79), and so may what is in the message itself (ED, whose
+    data is TX; 2.A.24.5): its lines and data are cut for this question. Of
     ORM_O01 it wants every branch of a choice at once: the same segments are then judged as those of an OMG^O19.
     """
     # Imported here: its tables cost a second, and nothing that sends needs them.
@@ -30,9 +31,11 @@ def require_conformance(raw: bytes) -> None:
 
 def _with_short_text(segment: str) -> str:
     fields = segment.split("|")
-    if fields[0] != "OBX" or fields[2:3] != ["TX"]:
-        return segment
-    fields[5] = "~".join(_cut(line) for line in fields[5].split("~"))
+    kind = fields[2] if fields[0] == "OBX" else ""
+    if kind == "TX":
+        fields[5] = "~".join(_cut(line) for line in fields[5].split("~"))
+    elif kind == "ED":
+        fields[5] = "^".join(part[:LONGEST_STRING] for part in fields[5].split("^"))
     return "|".join(fields)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from overread.protocols.hl7 import oru_attachments
 from overread.protocols.hl7.data_types import CodedElement, composite, join
 from overread.protocols.hl7.delimiters import STANDARD, escape
 from overread.protocols.hl7.oru_content import (
@@ -162,14 +163,18 @@ def tq1(content: OruContent) -> Iterator[str]:
 
 
 def results(content: OruContent, layout: Layout) -> Iterator[str]:
-    """Yield study, narrative, reason and findings; OBX-1 counts the observations as they come."""
+    """Yield study, narrative, reason, findings and attachments; OBX-1 counts the observations as they come."""
     study = {3: DICOM_STUDY.write(), 2: "ST", 5: escape(content.study_instance_uid), 11: "O"}
-    narrative = [study, *_narrative(content, layout)]
-    yield from (segment("OBX", {1: str(number), **fields}) for number, fields in enumerate(narrative, 1))
-    if content.reason:
-        yield segment("NTE", {1: "1", 3: escape(_reason(content))})
-    findings = enumerate(_findings(content), len(narrative) + 1)
-    yield from (segment("OBX", {1: str(number), **fields}) for number, fields in findings)
+    text = [(study, ""), *((fields, "") for fields in _narrative(content, layout))]
+    text[-1] = (text[-1][0], _reason(content) if content.reason else "")
+    findings = [(fields, "") for fields in _findings(content)]
+    lasting = _lasting(content)
+    attached = [(lasting | fields, note) for fields, note in oru_attachments.observations(content, layout)]
+    others = [*findings, *attached] if layout.has_attachments_last else [*attached, *findings]
+    for number, (fields, note) in enumerate([*text, *others], 1):
+        yield segment("OBX", {1: str(number), **fields})
+        if note:
+            yield segment("NTE", {1: "1", 3: escape(note)})
 
 
 def _lasting(content: OruContent) -> dict[int, str]:

@@ -131,6 +131,33 @@ class Observation:
     analysed_at: datetime | None = None
 
 
+class Media(StrEnum):
+    """What an attachment is."""
+
+    JPEG = "jpeg"
+    PDF = "pdf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A picture or document beside the text: its bytes (ED), or where somebody who may see it finds it (RP).
+
+    Kind and sub-ID stay the same for every later status. With neither bytes nor address it is one that the receiver was
+    told of and that holds no more. `note` says why it is an address and not the thing itself.
+    """
+
+    media: Media
+    sub_id: str
+    content: bytes = b""
+    address: str = ""
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Say whether it is there to be seen."""
+        return bool(self.content or self.address)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OruContent:
     """One result message. Texts count in NFC, times to the millisecond.
@@ -138,7 +165,8 @@ class OruContent:
     `retracted` are findings that the receiver was told before and that are no longer stated: OBX-11 is D. `taken_back`
     says that nothing of a signed result holds any more: OBR-25 is then C, since after a final X is not allowed and table
     HL70123 has no word of its own for it. `models` wrote the text, by `analysed_at`; none where a clinician did.
-    `scheduled_at` is when the examination was to begin.
+    `scheduled_at` is when the examination was to begin. `attachments` are pictures and documents, also those that hold
+    no more.
     """
 
     message_control_id: str
@@ -173,6 +201,7 @@ class OruContent:
     reason: str | None = None
     taken_back: TakenBack | None = None
     retracted: tuple[Observation, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 def check(content: OruContent) -> None:
@@ -239,6 +268,8 @@ def _broken_withdrawal_rules(content: OruContent) -> Iterator[str]:
         yield "A result that is taken back states nothing."
     if content.models and not content.narrative.strip() and not content.status.is_unconfirmed:
         yield "Models that wrote no text are not named beside it (OBX-17, OBX-18)."
+    if any(a.holds for a in content.attachments) and (content.taken_back or content.status is ResultStatus.CANCELLED):
+        yield "A result that is taken back shows no picture and no document."
     if content.retracted and content.status is ResultStatus.CANCELLED:
         yield "A cancelled result takes all back under one status (OBX-11 is X)."
 

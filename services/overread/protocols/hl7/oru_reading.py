@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from overread.contracts.errors import Malformed
+from overread.protocols.hl7 import oru_attachments
 from overread.protocols.hl7.data_types import (
     CodedElement,
     EntityIdentifier,
@@ -97,6 +98,7 @@ def read_result(message: Message, layout: Layout = USUAL) -> OruContent:
         signed_at=_time(obr.field(32).component(2)),
         reason=reason,
         taken_back=results.taken_back,
+        attachments=oru_attachments.read(message, status, layout),
     )
 
 
@@ -119,8 +121,9 @@ class _Results:
         if study is None or study.field(3).component(1).text != DICOM_STUDY.identifier:
             raise Unfaithful("The first OBX does not name the DICOM study.")
         self.study_instance_uid = study.field(5).text
-        self.note = message.segment("NTE")
-        self._others = others
+        notes = oru_attachments.notes_in(message)
+        self.note = next((note for obx, note in notes if oru_attachments.media_of(obx, layout) is None), None)
+        self._others = [segment for segment in others if oru_attachments.media_of(segment, layout) is None]
         _require_names_of_their_own(others)
         self._text = next((segment for segment in others if self._is_narrative(segment)), None)
         self._observed_at = only(message, "OBR").field(7).text

@@ -107,7 +107,7 @@ def test_picture_shows_no_patient() -> None:
 )
 def test_every_letter_can_be_drawn(text: str) -> None:
     """A missing glyph is an empty box: that is how a font without Vietnamese looks."""
-    font = picture._font()
+    font = picture.typeface()
     box = bytes(font.getmask("\uffff"))
 
     letters = {letter for letter in unicodedata.normalize("NFC", text) if not letter.isspace()}
@@ -117,10 +117,10 @@ def test_every_letter_can_be_drawn(text: str) -> None:
 
 def test_long_line_is_wrapped_inside_the_picture() -> None:
     """Nothing runs out of the frame, not even one long word."""
-    wrapped = [*picture._wrapped("Vùng giảm tỷ trọng " * 8 + "x" * 200, 300)]
+    wrapped = [*picture.wrapped("Vùng giảm tỷ trọng " * 8 + "x" * 200, 300)]
 
     assert len(wrapped) > 3
-    assert max(picture._font().getlength(line) for line in wrapped) <= 300
+    assert max(picture.typeface().getlength(line) for line in wrapped) <= 300
     assert "".join("".join(wrapped).split()) == "".join(("Vùng giảm tỷ trọng " * 8 + "x" * 200).split())
 
 

@@ -137,6 +137,7 @@ class Profile:
         configuration = endpoints.data.config
         root = str(configuration / "delivery" / "site-ca-root.pem")
         told: Mapping[str, Mapping[str, str]] = {
+            "assembly": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "routing": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "inference_worker": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "review": {

@@ -182,7 +182,7 @@ REPORTS_SIGNED = Topic(
     bodies=(reports.ReportSigned,),
     key=("case_id",),
     producers=("review",),
-    consumers=("delivery", "governance"),
+    consumers=("delivery", "assembly", "governance"),
 )
 
 DELIVERIES_DONE = Topic(

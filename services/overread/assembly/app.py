@@ -6,9 +6,10 @@ from pathlib import Path
 from overread.assembly.handlers import Handlers
 from overread.assembly.late_survivors import LateSurvivors
 from overread.assembly.readiness import Timekeeper
+from overread.assembly.remapping import Remapping
 from overread.assembly.settings import AssemblySettings
 from overread.assembly.web import build
-from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED, ORDERS_RECEIVED
+from overread.contracts.topics import DICOM_RECEIVED, HL7_RECEIVED, ORDERS_RECEIVED, REPORTS_SIGNED
 from overread.runtime.health import serve_on_socket
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
@@ -22,8 +23,10 @@ def make_service(settings: AssemblySettings) -> Service:
     service.consumes(HL7_RECEIVED)(handlers.hl7_received)
     service.consumes(ORDERS_RECEIVED)(handlers.orders_received)
     service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
+    service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
     service.runs(Timekeeper(service, objects).run)
     service.runs(LateSurvivors(service).run)
+    service.runs(Remapping(service, settings.mapping_reach).run)
     service.health.register("object store", objects.ping)
     if settings.front_secret and settings.http_socket:
         _serve_people(service, settings.front_secret.get_secret_value().encode(), settings.http_socket)

@@ -1,6 +1,6 @@
 """Brings orders and cases to what is known of their patients now, and tells what reads differently."""
 
-from overread.assembly import collecting, context_telling, linking, order_store, patient_store
+from overread.assembly import collecting, context_telling, linking, mapping_store, order_store, patient_store
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
 from overread.assembly.patient_numbers import id_numbers
@@ -30,9 +30,8 @@ async def correct(tx: Transaction, cause: Cause, was: KnownPatients, now: KnownP
 async def _correct_order(tx: Transaction, cause: Cause, stored: StoredOrder, patient: Patient) -> None:
     order_id, revision = stored.order.order_id, stored.revision + 1
     await patient_store.raise_order(tx, cause.site_id, order_id)
-    changed = OrderChanged(
-        order_id=order_id, revision=revision, changed_at=tx.clock(), order=stored.order, patient=patient
-    )
+    order = (await mapping_store.current(tx, cause.site_id)).shown(stored.order)
+    changed = OrderChanged(order_id=order_id, revision=revision, changed_at=tx.clock(), order=order, patient=patient)
     tx.publish(ORDERS_CHANGED, changed, subject=str(order_id), own_key=f"{order_id}/{revision}", caused_by=cause)
 
 

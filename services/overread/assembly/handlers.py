@@ -7,6 +7,7 @@ from itertools import groupby
 from overread.assembly import (
     collecting,
     late_survivors,
+    mapping_store,
     matching,
     order_store,
     order_taking,
@@ -82,6 +83,7 @@ class Handlers:
             self._settings.time_zone,
             received_at=received.received_at,
             accession_places=received.accession_places,
+            link_id=received.link_id,
         )
 
     async def _raw(self, event: Event[HL7Received]) -> bytes:
@@ -103,6 +105,10 @@ class Handlers:
             for delivered in mine:
                 if isinstance(delivered.event.data, IntakeRestarted):
                     await collecting.close_with_intake(tx, delivered, self._settings)
+
+    async def reports_signed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
+        """Note what was read: a mapping that changes later leaves its orders as they were."""
+        await mapping_store.note_read(tx, [(d.event.site_id, d.event.data.case_id) for d in batch])
 
 
 def _by_study(site_id: str, batch: Sequence[Delivered]) -> list[tuple[str, list[Delivered]]]:

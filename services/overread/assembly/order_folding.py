@@ -146,6 +146,7 @@ def _unchecked_order(
             "scheduled_at", request.scheduled_at and request.scheduled_at.utc, old.scheduled_at, cleared
         ),
         parent_order_number=request.parent.entity_identifier if request.parent else old.parent_order_number,
+        link_id=(message.link_id if service else "") or old.link_id,
     )
 
 
@@ -229,7 +230,7 @@ def _provider(person: data_types.Practitioner) -> contract.CodedElement:
 def moves_identity(before: StoredOrder | None, after: StoredOrder) -> bool:
     """Say whether the order now means another person or another exam; progress and time alone (ORC-1 SC, TQ1-7) do not.
 
-    A report signed before is then held for a clinician to confirm again.
+    Nor does another link that says the same. A report signed before is then held for a clinician to confirm again.
     """
     return before is None or _meaning(before) != _meaning(after)
 
@@ -237,4 +238,4 @@ def moves_identity(before: StoredOrder | None, after: StoredOrder) -> bool:
 def _meaning(stored: StoredOrder) -> tuple[contract.ServiceRequest, contract.Patient]:
     is_cancelled = stored.order.status is contract.OrderStatus.CANCELLED
     status = contract.OrderStatus.CANCELLED if is_cancelled else contract.OrderStatus.ACTIVE
-    return stored.order.model_copy(update={"status": status, "scheduled_at": None}), stored.patient
+    return stored.order.model_copy(update={"status": status, "scheduled_at": None, "link_id": ""}), stored.patient

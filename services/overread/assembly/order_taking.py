@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from overread.assembly import linking, matching, order_folding, order_store, orders, patient_store
+from overread.assembly import (
+    linking,
+    mapping_noting,
+    mapping_store,
+    matching,
+    order_folding,
+    order_store,
+    orders,
+    patient_store,
+)
 from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.order_store import KeptMessage, Naming
 from overread.assembly.orders import Addressed, NamedOrder, OrderMessage
 from overread.contracts.envelope import Event
-from overread.contracts.events.orders import OrderChanged, Patient
+from overread.contracts.events.orders import OrderChanged, Patient, ServiceRequest
 from overread.contracts.topics import ORDERS_CHANGED
-from overread.runtime.inbox import Transaction
+from overread.runtime.inbox import Cause, Transaction
 
 Told = tuple[Event[Any], OrderMessage]
 """What one event, an HL7 message or a statement in another form, says of one order."""
@@ -40,6 +49,7 @@ async def take(tx: Transaction, told: Sequence[Told]) -> None:
         for event, message in mine:
             await register.take(event, message)
         await register.write()
+        await mapping_noting.note_links(tx, site_id, [event for event, _ in mine])
 
 
 async def _lock_numbers(tx: Transaction, site_id: str, messages: Sequence[OrderMessage]) -> None:
@@ -82,6 +92,7 @@ class _Register:
         self._new_namings: list[Naming] = []
         self._new_messages: list[KeptMessage] = []
         self._changes: list[Change] = []
+        self._asked: list[ServiceRequest] = []
         self._touched: dict[UUID, OrderLife] = {}
 
     async def take(self, event: Event[Any], message: OrderMessage) -> None:
@@ -125,6 +136,8 @@ class _Register:
         self._kept.add(kept.key)
         self._new_messages.append(kept)
         self._touched[life.order_id] = life
+        if life.stored is not None and kept.message.request.universal_service_identifier is not None:
+            self._asked.append(life.stored.order)
         if has_changed and life.stored is not None:
             self._changes.append(Change(event, before, life.stored))
 
@@ -143,8 +156,11 @@ class _Register:
         known = await patient_store.known(self._tx, self._site_id, *(change.after.patient for change in self._changes))
         ordered = [(change.after.order.order_id, change.after.patient) for change in self._changes]
         await patient_store.note_doubtful(self._tx, self._site_id, known, ordered)
+        mapping = await mapping_store.current(self._tx, self._site_id)
+        await mapping_noting.note_unmapped(self._tx, self._site_id, mapping, self._asked)
         for change in self._changes:
-            _tell_order(self._tx, change, known.shown(change.after.patient))
+            order, patient = mapping.shown(change.after.order), known.shown(change.after.patient)
+            tell(self._tx, change.event, order, change.after.revision, patient)
             if change.after.order.order_id in of_studies:
                 await self._settle(change)
         await self._save(of_studies)
@@ -167,11 +183,10 @@ def _numbers(messages: Sequence[OrderMessage]) -> set[str]:
     return {number for message in messages for number in (message.placer, message.filler) if number}
 
 
-def _tell_order(tx: Transaction, change: Change, patient: Patient) -> None:
-    stored = change.after
-    order_id = stored.order.order_id
+def tell(tx: Transaction, cause: Cause | None, order: ServiceRequest, revision: int, patient: Patient) -> None:
+    """Let the order leave as it is shown now."""
     changed = OrderChanged(
-        order_id=order_id, revision=stored.revision, changed_at=tx.clock(), order=stored.order, patient=patient
+        order_id=order.order_id, revision=revision, changed_at=tx.clock(), order=order, patient=patient
     )
-    own_key = f"{order_id}/{stored.revision}"
-    tx.publish(ORDERS_CHANGED, changed, subject=str(order_id), own_key=own_key, caused_by=change.event)
+    own_key = f"{order.order_id}/{revision}"
+    tx.publish(ORDERS_CHANGED, changed, subject=str(order.order_id), own_key=own_key, caused_by=cause)

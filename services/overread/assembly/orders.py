@@ -38,13 +38,15 @@ class Addressed:
 class OrderMessage:
     """One order as one message says it, and the numbers that name it.
 
-    `suffix` tells apart the orders of a message that asks for several studies under one number.
+    `suffix` tells apart the orders of a message that asks for several studies under one number. `link_id` is where it
+    came in, empty in what was kept before that was noted.
     """
 
     request: OrderRequest
     is_synthetic: bool
     received_at: datetime
     suffix: str = ""
+    link_id: str = ""
 
     @property
     def placer(self) -> str:
@@ -89,6 +91,7 @@ def read(
     *,
     received_at: datetime,
     accession_places: tuple[str, ...] = (),
+    link_id: str = "",
 ) -> list[OrderMessage]:
     """Return the orders of a message, or raise `Malformed` with the first field without which it is none.
 
@@ -98,7 +101,9 @@ def read(
     is_synthetic = message.header.processing_id in ("T", "D")
     requests = read_orders(message, time_zone=time_zone, accession_places=accession_places)
     told = [
-        OrderMessage(request=request, is_synthetic=is_synthetic, received_at=received_at, suffix=suffix)
+        OrderMessage(
+            request=request, is_synthetic=is_synthetic, received_at=received_at, suffix=suffix, link_id=link_id
+        )
         for request, suffix in zip(requests, _suffixes(requests), strict=True)
     ]
     return sorted(told, key=_cancels)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from overread.assembly import case_context, decision_store, patient_store
+from overread.assembly import case_context, decision_store, mapping_store, patient_store
 from overread.assembly.matching import ImagedStudy
 from overread.contracts.events.cases import Case, Study
 from overread.contracts.events.intake import InstanceStored
@@ -263,7 +263,8 @@ async def shown_case(tx: Transaction, site_id: str, case: CaseRow, *, study: Stu
     """Return the whole case as it reads now, with what is known around it."""
     linked = await _linked_orders(tx, site_id, case.case_id)
     stated = _stated_patient(case, linked)
-    orders = tuple(ServiceRequest.model_validate_json(row["service_request"]) for row in linked)
+    mapping = await mapping_store.current(tx, site_id)
+    orders = tuple(mapping.shown(ServiceRequest.model_validate_json(row["service_request"])) for row in linked)
     shown = Case(
         case_id=case.case_id,
         revision=case.revision,

@@ -6,6 +6,7 @@ from fastapi.responses import JSONResponse
 
 from overread.assembly.desk_api import DeskApi
 from overread.assembly.door import Door, Refused
+from overread.assembly.mapping_api import MappingApi
 from overread.contracts.errors import Malformed, Unavailable
 from overread.runtime.passes import invalid
 from overread.runtime.service import Service
@@ -15,7 +16,7 @@ def build(service: Service, secret: bytes) -> FastAPI:
     """Return the app; it is reached through the front alone, which knows `secret` too."""
     app = FastAPI(title="Overread assembly", openapi_url=None, docs_url=None, redoc_url=None)
     door = Door(service, secret)
-    for router in (DeskApi(service).router(door),):
+    for router in (DeskApi(service).router(door), MappingApi.of(service).router(door)):
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Malformed, _malformed)

@@ -170,7 +170,7 @@ def is_due(plan: InferencePlanned, results: Sequence[InferenceDone], *, now: dat
 
 def basis_of(document: ReportDocument) -> str:
     """Return the digest of what the draft says, whatever its number and time, and however far its orders got."""
-    progress = {"status": OrderStatus.ACTIVE, "scheduled_at": None}
+    progress = {"status": OrderStatus.ACTIVE, "scheduled_at": None, "link_id": "", "models": None}
     orders = tuple(order.model_copy(update=progress) for order in document.orders)
     said = document.model_copy(update={"report_revision": 0, "drafted_at": _EPOCH, "orders": orders})
     return codec.sha256(codec.document_bytes(said))

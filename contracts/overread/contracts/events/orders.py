@@ -36,6 +36,19 @@ class CodedElement(Value):
     coding_system: str = ""
 
 
+class NamedCode(CodedElement):
+    """A code of the site's own lists, with its name in three languages; `text` is the Vietnamese one."""
+
+    text_en: str = ""
+    text_fr: str = ""
+
+
+class Procedure(NamedCode):
+    """What an order asks for, as the site's mapping names it; `body_part` is empty where the mapping says none."""
+
+    body_part: str = ""
+
+
 class OrderStatus(StrEnum):
     """Where an order is in its life, folded from ORC-1 and ORC-5."""
 
@@ -50,6 +63,11 @@ class ServiceRequest(Value):
 
     `scheduled_at` is when the examination is to begin (TQ1-7); absent where no message said so. `parent_order_number`
     names the order that this one is a child of (ORC-8), empty where it is none.
+
+    `service`, `patient_location` and `ordering_provider` are the sender's own, and go back to it. What the site's mapping
+    makes of them is `procedure`, `location` and `requester`, and the names of `models` that are to read the study; each is
+    absent where nothing is mapped, or in what was told before there was a mapping. `link_id` is the link whose mapping
+    counts: the one that said last what is asked; empty where that was not noted.
     """
 
     order_id: UUID
@@ -71,6 +89,11 @@ class ServiceRequest(Value):
     is_synthetic: bool = False
     scheduled_at: AwareDatetime | None = None
     parent_order_number: str = ""
+    procedure: Procedure | None = None
+    models: tuple[str, ...] | None = None
+    location: NamedCode | None = None
+    requester: CodedElement | None = None
+    link_id: str = ""
 
 
 class OrderChanged(Body):

@@ -59,8 +59,17 @@ def _decide(
     age_years: int | None,
     site_id: str,
 ) -> PlannedModel:
-    if rules.rule_for(model.name, case) is None:
+    offer = rules.offer(model.name, case)
+    if offer is None:
         return PlannedModel(model=model.reference, decision=Decision.NOT_APPLICABLE, reasons=(NO_RULE,))
+    judged = _judged(model, case, series, age_years, site_id)
+    return judged.model_copy(update={"offered_by": offer.why})
+
+
+def _judged(
+    model: Model, case: Case, series: list[applicability.SeriesSummary], age_years: int | None, site_id: str
+) -> PlannedModel:
+    """Return what the model's own contract says of a study that it is offered."""
     if case.orders and all(order.status is OrderStatus.CANCELLED for order in case.orders):
         return PlannedModel(model=model.reference, decision=Decision.WITHHELD, reasons=(CANCELLED,))
     match applicability.judge_study(model, series, patient_age_years=age_years):
@@ -89,8 +98,8 @@ def _jobs(
     case: Case, study: Study, decided: list[tuple[Model, PlannedModel]], rules: Rules, ready_at: datetime
 ) -> Iterator[InferenceRequested]:
     for model, planned in decided:
-        rule = rules.rule_for(model.name, case)
-        if planned.job_id is not None and planned.series_instance_uid is not None and rule is not None:
+        offer = rules.offer(model.name, case)
+        if planned.job_id is not None and planned.series_instance_uid is not None and offer is not None:
             yield InferenceRequested(
                 case_id=case.case_id,
                 job_id=planned.job_id,
@@ -99,7 +108,7 @@ def _jobs(
                 manifest_key=study.manifest_key,
                 series_instance_uid=planned.series_instance_uid,
                 model=model.reference,
-                lane=lane_of(rule, case),
+                lane=lane_of(offer, case),
                 deadline=ready_at + timedelta(seconds=model.deadline_seconds),
             )
 

@@ -3,6 +3,8 @@
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +13,7 @@ from overread.contracts import codec
 from overread.contracts.errors import OverreadError
 from overread.contracts.events.cases import Case
 from overread.contracts.events.inference import Lane
-from overread.contracts.events.orders import OrderStatus
+from overread.contracts.events.orders import OrderStatus, ServiceRequest
 
 STAT_PRIORITIES = frozenset({"S", "A"})
 
@@ -32,6 +34,8 @@ class Rule(BaseModel):
     modalities: tuple[str, ...] = ()
     description_words: tuple[str, ...] = ()
     service_codes: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
     patient_classes: tuple[str, ...] = ()
     with_order: bool | None = None
     lane: Lane | None = None
@@ -46,9 +50,19 @@ class Rule(BaseModel):
             _any_of(self.modalities, set(study.modalities))
             and (not self.description_words or any(_words(word) in description for word in self.description_words))
             and _any_of(self.service_codes, {order.service.identifier for order in case.orders if order.service})
+            and _any_of(self.procedures, set(_procedures(case)))
+            and _any_of(self.body_parts, {order.procedure.body_part for order in case.orders if order.procedure})
             and _any_of(self.patient_classes, {order.patient_class for order in case.orders})
             and self.with_order in (None, bool(case.orders))
         )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What offers a study to a model: a rule, or without one the mapping of a code that an order asks for."""
+
+    why: str
+    lane: Lane | None = None
 
 
 class Rules(BaseModel):
@@ -63,6 +77,14 @@ class Rules(BaseModel):
         """Return the first rule that offers the case's study to the model."""
         return next((rule for rule in self.rules if model_name in rule.models and rule.fits(case)), None)
 
+    def offer(self, model_name: str, case: Case) -> Offer | None:
+        """Return what offers the case's study to the model; a model that the mapping names counts like a rule's."""
+        rule = self.rule_for(model_name, case)
+        if rule is not None:
+            return Offer(f"rule {rule.name!r}", rule.lane)
+        named = next((order for order in case.orders if _asks_for(order, model_name)), None)
+        return Offer(f"the mapping of {_service(named)} names the model") if named else None
+
 
 def load(path: Path) -> Rules:
     """Read the rule file, or raise `RulesUnreadable` with the first fault and its place."""
@@ -76,12 +98,30 @@ def load(path: Path) -> Rules:
         raise RulesUnreadable(f"{path.name}: {error}") from error
 
 
-def lane_of(rule: Rule, case: Case) -> Lane:
+def lane_of(offered: Rule | Offer, case: Case) -> Lane:
     """Return the rule's lane, else the orders': S (STAT) and A (ASAP) of table HL70485 overtake the rest."""
-    if rule.lane is not None:
-        return rule.lane
+    if offered.lane is not None:
+        return offered.lane
     wanted = [order for order in case.orders if order.status is not OrderStatus.CANCELLED]
     return Lane.STAT if any(order.priority in STAT_PRIORITIES for order in wanted) else Lane.ROUTINE
+
+
+def _procedures(case: Case) -> Iterator[str]:
+    """Yield the mapped procedures of the case's orders, bare and with their system (`RPID16`, `RPID16^RADLEX`)."""
+    for order in case.orders:
+        if order.procedure is not None and order.procedure.identifier:
+            yield order.procedure.identifier
+            yield f"{order.procedure.identifier}^{order.procedure.coding_system}"
+
+
+def _asks_for(order: ServiceRequest, model_name: str) -> bool:
+    return model_name in (order.models or ()) and order.status is not OrderStatus.CANCELLED
+
+
+def _service(order: ServiceRequest) -> str:
+    """Return the sender's own code and its system, as OBR-4 has them, without the text."""
+    said = order.service
+    return f"service {said.identifier}^^{said.coding_system}".rstrip("^") if said else "an order"
 
 
 def _any_of(wanted: tuple[str, ...], present: set[str]) -> bool:

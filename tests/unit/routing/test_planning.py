@@ -214,3 +214,44 @@ def test_ready_without_a_complete_revision_is_malformed() -> None:
     """It can never work, however often it is tried."""
     with pytest.raises(Malformed):
         planned(a_case(study=None))
+
+
+def test_model_that_the_mapping_names_is_offered_the_study_as_by_a_rule() -> None:
+    """REQ-MAP-07: the plan says why it went there, by the sender's own code."""
+    order = a_service_request(models=("ct-lung-density",))
+
+    plan, jobs = planned(a_case(orders=(order,)), with_rules=NO_RULES)
+
+    assert len(jobs) == 1
+    assert the_model(plan).offered_by == "the mapping of service CTCHEST^^L names the model"
+
+
+def test_models_own_contract_judges_what_the_mapping_offers() -> None:
+    """REQ-MAP-07: a mapping never takes a guard away."""
+    order = a_service_request(models=("ct-lung-density",))
+
+    plan, jobs = planned(a_case(orders=(order,), patient=a_patient(birth_date=date(2015, 1, 1))), with_rules=NO_RULES)
+
+    assert not jobs
+    assert the_model(plan).decision is not Decision.JOB
+    assert the_model(plan).reasons
+    assert the_model(plan).offered_by
+
+
+def test_cancelled_order_offers_nothing() -> None:
+    """REQ-MAP-07: nor does one without a mapping; the plan says that nothing did."""
+    cancelled = a_service_request(models=("ct-lung-density",), status=OrderStatus.CANCELLED)
+
+    plan, jobs = planned(a_case(orders=(cancelled, a_service_request(order_id=uuid4()))), with_rules=NO_RULES)
+
+    assert not jobs
+    assert (the_model(plan).reasons, the_model(plan).offered_by) == ((planning.NO_RULE,), "")
+
+
+def test_rule_comes_before_the_mapping() -> None:
+    """REQ-MAP-07: with its lane; the plan names it."""
+    order = a_service_request(models=("ct-lung-density",))
+
+    plan, _ = planned(a_case(orders=(order,)))
+
+    assert the_model(plan).offered_by == "rule 'chest CT'"

@@ -5,13 +5,15 @@ import pytest
 
 from overread.contracts.events.cases import Case
 from overread.contracts.events.inference import Lane
-from overread.contracts.events.orders import CodedElement, OrderStatus
+from overread.contracts.events.orders import CodedElement, OrderStatus, Procedure
 from overread.routing import rules
 from overread.routing.rules import Rule, RulesUnreadable, lane_of
 from overread.routing.settings import DEFAULT_RULES
 from tests.builders.events import a_case, a_service_request, a_study
 
 CTA = CodedElement(identifier="CTCHEST", text="", coding_system="L")
+
+CHEST = Procedure(identifier="RPID16", text="CT ngực", coding_system="RADLEX", body_part="CHEST")
 
 
 def a_rule(**changed: Any) -> Rule:
@@ -38,6 +40,12 @@ CONDITIONS: list[tuple[dict[str, Any], Case, bool]] = [
     ({"description_words": ["HEAD", "CHEST"]}, a_described_case("BODY_CHEST/1"), True),
     ({"description_words": ["HEAD"]}, a_case(), False),
     ({"service_codes": ["CTCHEST"]}, a_case(orders=(a_service_request(service=CTA),)), True),
+    ({"procedures": ["RPID16"]}, a_case(orders=(a_service_request(procedure=CHEST),)), True),
+    ({"procedures": ["RPID16^RADLEX"]}, a_case(orders=(a_service_request(procedure=CHEST),)), True),
+    ({"procedures": ["RPID16^LN"]}, a_case(orders=(a_service_request(procedure=CHEST),)), False),
+    ({"procedures": ["CTCHEST"]}, a_case(orders=(a_service_request(service=CTA),)), False),
+    ({"body_parts": ["CHEST"]}, a_case(orders=(a_service_request(procedure=CHEST),)), True),
+    ({"body_parts": ["HEAD"]}, a_case(orders=(a_service_request(procedure=CHEST),)), False),
     ({"service_codes": ["CTHEAD"]}, a_case(), False),
     ({"service_codes": ["CTCHEST"]}, a_case(orders=()), False),
     ({"service_codes": ["CTCHEST"]}, a_case(orders=(a_service_request(service=None),)), False),

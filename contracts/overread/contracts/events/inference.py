@@ -28,13 +28,18 @@ class Decision(StrEnum):
 
 
 class PlannedModel(Value):
-    """One model's place in the plan; `reasons` say why it does not run, in plain English."""
+    """One model's place in the plan; `reasons` say why it does not run, in plain English.
+
+    `offered_by` says why the study went there at all: the rule that named the model, or the mapped code that does; empty
+    where nothing did, and in plans from before that was noted.
+    """
 
     model: ModelReference
     decision: Decision
     reasons: tuple[str, ...] = ()
     series_instance_uid: str | None = None
     job_id: UUID | None = None
+    offered_by: str = ""
 
 
 class InferencePlanned(Body):

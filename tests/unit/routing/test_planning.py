@@ -230,7 +230,7 @@ def test_models_own_contract_judges_what_the_mapping_offers() -> None:
     """REQ-MAP-07: a mapping never takes a guard away."""
     order = a_service_request(models=("ct-lung-density",))
 
-    plan, jobs = planned(a_case(orders=(order,), patient=a_patient(birth_date=date(2015, 1, 1))), with_rules=NO_RULES)
+    plan, jobs = planned(a_case(orders=(order,)), a_manifest(patient_age_years=11), with_rules=NO_RULES)
 
     assert not jobs
     assert the_model(plan).decision is not Decision.JOB

@@ -38,6 +38,7 @@ from overread.contracts.events.inference import (
     PlannedModel,
 )
 from overread.contracts.events.intake import (
+    CorrectionRequested,
     HintKind,
     HL7Received,
     InstanceAttributes,
@@ -116,6 +117,19 @@ def an_hl7_received(raw: bytes = b"MSH|^~\\&|TEST\r", **changed: Any) -> HL7Rece
         "raw_base64": base64.b64encode(raw).decode(),
     }
     return HL7Received.model_validate(fields | changed)
+
+
+def a_correction_requested(raw: bytes = b"MSH|^~\\&|TEST\r", **changed: Any) -> CorrectionRequested:
+    """Say that a person mended a message that was set aside."""
+    fields = {
+        "link_id": "his",
+        "corrects": deterministic_id("a message that was set aside"),
+        "digest": codec.sha256(raw),
+        "requested_by": "integrator",
+        "requested_at": NOON,
+        "raw_base64": base64.b64encode(raw).decode(),
+    }
+    return CorrectionRequested.model_validate(fields | changed)
 
 
 def some_attributes(number: int = 1, **changed: Any) -> InstanceAttributes:
@@ -598,4 +612,5 @@ def one_of_each() -> tuple[Body, ...]:
         a_delivery_done(),
         a_recorded(),
         a_replay_requested(),
+        a_correction_requested(),
     )

@@ -22,6 +22,7 @@ PIPELINE = (
     "deliveries.done",
     "audit.recorded",
     "replays.requested",
+    "corrections.requested",
 )
 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
@@ -80,7 +81,7 @@ def test_every_service_writes_the_audit_and_governance_reads_all_from_orders_on(
     """What anyone did can be audited, and governance hears what it counts."""
     unheard = [topic.name for topic in TOPICS[3:] if "governance" not in topic.consumers]
 
-    assert unheard == ["inference.requested"]
+    assert unheard == ["inference.requested", "corrections.requested"]  # what was mended is in the audit
     assert all("audit.recorded" in {topic.name for topic in written_by(service)} for service in SERVICES)
     assert [topic.name for topic in read_by("routing")] == ["cases.changed", "replays.requested"]
 

@@ -137,7 +137,10 @@ class Profile:
         configuration = endpoints.data.config
         root = str(configuration / "delivery" / "site-ca-root.pem")
         told: Mapping[str, Mapping[str, str]] = {
-            "assembly": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
+            "assembly": {
+                "OVERREAD_MODELS_FILE": str(MODELS_FILE),
+                "OVERREAD_MESSAGE_INDEX_SECRET": endpoints.credentials.password("message-index"),
+            },
             "routing": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "inference_worker": {"OVERREAD_MODELS_FILE": str(MODELS_FILE)},
             "review": {

@@ -79,6 +79,11 @@ def instance_event_id(site_id: str, sop_instance_uid: str, digest: str) -> UUID:
     return deterministic_id("instance", site_id, sop_instance_uid, digest)
 
 
+def corrected_event_id(site_id: str, corrects: UUID, digest: str) -> UUID:
+    """Return the id of the message by which a person mended the one called `corrects`: the same bytes, the same id."""
+    return deterministic_id("hl7 corrected", site_id, str(corrects), digest)
+
+
 def uid_from(uuid: UUID) -> str:
     """Return `uuid` as a DICOM UID under 2.25 (PS3.5, B.2)."""
     return f"2.25.{uuid.int}"

@@ -209,7 +209,26 @@ REPLAYS_REQUESTED = Topic(
     bodies=(operations.ReplayRequested,),
     key=("consumer",),
     producers=("review",),  # and the command line, as the broker's user `ops`, which is no service
-    consumers=("archive", "assembly", "routing", "inference_worker", "review", "delivery", "governance"),
+    consumers=(
+        "hl7_intake",
+        "archive",
+        "assembly",
+        "routing",
+        "inference_worker",
+        "review",
+        "delivery",
+        "governance",
+    ),
+)
+
+CORRECTIONS_REQUESTED = Topic(
+    name="corrections.requested",
+    says="a person mended a message that was set aside: the intake keeps it as a new one of its link, and says which it"
+    " stands for",
+    bodies=(intake.CorrectionRequested,),
+    key=("link_id",),
+    producers=("assembly",),
+    consumers=("hl7_intake",),
 )
 
 TOPICS: tuple[Topic, ...] = (
@@ -226,6 +245,7 @@ TOPICS: tuple[Topic, ...] = (
     DELIVERIES_DONE,
     AUDIT_RECORDED,
     REPLAYS_REQUESTED,
+    CORRECTIONS_REQUESTED,
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from overread.assembly.handlers import Handlers
 from overread.assembly.late_survivors import LateSurvivors
+from overread.assembly.message_taking import Contents, Forgetting, MessageTaking
 from overread.assembly.readiness import Timekeeper
 from overread.assembly.remapping import Remapping
 from overread.assembly.settings import AssemblySettings
@@ -20,13 +21,15 @@ def make_service(settings: AssemblySettings) -> Service:
     service = Service("assembly", settings, owns="overread.assembly")
     objects = LocalObjectStore(settings.objects_folder)
     handlers = Handlers(settings, objects)
-    service.consumes(HL7_RECEIVED)(handlers.hl7_received)
+    messages = MessageTaking(settings, Contents(objects).of)
+    service.consumes(HL7_RECEIVED, set_aside=messages.set_aside)(messages.noting(handlers.hl7_received))
     service.consumes(ORDERS_RECEIVED)(handlers.orders_received)
     service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
     service.consumes(REPORTS_SIGNED)(handlers.reports_signed)
     service.runs(Timekeeper(service, objects).run)
     service.runs(LateSurvivors(service).run)
     service.runs(Remapping(service, settings.mapping_reach).run)
+    service.runs(Forgetting(service).run)
     service.health.register("object store", objects.ping)
     if settings.front_secret and settings.http_socket:
         _serve_people(service, settings.front_secret.get_secret_value().encode(), settings.http_socket)

@@ -7,16 +7,22 @@ from fastapi.responses import JSONResponse
 from overread.assembly.desk_api import DeskApi
 from overread.assembly.door import Door, Refused
 from overread.assembly.mapping_api import MappingApi
+from overread.assembly.messages import Messages
+from overread.assembly.messages_api import MessagesApi
 from overread.contracts.errors import Malformed, Unavailable
 from overread.runtime.passes import invalid
 from overread.runtime.service import Service
 
 
-def build(service: Service, secret: bytes) -> FastAPI:
-    """Return the app; it is reached through the front alone, which knows `secret` too."""
+def build(service: Service, secret: bytes, *, messages: Messages | None = None) -> FastAPI:
+    """Return the app; it is reached through the front alone, which knows `secret` too. `messages` are for tests."""
     app = FastAPI(title="Overread assembly", openapi_url=None, docs_url=None, redoc_url=None)
     door = Door(service, secret)
-    for router in (DeskApi(service).router(door), MappingApi.of(service).router(door)):
+    for router in (
+        DeskApi(service).router(door),
+        MappingApi.of(service).router(door),
+        MessagesApi(messages or Messages.of(service)).router(door),
+    ):
         app.include_router(router)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Malformed, _malformed)

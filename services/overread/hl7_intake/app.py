@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from overread.contracts.errors import Unavailable
+from overread.contracts.topics import CORRECTIONS_REQUESTED
+from overread.hl7_intake.corrections import Corrections
 from overread.hl7_intake.intake import Intake
 from overread.hl7_intake.link_file import LinkFile
 from overread.hl7_intake.link_view import PATH, links_view
@@ -22,7 +24,7 @@ ROOM_SECONDS = 1.0
 
 
 def make_service(settings: HL7IntakeSettings) -> Service:
-    """Wire the intake; it owns no state and consumes nothing; what it took before is read back from the topic."""
+    """Wire the intake; it owns no state and consumes only corrections; what it took before is read back from the topic."""
     publisher = KafkaPublisher(settings)
     service = Service("hl7_intake", settings, publisher=publisher)
     objects = LocalObjectStore(settings.objects_folder, low_watermark_bytes=settings.least_free_bytes)
@@ -33,6 +35,7 @@ def make_service(settings: HL7IntakeSettings) -> Service:
         lambda intake: warm(intake, settings, service.clock),
     )
     link_file = LinkFile(settings, reception)
+    service.consumes(CORRECTIONS_REQUESTED)(Corrections(reception, objects.get).requested)
     service.runs(lambda: _watch_room(reception, objects))
     service.runs(link_file.watch)
     service.serves(lambda: _listening(reception, link_file))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
 from overread.contracts.events.intake import HL7Received
@@ -87,6 +87,11 @@ class Intake:
         except HL7Error as error:
             return self._refused(read_header(raw), error)
         return self._known(message) or self._no_room(message) or self._take(message)
+
+    def corrected(self, raw: bytes, corrects: UUID, object_key: str | None) -> HL7Received:
+        """Return what tells of a message that a person mended, or raise the HL7Error that refuses it."""
+        message = self._rules.read(raw, self._clock())
+        return message.sender.events.correction(message, object_key, corrects)
 
     def become(self, link: Link) -> None:
         """Take from now on what `link`, a new form of the same link, says; what was taken is known as before."""

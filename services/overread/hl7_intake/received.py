@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from overread.contracts import codec
 from overread.contracts.events.intake import HL7Received
@@ -27,7 +28,7 @@ class SenderEvents:
     """Writes the events of one sender; `said` are the fields of HL7Received that its messages share."""
 
     def __init__(self, site_id: str, link_id: str, said: Mapping[str, object]) -> None:
-        self._said = {"link_id": link_id, **said}
+        self._said = {"link_id": link_id, "corrects": None, **said}
         self._outer = {"source": "hl7_intake", "subject": link_id, "site_id": site_id, "caused_by": None}
         nameless = {**self._said, "object_key": None}
         self._template = codec.EventTemplate(HL7Received, nameless, _CHANGING, **self._outer)
@@ -44,6 +45,10 @@ class SenderEvents:
             time=message.received_at,
             traceparent=new_traceparent(),
         )
+
+    def correction(self, message: "Incoming", object_key: str | None, corrects: UUID) -> HL7Received:
+        """Return what tells of a mended message, which stands for the one called `corrects`."""
+        return HL7Received.model_validate({**self._said, **_own(message, object_key), "corrects": corrects})
 
 
 def _changing(message: "Incoming") -> Mapping[str, str]:

@@ -214,6 +214,9 @@ class HL7IntakeSettings(ServiceSettings):
     mllp_tls_key: Path | None = None
     mllp_tls_client_ca: Path | None = Field(default=None, description="With it, senders must show a certificate of it.")
     mllp_link: Link = Field(default=Link(), description="The only link, where no file lists them.")
+    poll_milliseconds: int = Field(
+        default=500, ge=1, description="Corrections are rare: the listener has the processor."
+    )
     hl7_links: Path | None = Field(
         default=None, description="TOML file of links, `[[link]]` each; read again whenever it changes."
     )

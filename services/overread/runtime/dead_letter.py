@@ -55,6 +55,11 @@ def dead_letter(
     return Outgoing(topic.dead_name, source.key, source.value, tuple((n, v.encode()) for n, v in headers.items()))
 
 
+def reason_of(letter: Outgoing) -> str:
+    """Return why a record was set aside, as `dead_letter` wrote it."""
+    return dict(letter.headers)["reason"].decode()
+
+
 def _one_line(reason: str) -> str:
     """Return `reason` as a header can hold it: printable, and bounded."""
     return "".join(character if character.isprintable() else " " for character in reason)[:MAX_REASON]

@@ -61,8 +61,9 @@ class Transaction:
         subject: str,
         own_key: str,
         caused_by: Cause | None,
+        event_id: UUID | None = None,
     ) -> Event[Body]:
-        """Let `data` leave on `topic` when the transaction commits; its id follows from cause and `own_key`."""
+        """Let `data` leave on `topic` when the transaction commits; its id, unless given, follows from cause and `own_key`."""
         event = event_of(
             data,
             source=self._service,
@@ -72,6 +73,7 @@ class Transaction:
             traceparent=child_traceparent(caused_by.traceparent) if caused_by else new_traceparent(),
             own_key=own_key,
             caused_by=caused_by.id if caused_by else None,
+            event_id=event_id,
         )
         self.outgoing.append(Outgoing(topic.name, topic.key_of(event), codec.encode(event)))
         return event

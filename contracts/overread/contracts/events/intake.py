@@ -17,6 +17,8 @@ class HL7Received(Body):
     `message_datetime` is MSH-7 as it was sent; absent when it was empty, or from a producer that did not tell.
     `accession_places` are the fields that the link's sender keeps the accession number in, as `OBR-18` or `ZPA-3.2`, the
     first that says something; empty for the usual ones.
+    `corrects` is the event of a message that was set aside and that a person mended: this one stands for it. Absent in
+    what a sender sent itself.
     """
 
     link_id: str
@@ -34,6 +36,23 @@ class HL7Received(Body):
     object_key: str | None = None
     message_datetime: str | None = None
     accession_places: tuple[str, ...] = ()
+    corrects: UUID | None = None
+
+
+class CorrectionRequested(Body):
+    """A person mended a message that was set aside; the intake keeps it as a new message of the same link.
+
+    `corrects` is the event of the message as it came, which stays as it is. Either `raw_base64` or `object_key` holds the
+    mended one. Its event has the id that `identifiers.corrected_event_id` makes of these, so that it is kept once.
+    """
+
+    link_id: str
+    corrects: UUID
+    digest: Sha256
+    requested_by: str
+    requested_at: AwareDatetime
+    raw_base64: str | None = None
+    object_key: str | None = None
 
 
 class InstanceAttributes(Value):

@@ -99,6 +99,13 @@ def check_sequence_number(header: Header) -> None:
         raise HL7Error(MessageErrorCondition.DATA_TYPE_ERROR, ErrorLocation("MSH", 1, 13), sentence)
 
 
+def check_sender(header: Header, application: str, facility: str) -> None:
+    """Raise the error for a mended message that names another sender: what it says is mended, not who said it."""
+    if (header.component(3, 1), header.component(4, 1)) != (application, facility):
+        sentence = "A mended message names its sender (MSH-3, MSH-4) as the message that it stands for."
+        raise HL7Error(MessageErrorCondition.TABLE_VALUE_NOT_FOUND, ErrorLocation("MSH", 1, 3), sentence)
+
+
 def _cut(line: bytes, separator: bytes) -> tuple[bytes, ...]:
     """Cut MSH into fields; in a set whose letters may hold a separator's byte, as text, as MSH-18 says.
 

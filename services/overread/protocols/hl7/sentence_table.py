@@ -18,6 +18,13 @@ class Sentence(NamedTuple):
 
 
 SENTENCES = (
+    # Messages that a person mended
+    Sentence(
+        "mended-sender-differs",
+        "A mended message names its sender (MSH-3, MSH-4) as the message that it stands for.",
+        "Thông điệp đã sửa phải giữ nguyên bên gửi (MSH-3, MSH-4) của thông điệp mà nó thay thế.",
+        "Un message corrigé nomme son émetteur (MSH-3, MSH-4) comme le message qu'il remplace.",
+    ),
     # Text
     Sentence(
         "charset-not-taken",

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from overread.assembly.late_survivors import LateSurvivors
-from overread.assembly.patient_records import CIRCLE, OLD_NUMBER, WAITS, said_in
+from overread.assembly.patient_records import CIRCLE, OLD_NUMBER, TAKEN_OUT, WAITS, said_in
 from overread.assembly.patient_store import NOT_THEIRS
 from overread.contracts.envelope import Body, Event
 from overread.contracts.events.orders import Patient, PatientIdentifier
@@ -158,6 +158,22 @@ async def test_order_under_another_persons_number_keeps_its_words_and_is_on_the_
     await bench.hears_orders(an_order(5, patient_id="TEST-0003^^^HIS^MR", name="KHÁC^NGƯỜI", put={"PID-7": "19500101"}))
 
     assert (desk, told.patient.family_name) == ([("order", NOT_THEIRS)], "KHÁC")
+    assert await _desk(bench) == []
+
+
+async def test_order_of_a_patient_never_reads_as_whoever_owns_a_number_of_their_list(bench: AssemblyBench) -> None:
+    """A number stands in the list by mistake, and its owner speaks first: the order stays the patient's, and the desk says so."""
+    await _hears(bench, an_adt("A01", patient_id=f"{MR}~{OLD}"))
+    await bench.hears_orders(an_order(patient_id=MR))
+    await bench.hears_images(*slices(bench, 1))
+
+    await _hears(bench, an_adt("A08", 1, patient_id=OLD, name="KHÁC^NGƯỜI", birth_date="19500101"))
+
+    order, desk = (await bench.told(ORDERS_CHANGED))[-1].data, await _desk(bench)
+    assert (order.patient.family_name, (await bench.case()).patient.family_name) == ("THỬ NGHIỆM", "THỬ NGHIỆM")
+    assert _numbers(order.patient) == [an_identifier(MR)]
+    assert desk == [("patient", said_in(TAKEN_OUT, "ADTA0100"))]
+    await _hears(bench, an_adt("A08", 2))
     assert await _desk(bench) == []
 
 

@@ -20,6 +20,11 @@ CITIZENS = tuple(
     for n in range(2)
 )
 NAMES = ("", "MỘT", "HAI", "BA")
+BIRTH_DATES = ("", "1970-01-01", "1950-01-01")
+
+
+_BESIDE = st.lists(st.sampled_from((*CITIZENS, *NUMBERS)), max_size=2)
+"""What a list holds beside its first number: a citizen's, and now and then another record's, by mistake or not."""
 
 
 @st.composite
@@ -32,10 +37,11 @@ def said(draw: st.DrawFn) -> Statement:
         group_number=0,
         message_control_id="TEST-1",
         stated_at=NOON,
-        identifiers=(first, *([] if is_merge else draw(st.lists(st.sampled_from(CITIZENS), max_size=1)))),
+        identifiers=(first, *([] if is_merge else draw(_BESIDE))),
         prior=(others[0],) if is_merge else (),
         survivors=(first,) if is_merge else (),
         given_name=draw(st.sampled_from(NAMES)),
+        birth_date=draw(st.sampled_from(BIRTH_DATES)),
         cleared=draw(st.sampled_from([frozenset[str](), frozenset({"name"})])),
     )
 

@@ -16,6 +16,10 @@ from overread.contracts.identifiers import deterministic_id
 
 OLD_NUMBER = "an ADT message named the patient by a number that was merged away; it was applied to the surviving one"
 TWO_RECORDS = "an ADT message lists numbers of two patients, and no merge of them came; it was applied to the first"
+TAKEN_OUT = (
+    "a number in the patient's list is used now for somebody of another name and birth date, and no merge of them came;"
+    " it was left to them"
+)
 WAITS = (
     "a merge (A40) waits: the surviving patient is not known yet; an ADT message, order or image of theirs applies it"
 )
@@ -146,6 +150,7 @@ class _Open:
     identifiers: list[PatientIdentifier]
     former: list[PatientIdentifier] = field(default_factory=list)
     merged: list[str] = field(default_factory=list)
+    survived: set[str] = field(default_factory=set)
     said: dict[str, str] = field(default_factory=dict)
     cleared: set[str] = field(default_factory=set)
     versions: list[Patient] = field(default_factory=list)
@@ -168,6 +173,11 @@ class _Open:
         """Say whether the number left the patient's list by itself: it was not merged, it was taken out."""
         return key not in self.merged and all(key_of(one) != key for one in self.identifiers)
 
+    def lists_beside(self, key: str, said: Iterable[str]) -> bool:
+        """Say whether the number stands in the patient's list with another one that is not `said`."""
+        held = record_keys(self.identifiers)
+        return key in held and key not in self.merged and any(one not in said for one in held)
+
     def is_other_than(self, statement: Statement) -> bool:
         """Say whether the statement's name and birth date both differ from the patient's as they are known now."""
         said = _version(statement.family_name, statement.given_name, statement.birth_date)
@@ -175,6 +185,7 @@ class _Open:
 
     def forget(self, key: str) -> None:
         """Let a number never have been the patient's."""
+        self.identifiers = [one for one in self.identifiers if key_of(one) != key]
         self.former = [one for one in self.former if key_of(one) != key]
 
     def say(self, statement: Statement, *, fills: bool = False) -> None:
@@ -258,10 +269,9 @@ class _Folding:
         keys = record_keys(statement.identifiers)
         self._give_back(statement, keys)
         named = [self._by_key[key] for key in keys if key in self._by_key]
-        record = named[0] if named else self._opened(statement)
+        record = _first_fitting(named, statement, is_anybody=len(named) == len(keys)) or self._opened(statement)
         is_old = all(key in record.merged for key in keys)
-        is_torn = any(other is not record for other in named)
-        record.doubts = (*((OLD_NUMBER,) if is_old else ()), *((TWO_RECORDS,) if is_torn else ()))
+        record.doubts = tuple(_doubts(record, statement, named, is_old=is_old))
         own = [one for one in statement.identifiers if self._by_key.get(key_of(one), record) is record]
         record.set_identifiers(_beside_old(record.identifiers, own, record.merged) if is_old else own)
         record.say(statement)
@@ -282,6 +292,7 @@ class _Folding:
         for record in prior_records:
             if record is not survivor:
                 self._absorb(survivor, record)
+        survivor.survived.update(survivor_keys)
         _end_numbers(survivor, statement)
         survivor.say(statement, fills=True)
         self._name(survivor)
@@ -289,21 +300,28 @@ class _Folding:
     def _absorb(self, survivor: _Open, prior: _Open) -> None:
         gone = (*prior.identifiers, *prior.former)
         survivor.merged = list(dict.fromkeys((*survivor.merged, *prior.merged, *record_keys(gone))))
+        survivor.survived |= prior.survived
         held = {key_of(one) for one in survivor.identifiers}
         survivor.end(one for one in gone if key_of(one) not in held)
         survivor.versions = [*survivor.versions, *(one for one in prior.versions if one not in survivor.versions)]
         for key in [key for key, record in self._by_key.items() if record is prior]:
             self._by_key[key] = survivor
 
-    def _give_back(self, statement: Statement, keys: Iterable[str]) -> None:
-        """Let go of numbers that a record no longer holds, and that somebody of another name and birth date has now.
+    def _give_back(self, statement: Statement, keys: Sequence[str]) -> None:
+        """Let go of numbers that a record lists beside others, or no longer lists, and that somebody else has now.
 
-        Such a number stood in the record's list by mistake: what its owner says must never become the other's.
+        Somebody else has another name and birth date: such a number stood in the list by mistake, and what its owner says
+        must never become the other's. As long as it was not taken out of the list a person looks. A merge is the hospital's
+        word: a number in which another ended stays.
         """
         for key in keys:
             record = self._by_key.get(key)
-            if record is not None and record.has_lost(key) and record.is_other_than(statement):
+            if record is None or key in record.survived or not record.is_other_than(statement):
+                continue
+            is_listed = record.lists_beside(key, keys)
+            if is_listed or record.has_lost(key):
                 record.forget(key)
+                record.doubts = tuple(dict.fromkeys((*record.doubts, *((TAKEN_OUT,) if is_listed else ()))))
                 del self._by_key[key]
 
     def _named(self, identifiers: Iterable[PatientIdentifier]) -> _Open | None:
@@ -315,11 +333,28 @@ class _Folding:
         if any(record.record_id == record_id for record in self._by_key.values()):
             # Another record was opened by this number, and has given it back since.
             record_id = deterministic_id("patient", self._site_id, key, str(statement.event_id))
-        return _Open(record_id=record_id, identifiers=list(dict.fromkeys(statement.identifiers)))
+        others = {key for key in record_keys(statement.identifiers) if key in self._by_key}
+        own = [one for one in dict.fromkeys(statement.identifiers) if key_of(one) not in others]
+        return _Open(record_id=record_id, identifiers=own)
 
     def _name(self, record: _Open) -> None:
         for key in (*record_keys(record.identifiers), *record.merged):
             self._by_key.setdefault(key, record)
+
+
+def _first_fitting(named: Sequence[_Open], statement: Statement, *, is_anybody: bool) -> _Open | None:
+    """Return the first of those named who is not of another name and birth date; `is_anybody`: else the first."""
+    fitting = (record for record in named if not record.is_other_than(statement))
+    return next(fitting, named[0] if is_anybody else None)
+
+
+def _doubts(record: _Open, statement: Statement, named: Iterable[_Open], *, is_old: bool) -> Iterator[str]:
+    """Yield what a person should look at about a statement that is taken for `record`, of all `named`."""
+    if is_old:
+        yield OLD_NUMBER
+    others = [one for one in named if one is not record]
+    if others:
+        yield TAKEN_OUT if all(one.is_other_than(statement) for one in others) else TWO_RECORDS
 
 
 def _version(family_name: str, given_name: str, birth_date: str) -> Patient:

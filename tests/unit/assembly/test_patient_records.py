@@ -1,14 +1,16 @@
 """From ADT statements to patients: snapshots, corrections, merges, and what a person should look at."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.patient_numbers import key_of
-from overread.assembly.patient_records import OLD_NUMBER, TWO_RECORDS, Folded, Record, fold, said_in
+from overread.assembly.patient_records import OLD_NUMBER, TAKEN_OUT, TWO_RECORDS, Folded, Record, fold, said_in
 from overread.contracts.events.orders import Patient
-from tests.builders.events import SITE, a_patient
+from tests.builders.events import NOON, SITE, a_patient
 from tests.builders.patients import CITIZEN, INSURANCE, MR, OLD, a_merge, an_adt, an_identifier, statements
 
 THIRD = "TEST-0005^^^HIS^MR"
@@ -194,14 +196,44 @@ def test_number_that_was_taken_out_is_its_owners(listed: str) -> None:
     assert known.shown(Patient(identifiers=(an_identifier(OLD),))).family_name == "KHÁC"
 
 
-def test_two_patients_of_one_list_are_two_once_each_has_spoken() -> None:
-    """The owner speaks while the number still stands in the other's list, then the other: neither reads as the other."""
-    folded = _folded(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), _owner(1), an_adt("A08", 2))
+TWO_IN_A_LIST = [an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), an_adt("A08", 0, patient_id=f"{OLD}~{MR}")]
 
-    assert {tuple(_numbers(one)): one.family_name for one in folded.records} == {(MR,): "THỬ NGHIỆM", (OLD,): "KHÁC"}
-    known = KnownPatients(folded.records)
-    assert known.shown(a_patient(identifiers=(an_identifier(MR),))).family_name == "THỬ NGHIỆM"
-    assert known.shown(Patient(identifiers=(an_identifier(OLD),))).family_name == "KHÁC"
+
+@pytest.mark.parametrize("listed", TWO_IN_A_LIST, ids=["first", "second"])
+@pytest.mark.parametrize("second", [1, -1], ids=["after", "before"])
+def test_number_that_stands_in_anothers_list_is_its_owners_at_once(listed: bytes, second: int) -> None:
+    """Whoever of both speaks first, neither reads as the other, nor shares a number; the desk says so till it is mended."""
+    wrong = replace(statements(listed)[0], stated_at=NOON)
+    owner = replace(statements(_owner(0))[0], stated_at=NOON + timedelta(seconds=second))
+    mended = replace(statements(an_adt("A08", 2))[0], stated_at=NOON + timedelta(seconds=9))
+
+    folded, later = fold([wrong, owner], SITE), fold([wrong, owner, mended], SITE)
+
+    for one in (folded, later):
+        names = {tuple(_numbers(record)): (record.family_name, record.former) for record in one.records}
+        assert names == {(MR,): ("THỬ NGHIỆM", ()), (OLD,): ("KHÁC", ())}
+        assert len({record.record_id for record in one.records}) == 2
+        known = KnownPatients(one.records)
+        assert known.shown(a_patient(identifiers=(an_identifier(MR),))).family_name == "THỬ NGHIỆM"
+        assert known.shown(Patient(identifiers=(an_identifier(OLD),))).family_name == "KHÁC"
+    assert [one.doubts for one in folded.records if one.doubts] == [(said_in(TAKEN_OUT, "ADTA0800"),)]
+    assert [one.doubts for one in later.records if one.doubts] == []
+
+
+@pytest.mark.parametrize("change", [{"name": "KHÁC^NGƯỜI"}, {"birth_date": "19500101"}, {"name": "", "birth_date": ""}])
+def test_correction_under_one_of_several_numbers_splits_nobody(change: dict[str, Any]) -> None:
+    """A name or a birth date is corrected; only both together are somebody else."""
+    record = _record(an_adt("A08", 0, patient_id=f"{MR}~{OLD}"), an_adt("A08", 1, patient_id=OLD, **change))
+
+    assert (_numbers(record), record.former, record.doubts) == ([OLD], (an_identifier(MR),), ())
+
+
+def test_number_that_a_merge_ended_stays_the_survivors_whatever_is_said_under_it() -> None:
+    """A merge is the hospital's word: a person looks."""
+    record = _record(an_adt("A01"), a_merge(1), _owner(2))
+
+    assert key_of(an_identifier(OLD)) in record.merged
+    assert record.doubts == (said_in(OLD_NUMBER, "ADTA0802"),)
 
 
 def test_number_that_was_taken_out_and_comes_back_with_the_same_person_is_theirs() -> None:

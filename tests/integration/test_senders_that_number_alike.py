@@ -13,11 +13,11 @@ from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
 
 pytestmark = pytest.mark.stack
 
-BARE = {"filler": "1001", "placer": ""}
-LATER = {"minute": 20}
+BARE: dict[str, Any] = {"filler": "1001", "placer": ""}
+LATER: dict[str, Any] = {"minute": 20}
 BLOOD = {"link_id": "blood", "sending_application": "BLOOD"}
 POINT_OF_CARE = {"link_id": "poc", "sending_application": "POC"}
-OTHER = {"patient_id": "TEST-0002^^^HIS^PI", "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
+OTHER: dict[str, Any] = {"patient_id": "TEST-0002^^^HIS^PI", "name": "KHÁC^NGƯỜI", "birth_date": "19500101"}
 
 
 @pytest.fixture
@@ -101,10 +101,10 @@ async def test_value_from_before_senders_were_kept_is_corrected_by_its_sender(be
 
 async def test_readers_of_two_ris_that_number_alike_each_keep_their_report(bench: AssemblyBench) -> None:
     """REQ-ELS-08: another RIS's report under the same bare number, about another order, opens no case again."""
-    bare = {"filler": "77", "accession": "TEST-ACC-1", "placer": ""}
+    bare: dict[str, Any] = {"filler": "77", "accession": "TEST-ACC-1", "placer": ""}
     await hears(bench, a_reader_report(**bare), link_id="ris", sending_application="RIS")
 
-    other = bare | {"accession": "TEST-ACC-9"} | OTHER
+    other: dict[str, Any] = bare | {"accession": "TEST-ACC-9"} | OTHER
     await hears(bench, a_reader_report("X", minute=40, **other), link_id="ris-2", sending_application="RIS2")
 
     assert (await bench.case()).read_elsewhere is not None
@@ -113,7 +113,7 @@ async def test_readers_of_two_ris_that_number_alike_each_keep_their_report(bench
 
 async def test_report_from_before_senders_were_kept_is_taken_back_by_its_sender(bench: AssemblyBench) -> None:
     """An upgrade leaves no report that can't be taken back any more, and no other RIS takes it back."""
-    bare = {"filler": "77", "accession": "TEST-ACC-1", "placer": ""}
+    bare: dict[str, Any] = {"filler": "77", "accession": "TEST-ACC-1", "placer": ""}
     await hears(bench, a_reader_report(**bare), link_id="ris", sending_application="RIS")
     await is_from_before(bench, "reader_reports", "report")
 
@@ -126,7 +126,7 @@ async def test_report_from_before_senders_were_kept_is_taken_back_by_its_sender(
 
 async def test_appointments_that_are_numbered_alike_stay_two(bench: AssemblyBench) -> None:
     """REQ-SIU-03: the second system's cancellation is of its own appointment."""
-    bare = {"appointment": "5"}
+    bare: dict[str, Any] = {"appointment": "5"}
     await hears(bench, an_appointment("S12", **bare), "SIU", link_id="his", sending_application="SCHED")
     other = an_appointment("S15", 20, placer="OTHER^HIS", **bare)
 
@@ -137,7 +137,7 @@ async def test_appointments_that_are_numbered_alike_stay_two(bench: AssemblyBenc
 
 async def test_appointment_from_before_senders_were_kept_is_cancelled_by_its_sender(bench: AssemblyBench) -> None:
     """An upgrade leaves no appointment that can't be cancelled any more."""
-    bare = {"appointment": "5"}
+    bare: dict[str, Any] = {"appointment": "5"}
     await hears(bench, an_appointment("S12", **bare), "SIU", link_id="his", sending_application="SCHED")
     await is_from_before(bench, "appointments", "notice")
 

@@ -199,7 +199,8 @@ def _patient(known: contract.Patient, said: data_types.Patient) -> contract.Pati
         birth_date=_full_date(said.birth_date),
         sex=said.administrative_sex or "",
     )
-    return _filled_up(patient, known) if patients.share_an_identifier(patient, known) else patient
+    is_known = patients.share_an_identifier(patient, known) and patients.conflict(patient, known) is None
+    return _filled_up(patient, known) if is_known else patient
 
 
 def _filled_up(patient: contract.Patient, known: contract.Patient) -> contract.Patient:

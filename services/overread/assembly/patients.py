@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import product
 
-from overread.assembly.patient_numbers import is_record_number
+from overread.assembly.patient_numbers import is_record_number, may_be_same
 from overread.contracts.events.orders import Patient, PatientIdentifier
 
 
@@ -73,7 +73,18 @@ def _are_alike(one: Patient, other: Patient) -> bool:
 
 
 def _comparable_records(one: Patient, other: Patient) -> Iterator[tuple[PatientIdentifier, PatientIdentifier]]:
-    return ((a, b) for a, b in _comparable(one, other) if is_record_number(a) and is_record_number(b))
+    mine, theirs = _record_numbers(one, beside=other), _record_numbers(other, beside=one)
+    return ((a, b) for a, b in _comparable(one, other) if a in mine and b in theirs)
+
+
+def _record_numbers(patient: Patient, *, beside: Patient) -> list[PatientIdentifier]:
+    """Return the numbers of records: an image header names no kind, and may hold what the order calls a citizen's."""
+    cards = [one for one in beside.identifiers if not is_record_number(one)]
+    return [
+        one
+        for one in patient.identifiers
+        if is_record_number(one) and not any(may_be_same(one, card) for card in cards)
+    ]
 
 
 def have_comparable_identifiers(ordered: Patient, imaged: Patient) -> bool:

@@ -151,6 +151,16 @@ def test_newer_message_that_names_the_patient_by_number_alone_keeps_the_name() -
     assert (stored.patient.family_name, stored.patient.birth_date) == ("THỬ NGHIỆM", date(1970, 1, 1))
 
 
+def test_order_moved_to_a_relative_with_the_same_card_keeps_nothing_of_the_first() -> None:
+    """A newborn under the mother's insurance number: her birth date and sex are not the child's."""
+    card = "GD4790000000001^^^BHXH^HC"
+    child = an_order(1, "XO", patient_id=f"BN2^^^BVX^MR~{card}", name="THỬ^BÉ", put={"PID-7": "", "PID-8": ""})
+
+    stored = folded(an_order(0, patient_id=f"BN1^^^BVX^MR~{card}"), child)
+
+    assert (stored.patient.given_name, stored.patient.birth_date, stored.patient.sex) == ("BÉ", None, "")
+
+
 def test_order_moved_to_another_patient_keeps_nothing_of_the_first() -> None:
     """Half of one person and half of another is nobody."""
     moved = an_order(1, control="XO", patient_id="TEST-0002^^^HIS^PI", put={"PID-5": "", "PID-7": ""})

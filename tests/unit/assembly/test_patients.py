@@ -90,6 +90,112 @@ def test_conflict_names_the_field_that_speaks_against(ordered: Patient, imaged: 
     assert patients.conflict(imaged, ordered) == reason
 
 
+def one_of_a_family(record: str = "", *cards: str, **changed: Any) -> Patient:
+    """Return a patient with a record number of the hospital and cards (`HC` of the insurance, `NI` the citizen's)."""
+    numbers = (
+        [PatientIdentifier(id_number=record, assigning_authority="BVX", identifier_type_code="MR")] if record else []
+    )
+    for card in cards:
+        number, kind = card.split("^")
+        authority = {"HC": "BHXH", "NI": "VNBCA"}[kind]
+        numbers.append(PatientIdentifier(id_number=number, assigning_authority=authority, identifier_type_code=kind))
+    return Patient(identifiers=tuple(numbers), **changed)
+
+
+CARD = "GD4790000000001^HC"
+CITIZEN = "079070000001^NI"
+MOTHER: dict[str, Any] = {"family_name": "THỬ", "given_name": "NGHIỆM LAN", "birth_date": date(1992, 5, 4)}
+CHILD: dict[str, Any] = {"family_name": "THỬ", "given_name": "NGHIỆM BÉ", "birth_date": date(2026, 11, 1)}
+
+CARDS: list[tuple[str, Patient, Patient, str | None]] = [
+    (
+        "a newborn comes under the mother's insurance card",
+        one_of_a_family("1", CARD, **MOTHER),
+        one_of_a_family("2", CARD, **CHILD),
+        "patient identifiers differ",
+    ),
+    (
+        "the same, and the laboratory knows no record number",
+        one_of_a_family("1", CARD, **MOTHER),
+        one_of_a_family("", CARD, **CHILD),
+        "birth dates differ",
+    ),
+    (
+        "twins under one card: the birth date is the same",
+        one_of_a_family("", CARD, **CHILD),
+        one_of_a_family("", CARD, **(CHILD | {"given_name": "NGHIỆM EM"})),
+        "names differ",
+    ),
+    (
+        "a child is called as the grandfather, and has his card",
+        one_of_a_family("1", CARD, **CHILD),
+        one_of_a_family("2", CARD, **(CHILD | {"birth_date": date(1950, 1, 1)})),
+        "patient identifiers differ",
+    ),
+    (
+        "registered twice: two record numbers, one card, one name without marks, one birth date",
+        one_of_a_family("1", CARD, **MOTHER),
+        one_of_a_family("2", CARD, **(MOTHER | {"family_name": "THU", "given_name": "NGHIEM LAN"})),
+        None,
+    ),
+    (
+        "registered twice, and one system keeps no birth date",
+        one_of_a_family("1", CITIZEN, **MOTHER),
+        one_of_a_family("2", CITIZEN, family_name="THỬ", given_name="NGHIỆM LAN"),
+        None,
+    ),
+    (
+        "two record numbers, one card, and nothing that says who it is",
+        one_of_a_family("1", CARD, **MOTHER),
+        one_of_a_family("2", CARD),
+        "patient identifiers differ",
+    ),
+    (
+        "a citizen number was typed for a relative",
+        one_of_a_family("1", CITIZEN, **MOTHER),
+        one_of_a_family("2", CITIZEN, **CHILD),
+        "patient identifiers differ",
+    ),
+    (
+        "one record number, and the card of somebody else beside it",
+        one_of_a_family("1", CARD, **MOTHER),
+        one_of_a_family("1", "GD4790000000002^HC", **MOTHER),
+        None,
+    ),
+    (
+        "one record number outweighs a new name",
+        one_of_a_family("1", CARD, **MOTHER),
+        one_of_a_family("1", CARD, **(MOTHER | {"given_name": "NGHIỆM LÁNG"})),
+        None,
+    ),
+    (
+        "an image header holds the citizen number, and names no kind",
+        one_of_a_family("1", CITIZEN, **MOTHER),
+        a_patient("079070000001"),
+        None,
+    ),
+    (
+        "an image header holds the citizen number of a relative",
+        one_of_a_family("1", CITIZEN, **MOTHER),
+        a_patient("079070000001", **CHILD),
+        "birth dates differ",
+    ),
+    (
+        "other cards, nothing else",
+        one_of_a_family("", CARD),
+        one_of_a_family("", "GD4790000000002^HC"),
+        "patient identifiers differ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ordered", "imaged", "reason"), [c[1:] for c in CARDS], ids=[c[0] for c in CARDS])
+def test_card_that_a_family_shares_makes_nobody_another(ordered: Patient, imaged: Patient, reason: str | None) -> None:
+    """An insurance or citizen number is shared by mistake: what the identities say decides."""
+    assert patients.conflict(ordered, imaged) == reason
+    assert patients.conflict(imaged, ordered) == reason
+
+
 def test_one_number_of_several_is_enough() -> None:
     """PID-3 repeats: a hospital number and a citizen identifier."""
     ordered = Patient(

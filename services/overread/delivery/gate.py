@@ -18,6 +18,7 @@ from overread.contracts.events.orders import OrderStatus, PatientIdentifier, Ser
 from overread.contracts.events.reports import ReportDocument, SeenCase
 from overread.contracts.identifiers import nfc
 from overread.delivery.destinations import Destination
+from overread.delivery.dropped import taking_back
 from overread.delivery.rendering import outbound, written
 from overread.delivery.sequence import Position, Status, may_follow, verified_status
 from overread.delivery.telling import Occasion, OutboundMessage, Telling, orders_of, read_document
@@ -247,8 +248,6 @@ def _messages(request: ReleaseRequest, document: ReportDocument, known: Circumst
     for destination in known.destinations:
         earlier = known.earlier.get(destination.name, ())
         is_told = destination.takes(document.site_id, has_order=has_order) and _has_something_to_hear(document, earlier)
-        if not is_told:
-            continue
         telling = Telling(
             document=document,
             raw=request.document,
@@ -259,8 +258,11 @@ def _messages(request: ReleaseRequest, document: ReportDocument, known: Circumst
             previous=known.previous.get(destination.name),
             imaging=known.imaging,
         )
-        _require_in_sequence(telling)
-        yield from _faithful_messages(telling)
+        for dropped in taking_back(telling, is_told=is_told):
+            yield from _faithful_messages(dropped)
+        if is_told:
+            _require_in_sequence(telling)
+            yield from _faithful_messages(telling)
 
 
 def _has_something_to_hear(document: ReportDocument, earlier: Sequence[Position]) -> bool:
@@ -279,7 +281,7 @@ def _faithful_messages(telling: Telling[Any]) -> Iterator[OutboundMessage]:
     try:
         for form, message in written(telling):
             different = sorted(set(form.unlike(message, telling)))
-            if different or not telling.status.is_signed:
+            if different or not (telling.status.is_signed or telling.status.takes_back):
                 raise Unfaithful(f"the rendering differs from the signed document in {', '.join(different)}")
             yield outbound(message, telling)
     except Refused:

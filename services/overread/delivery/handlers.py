@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from overread.contracts.report_life import ReportState
 from overread.contracts.topics import DELIVERIES_DONE
 from overread.delivery import case_store, store
 from overread.delivery.destinations import Destination
+from overread.delivery.dropped import taking_back
 from overread.delivery.large_messages import ObjectBroken, put_aside
 from overread.delivery.rendering import messages_for
 from overread.delivery.sequence import Position, Status, may_follow, must_take_back
@@ -89,7 +90,30 @@ class Handlers:
         if event.data.report_revision <= await self._taken_back_revision(event, tx):
             return  # it comes late: also where no destination had anything to hear of the withdrawal
         drafts = unverified_tellings(raw, self._destinations, earlier, self._occasion(tx.clock()))
-        await self._tell([replace(d, previous=previous.get(d.destination.name)) for d in drafts], event, tx)
+        told = [replace(d, previous=previous.get(d.destination.name)) for d in drafts]
+        dropped = self._dropped(read_document(raw), {d.destination.name for d in told}, earlier, previous, tx.clock())
+        await self._tell([*dropped, *told], event, tx)
+
+    def _dropped(
+        self,
+        document: ReportDocument,
+        told: set[str],
+        earlier: Earlier,
+        previous: Mapping[str, ReportDocument],
+        now: datetime,
+    ) -> Iterator[Telling[Any]]:
+        """Yield what takes back unread results under orders that are not the study's any more."""
+        for destination in self._destinations:
+            telling = Telling(
+                document=document,
+                raw=b"",
+                destination=destination,
+                status=Status.UNVERIFIED,
+                occasion=self._occasion(now),
+                earlier=earlier.get(destination.name, ()),
+                previous=previous.get(destination.name),
+            )
+            yield from taking_back(telling, is_told=destination.name in told)
 
     async def _take_back(self, event: Event[ReportChanged], tx: Transaction) -> None:
         earlier, revision = await self._earlier(event, tx), event.data.report_revision

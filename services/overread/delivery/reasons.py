@@ -11,6 +11,12 @@ CORRECTS: Mapping[Language, str] = {
     Language.FRENCH: "Ce résultat remplace celui qui avait été signé.",
 }
 
+REMOVED_ORDER: Mapping[Language, str] = {
+    Language.VIETNAMESE: "Kết quả này không thuộc chỉ định này: chỉ định đã được tách khỏi lượt chụp.",
+    Language.ENGLISH: "This result does not belong to this order: the order was detached from the study.",
+    Language.FRENCH: "Ce résultat n'appartient pas à cette demande : la demande a été détachée de l'examen.",
+}
+
 DISAGREEMENTS: Mapping[Language, Mapping[str, str]] = {
     Language.VIETNAMESE: {
         "false_positive": "dương tính giả",
@@ -47,6 +53,11 @@ READER_SAYS: Mapping[Language, str] = {
     Language.ENGLISH: "The reader says of the AI's results: {reasons}.",
     Language.FRENCH: "Le lecteur dit des résultats de l'IA : {reasons}.",
 }
+
+
+def of_removed_order(language: Language) -> str:
+    """Return that the result was never this order's."""
+    return REMOVED_ORDER[language]
 
 
 def of_correction(document: ReportDocument, language: Language) -> str:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -18,11 +19,13 @@ from tests.builders.events import (
     CASE_ID,
     a_gate_decided,
     a_patient_corrected,
+    a_service_request,
     a_study,
     a_study_ready,
     a_study_superseded,
     an_inference_done,
     an_inference_planned,
+    an_order_changed_on_case,
 )
 from tests.fakes.review import READER, RESIDENT, ReviewBench, a_review_bench
 
@@ -293,3 +296,52 @@ async def test_draft_that_was_withdrawn_comes_back_for_another_patient(stack: An
         await bench.hears(CASES_CHANGED, a_patient_corrected(revision=9))
 
         assert (before, await bench.states()) == (["withdrawn"], ["withdrawn", "drafted"])
+
+
+async def orders_are(bench: ReviewBench, revision: int, *numbers: int) -> None:
+    """Let the case have these orders from now on."""
+    orders = tuple(a_service_request(order_id=UUID(int=number)) for number in numbers)
+    await bench.hears(
+        CASES_CHANGED, an_order_changed_on_case(revision=revision, identity_version=revision, orders=orders)
+    )
+
+
+async def test_order_detached_from_a_final_report_asks_a_clinician_and_leaves_the_final_alone(
+    bench: ReviewBench,
+) -> None:
+    """REQ-DSK-09: withdraw or read again; a person with the right to sign decides, nothing happens by itself."""
+    await orders_are(bench, 9)
+
+    row = await the_row(bench)
+    assert (row["status"], row["task"]["kind"], await bench.states()) == ("other_order", "other_order", ["final"])
+
+
+async def test_question_about_orders_answers_itself_when_they_are_as_before(bench: ReviewBench) -> None:
+    """REQ-DSK-09: a detachment that was undone asks nothing."""
+    document = (await bench.report())["document"]
+    numbers = [UUID(order["order_id"]).int for order in document["orders"]]
+    await orders_are(bench, 9)
+    await orders_are(bench, 10, *numbers)
+
+    assert (await the_row(bench))["task"] is None
+
+
+async def test_read_again_under_other_orders_is_signed_as_the_next_revision(bench: ReviewBench) -> None:
+    """REQ-DSK-09: the correction says whose order it answers now."""
+    await orders_are(bench, 9, 77)
+
+    answer = await answered(bench, "read-again")
+    await bench.sign()
+
+    assert [order["order_id"] for order in answer.json()["document"]["orders"]] == [str(UUID(int=77))]
+    assert await bench.states() == ["replaced", "signed"]
+
+
+async def test_report_withdrawn_for_its_order_is_drafted_anew_and_asks_no_more(bench: ReviewBench) -> None:
+    """REQ-DSK-09: the withdrawal is signed, then the images are read for whose they are."""
+    await orders_are(bench, 9)
+    await withdrawn(bench, is_wrong_patient=True)
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, submission=2))
+
+    row = await the_row(bench)
+    assert (await bench.states(), row["status"], row["task"]) == (["withdrawn", "drafted"], "drafted", None)

@@ -222,13 +222,13 @@ def _hold(newest: Revision, facts: Facts, reason: str) -> Hold | None:
 
 
 def _note(newest: Revision, case: Case, reason: str) -> Note | None:
-    if _was_known_at_release(newest, case) or not (reason or case.identity_version != newest.identity_version):
+    if was_known_at_release(newest, case) or not (reason or case.identity_version != newest.identity_version):
         return None
     said = reason or "patient or order changed"
     return Note(f"{said} after the report was final, which stays as it is (identity {case.identity_version})")
 
 
-def _was_known_at_release(newest: Revision, case: Case) -> bool:
+def was_known_at_release(newest: Revision, case: Case) -> bool:
     """Say whether a clinician let the report go, knowing patient and orders (a cancelled one too) as they are."""
     if not newest.released_by:
         return False

@@ -1,40 +1,76 @@
-"""New images after a signature: they never undo a final report, they ask a clinician a question."""
+"""What a clinician is asked about a final report: new images came after the signature, or its orders are other ones.
 
+Neither undoes a final report. Of orders that were detached or attached the clinician withdraws it, which tells every
+receiver, or reads the case again under the orders as they are now, or says with a reason that it stands.
+"""
+
+from overread.contracts.events.cases import Case
+from overread.contracts.events.orders import OrderStatus, ServiceRequest
+from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.report_life import ReportState
 from overread.review import queries, task_store
-from overread.review.findings import Facts
+from overread.review.findings import Facts, was_known_at_release
 from overread.review.revision import Head, Revision
-from overread.review.task_store import Task
+from overread.review.task_store import NEW_IMAGES, OTHER_ORDER, Task
 from overread.runtime.inbox import Transaction
 
 READ_AGAIN = "read_again"
 NO_CHANGE = "no_change"
 NO_LONGER = "no_longer_final"
+AS_BEFORE = "as_before"
 
 
 async def look(tx: Transaction, head: Head, facts: Facts, newest: Revision | None) -> Task | None:
-    """Ask about images that a final report has not seen, unless that was asked before; return the open question.
+    """Ask what a final report raises, unless that was asked before; return the open question.
 
     A question about a report that is no longer the newest word answers itself.
     """
     if newest is None:
         return None
-    asked = await task_store.newest(tx.connection, head.site_id, head.report_id)
     if newest.state is not ReportState.FINAL:
-        if asked and asked.is_open:
-            await task_store.answer(tx.connection, head, NO_LONGER, reason="", actor="", now=tx.clock())
+        await task_store.answer(tx.connection, head, NO_LONGER, reason="", actor="", now=tx.clock())
         return None
-    study_revision = facts.case.study.study_revision if facts.case.study else 0
-    if study_revision > max(newest.study_revision, asked.study_revision if asked else 0):
-        await _ask(tx, head, study_revision)
-        asked = await task_store.newest(tx.connection, head.site_id, head.report_id)
+    await _look_at_images(tx, head, facts, newest)
+    await _look_at_orders(tx, head, facts.case, newest)
+    asked = await task_store.newest(tx.connection, head.site_id, head.report_id)
     return asked if asked and asked.is_open else None
 
 
-async def _ask(tx: Transaction, head: Head, study_revision: int) -> None:
-    task_id = deterministic_id("task", head.site_id, str(head.report_id), str(study_revision))
-    await task_store.add(tx.connection, head, task_id, study_revision, now=tx.clock())
+async def _look_at_images(tx: Transaction, head: Head, facts: Facts, final: Revision) -> None:
+    asked = await task_store.newest(tx.connection, head.site_id, head.report_id, NEW_IMAGES)
+    study_revision = facts.case.study.study_revision if facts.case.study else 0
+    if study_revision > max(final.study_revision, asked.study_revision if asked else 0):
+        task_id = deterministic_id("task", head.site_id, str(head.report_id), str(study_revision))
+        await task_store.add(tx.connection, head, task_id, NEW_IMAGES, (study_revision, 0), now=tx.clock())
+
+
+async def _look_at_orders(tx: Transaction, head: Head, case: Case, final: Revision) -> None:
+    """Ask once about each time that the orders came to be other ones; take it back when they are as before."""
+    asked = await task_store.newest(tx.connection, head.site_id, head.report_id, OTHER_ORDER)
+    if case.identity_version <= max(final.identity_version, asked.identity_version if asked else 0):
+        return
+    if has_other_orders(final, case):
+        task_id = deterministic_id("task", head.site_id, str(head.report_id), "identity", str(case.identity_version))
+        revisions = (final.study_revision, case.identity_version)
+        await task_store.add(tx.connection, head, task_id, OTHER_ORDER, revisions, now=tx.clock())
+    elif asked and asked.is_open:
+        await task_store.answer(tx.connection, head, AS_BEFORE, reason="", actor="", now=tx.clock(), kind=OTHER_ORDER)
+
+
+def has_other_orders(final: Revision, case: Case) -> bool:
+    """Say whether the final report answers an order that is not the case's, or one of the case's is not answered."""
+    if case.is_withdrawn or was_known_at_release(final, case):
+        return False
+    document = ReportDocument.model_validate_json(final.document)
+    answered = {order.order_id for order in document.orders if _wants_report(order)}
+    linked = {order.order_id for order in case.orders}
+    wanting = {order.order_id for order in case.orders if _wants_report(order)}
+    return not (answered <= linked and wanting <= {order.order_id for order in document.orders})
+
+
+def _wants_report(order: ServiceRequest) -> bool:
+    return order.status is not OrderStatus.CANCELLED
 
 
 async def final_revision(tx: Transaction, head: Head) -> Revision | None:

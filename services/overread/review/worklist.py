@@ -14,6 +14,7 @@ from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.report_life import ReportState
 from overread.review.findings import NO_ANSWER, Facts, finding_text, why_not_reportable
 from overread.review.revision import Revision, report_id_for
+from overread.review.task_store import OTHER_ORDER
 
 NOT_READABLE = 100
 """Added to the rank of what can't be read yet, so that it stands below what waits for a reader."""
@@ -48,10 +49,13 @@ class Status(StrEnum):
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
     NEW_IMAGES = "new_images"
+    OTHER_ORDER = "other_order"
     READ_ELSEWHERE = "read_elsewhere"
 
 
-READABLE = frozenset({Status.DRAFTED, Status.IN_REVIEW, Status.REJECTED, Status.HELD, Status.NEW_IMAGES})
+READABLE = frozenset(
+    {Status.DRAFTED, Status.IN_REVIEW, Status.REJECTED, Status.HELD, Status.NEW_IMAGES, Status.OTHER_ORDER}
+)
 OPEN = READABLE | {Status.ARRIVING, Status.WAITING_FOR_AI}
 
 
@@ -177,7 +181,7 @@ def status_of(case: Case, newest: Revision | None, task: TaskLine | None, *, is_
     if newest is None:
         return _status_without_report(case, is_superseded=is_superseded)
     if task is not None and newest.state is ReportState.FINAL:
-        return Status.NEW_IMAGES
+        return Status.OTHER_ORDER if task.kind == OTHER_ORDER else Status.NEW_IMAGES
     if case.read_elsewhere and newest.state is ReportState.SUPERSEDED:
         return Status.READ_ELSEWHERE
     return Status(newest.state.value)

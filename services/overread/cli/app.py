@@ -26,6 +26,8 @@ MODULES: Mapping[str, str] = {
     "hl7": "hl7",
     "simulate": "simulate",
     "links": "links",
+    "mapping": "mapping",
+    "link": "link",
 }
 """Each command's module in `overread.cli`; only the one that is called is imported, since imports cost seconds."""
 
@@ -33,7 +35,7 @@ EPILOG = """\
 A first look:   ./run demo --keep        the whole way once; then a worklist to read, until Ctrl-C
 To send yours:  ./run up --emr mllp://127.0.0.1:2580
                 dcmsend -aec OVERREAD 127.0.0.1 11112 --scan-directories DIR
-To connect HL7: ./run overread hl7 explain FILE · send · watch · record · replay; ./run overread simulate his
+To connect HL7: ./run overread link add; hl7 explain FILE · send · watch · record · replay; ./run overread simulate his
 What is there:  ./run overread status · flow · cases · reports · desk list · dead list · deliveries list
 """
 

@@ -56,7 +56,7 @@ def run_running(told: argparse.Namespace) -> int:
 
 def links_table(file: Path | None) -> Iterator[str]:
     """Yield a line for each link of the file, and last how many there are."""
-    settings = _settings()
+    settings = settings_of()
     if file is not None:
         settings = settings.model_copy(update={"hl7_links": file})
     found = links.load(settings)
@@ -65,7 +65,8 @@ def links_table(file: Path | None) -> Iterator[str]:
     yield f"{len(found)} link{'' if len(found) == 1 else 's'}, {settings.hl7_links or 'without a file'}"
 
 
-def _settings() -> HL7IntakeSettings:
+def settings_of() -> HL7IntakeSettings:
+    """Return what the intake would be told; a wrong setting of the environment is one sentence."""
     try:
         return HL7IntakeSettings()
     except ValidationError as error:

@@ -6,6 +6,7 @@ POSIX, fsync(): a file's own sync says nothing of the entry by which its folder 
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -14,10 +15,25 @@ READABLE = 0o644
 
 def write_private(path: Path, text: str) -> None:
     """Put `text` at `path` whole or not at all, for good, readable by its owner alone."""
+    put_whole(path, text.encode(), mode=PRIVATE)
+
+
+def put_whole(path: Path, content: bytes, *, mode: int) -> None:
+    """Put `content` at `path` whole or not at all, for good, in place of what is there."""
     half = _half(path)
-    _write(half, text.encode(), PRIVATE)
+    _write(half, content, mode)
     half.replace(path)
     sync(path.parent)
+
+
+def replace_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Put `text` at `path` whole or not at all, for good; a file that was there keeps its mode, a link its target."""
+    place = path.resolve()
+    half = _half(place)
+    _write(half, text.encode(), mode)
+    half.chmod(stat.S_IMODE(place.stat().st_mode) if place.exists() else mode)
+    half.replace(place)
+    sync(place.parent)
 
 
 def write_once(path: Path, content: bytes, *, mode: int = PRIVATE) -> bool:

@@ -204,5 +204,61 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "Mức ưu tiên là {priority}, {meaning}.",
         "La priorité est {priority}, {meaning}.",
     ),
+    # how a sender is to be set up
+    "How the sender of link {link} is to be set up:": (
+        "Cách cấu hình bên gửi của kênh {link}:",
+        "Réglages de l'émetteur du lien {link} :",
+    ),
+    "Connect by MLLP to port {port} of {host}, and keep the connection open.": (
+        "Kết nối MLLP tới cổng {port} của {host} và giữ kết nối mở.",
+        "Connectez-vous en MLLP au port {port} de {host}, et gardez la connexion ouverte.",
+    ),
+    "Connect by MLLP over TLS 1.2 or 1.3 to port {port} of {host}, and keep the connection open.": (
+        "Kết nối MLLP qua TLS 1.2 hoặc 1.3 tới cổng {port} của {host} và giữ kết nối mở.",
+        "Connectez-vous en MLLP sur TLS 1.2 ou 1.3 au port {port} de {host}, et gardez la connexion ouverte.",
+    ),
+    "Show a certificate of your own, issued by the authority that was agreed.": (
+        "Xuất trình chứng thư của bên gửi, do tổ chức đã thống nhất cấp.",
+        "Présentez votre propre certificat, émis par l'autorité convenue.",
+    ),
+    "Connect from {peers}; other addresses are not let in.": (
+        "Kết nối từ {peers}; địa chỉ khác không được vào.",
+        "Connectez-vous depuis {peers} ; les autres adresses ne sont pas admises.",
+    ),
+    "Write one of these into MSH-3 (with | also MSH-4): {names}.": (
+        "Ghi một trong các tên sau vào MSH-3 (có dấu | thì cả MSH-4): {names}.",
+        "Écrivez l'un de ces noms en MSH-3 (avec | aussi en MSH-4) : {names}.",
+    ),
+    "Send one message a block (0x0B before, 0x1C 0x0D behind it); each segment ends in CR (0x0D).": (
+        "Mỗi khối gửi một thông điệp (0x0B ở đầu, 0x1C 0x0D ở cuối); mỗi đoạn kết thúc bằng CR (0x0D).",
+        "Envoyez un message par bloc (0x0B avant, 0x1C 0x0D après) ; chaque segment finit par CR (0x0D).",
+    ),
+    "Write UNICODE UTF-8 into MSH-18.": ("Ghi UNICODE UTF-8 vào MSH-18.", "Écrivez UNICODE UTF-8 en MSH-18."),
+    "Where MSH-18 is empty the text is read as {charset}; new senders write UNICODE UTF-8 into it.": (
+        "Nếu MSH-18 để trống, văn bản được đọc theo {charset}; bên gửi mới nên ghi UNICODE UTF-8.",
+        "Si MSH-18 est vide, le texte est lu en {charset} ; un nouvel émetteur y écrit UNICODE UTF-8.",
+    ),
+    "MSH-12 is one of {versions}; MSH-11 one of {processing_ids}.": (
+        "MSH-12 là một trong {versions}; MSH-11 là một trong {processing_ids}.",
+        "MSH-12 vaut {versions} ; MSH-11 vaut {processing_ids}.",
+    ),
+    "These messages are taken: {types}.": ("Các thông điệp được nhận: {types}.", "Messages acceptés : {types}."),
+    "Each message has an MSH-10 of its own. One that gets no answer is sent again, the same bytes under the same MSH-10.": (
+        "Mỗi thông điệp có MSH-10 riêng. Thông điệp không được trả lời thì gửi lại nguyên từng byte với cùng MSH-10.",
+        "Chaque message a son propre MSH-10. Sans réponse, il est renvoyé : mêmes octets, même MSH-10.",
+    ),
+    "With MSH-15 and MSH-16 empty the answer is AA, otherwise CA (enhanced mode); it says that the message is kept.": (
+        "MSH-15 và MSH-16 để trống thì trả lời AA, nếu không thì CA (chế độ nâng cao); nghĩa là thông điệp đã được lưu.",
+        "MSH-15 et MSH-16 vides, la réponse est AA, sinon CA (mode amélioré) ; elle dit que le message est conservé.",
+    ),
+    "The answer is AA, also where MSH-15 or MSH-16 is filled; it says that the message is kept.": (
+        "Câu trả lời là AA, kể cả khi MSH-15 hoặc MSH-16 có giá trị; nghĩa là thông điệp đã được lưu.",
+        "La réponse est AA, même si MSH-15 ou MSH-16 est rempli ; elle dit que le message est conservé.",
+    ),
+    "AE, AR, CE and CR say that it was not taken, and ERR-8 (before version 2.5: MSA-3) why; show that to somebody.": (
+        "AE, AR, CE và CR nghĩa là không được nhận; ERR-8 (trước phiên bản 2.5: MSA-3) nói lý do; hãy hiện cho người dùng.",
+        "AE, AR, CE et CR disent qu'il n'est pas accepté, et ERR-8 (avant la version 2.5 : MSA-3) pourquoi ; montrez-le.",
+    ),
+    "this machine": ("máy này", "cette machine"),
 }
 """Vietnamese and French, by the English."""

@@ -20,9 +20,10 @@ from overread.contracts import codec
 from overread.contracts.envelope import Body, Event
 from overread.contracts.events.intake import InstanceStored
 from overread.contracts.identifiers import instance_event_id
-from overread.contracts.topics import DICOM_RECEIVED
+from overread.contracts.topics import DICOM_RECEIVED, Topic
 from overread.dicom_intake.ports import SyncedInstances
 from overread.embedded.endpoints import Endpoints
+from overread.embedded.postgres import ARCHIVE_READER
 from overread.protocols.dicom.attributes import part10_header, read_header
 from overread.runtime.publisher import kafka_client_options
 from overread.runtime.settings import ServiceSettings
@@ -47,6 +48,7 @@ class ArchiveBench:
             **told,
         )
         self.service = make_service(settings)
+        self.reader_dsn = endpoints.dsn(ARCHIVE_READER)
         self._peers = settings.dicom_peers
         self.objects = an_object_store(folder)
         self.sweeper = Sweeper(self.service, self.objects, fallback_charset="ISO_IR 192")
@@ -54,6 +56,7 @@ class ArchiveBench:
         self._as_intake = ServiceSettings(**_broker(endpoints, "dicom_intake"))
         self._as_listener = ServiceSettings(**_broker(endpoints, "assembly"))
         self._producer: AIOKafkaProducer | None = None
+        self._assembly: AIOKafkaProducer | None = None
 
     def address_of(self, ae_title: str) -> str:
         """Return where a peer takes what archive reports."""
@@ -63,9 +66,8 @@ class ArchiveBench:
     async def running(self) -> AsyncIterator["ArchiveBench"]:
         """Run consumption and relay; sweeps are begun by the test."""
         async with AsyncExitStack() as stack:
-            self._producer = AIOKafkaProducer(acks="all", **kafka_client_options(self._as_intake))
-            await self._producer.start()
-            stack.push_async_callback(self._producer.stop)
+            self._producer = await _producing(stack, self._as_intake)
+            self._assembly = await _producing(stack, self._as_listener)
             await self.service.start(stack)
             yield self
 
@@ -89,11 +91,11 @@ class ArchiveBench:
             await self.tells(event)
         return event
 
-    async def tells(self, event: Event[Any]) -> None:
-        """Put an event on the topic as the intake."""
-        assert self._producer is not None
-        key = DICOM_RECEIVED.key_of(event)
-        await self._producer.send_and_wait(DICOM_RECEIVED.name, codec.encode(event), key=key)
+    async def tells(self, event: Event[Any], topic: Topic = DICOM_RECEIVED) -> None:
+        """Put an event on a topic as the intake, or of orders as assembly."""
+        producer = self._producer if topic is DICOM_RECEIVED else self._assembly
+        assert producer is not None
+        await producer.send_and_wait(topic.name, codec.encode(event), key=topic.key_of(event))
 
     async def intake_restarts(self, at: datetime | None = None) -> None:
         """Let the intake say that it came back, and the archive hear it and sweep."""
@@ -140,6 +142,13 @@ class ArchiveBench:
         values = [record.value for one in polled for records in one.values() for record in records]
         events = [codec.decode(value, DICOM_RECEIVED.bodies) for value in values]
         return [event for event in events if event.site_id == self.site_id and isinstance(event.data, kind)]
+
+
+async def _producing(stack: AsyncExitStack, settings: ServiceSettings) -> AIOKafkaProducer:
+    producer = AIOKafkaProducer(acks="all", **kafka_client_options(settings))
+    await producer.start()
+    stack.push_async_callback(producer.stop)
+    return producer
 
 
 def _broker(endpoints: Endpoints, user: str) -> dict[str, Any]:

@@ -12,11 +12,13 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
+from overread.archive.queries import ArchiveQueries
 from overread.contracts.events.intake import CommitmentRequested, HintKind, ProcedureStepReported, StudyHint
+from overread.contracts.topics import ORDERS_CHANGED
 from overread.protocols.dicom.sop_classes import STORAGE_COMMITMENT_PUSH_MODEL
 from tests.builders import announced
 from tests.builders.dicom import a_uid
-from tests.builders.events import STUDY, an_event
+from tests.builders.events import NOON, STUDY, a_service_request, an_event, an_order_changed
 from tests.fakes.archive_bench import ArchiveBench
 from tests.fakes.archives import free_port
 
@@ -142,3 +144,25 @@ async def test_what_never_comes_is_named_as_failed_after_a_while(bench: ArchiveB
     assert [(item.ReferencedSOPInstanceUID, item.FailureReason) for item in report.FailedSOPSequence] == [
         (missing, 0x0112)
     ]
+
+
+async def test_an_order_is_on_the_worklist_until_its_step_is_completed(bench: ArchiveBench) -> None:
+    """PS3.4, K and F.7: told by the RIS, performed once; a step that is given up leaves it there."""
+    asks = ArchiveQueries(bench.reader_dsn, bench.site_id)
+    order = a_service_request(study_instance_uid=STUDY, modality="CT", scheduled_at=NOON)
+    end = {"is_new": False, "study_instance_uids": (), "accession_numbers": ()}
+
+    async def listed() -> int:
+        return len(await asks.scheduled(["CT"], NOON, NOON, limit=10))
+
+    await bench.tells(
+        an_event(an_order_changed(order=order), site_id=bench.site_id, own_key=str(uuid4())), ORDERS_CHANGED
+    )
+    await bench.until(listed, 1)
+    of_others = await asks.scheduled(["MR"], None, None, limit=10)
+    await told(bench, announced.a_step_report())
+    await told(bench, announced.a_step_report(announced.an_ended_step([]), status="COMPLETED", **end))
+
+    await bench.until(listed, 0)
+    await asks.close()
+    assert of_others == []

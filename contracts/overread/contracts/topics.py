@@ -116,7 +116,6 @@ ORDERS_CHANGED = Topic(
     key=("order_id",),
     producers=("assembly",),
     consumers=("archive", "governance"),
-    not_yet=("archive",),
 )
 
 CASES_CHANGED = Topic(

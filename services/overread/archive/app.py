@@ -4,7 +4,7 @@ from overread.archive.committing import Committer
 from overread.archive.handlers import Handlers
 from overread.archive.settings import ArchiveSettings
 from overread.archive.sweep import Sweeper
-from overread.contracts.topics import DICOM_RECEIVED
+from overread.contracts.topics import DICOM_RECEIVED, ORDERS_CHANGED
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.service import Service
 
@@ -13,7 +13,9 @@ def make_service(settings: ArchiveSettings) -> Service:
     """Wire archive; nothing is opened until the service runs."""
     service = Service("archive", settings, owns="overread.archive")
     objects = LocalObjectStore(settings.objects_folder)
-    service.consumes(DICOM_RECEIVED)(Handlers(objects).dicom_received)
+    handlers = Handlers(objects)
+    service.consumes(DICOM_RECEIVED)(handlers.dicom_received)
+    service.consumes(ORDERS_CHANGED)(handlers.orders_changed)
     service.runs(Committer(service, settings).run)
     service.runs(Sweeper(service, objects, fallback_charset=settings.dicom_fallback_charset).run)
     service.health.register("object store", objects.ping)

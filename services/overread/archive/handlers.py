@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 
-from overread.archive import commitments, step_taking, store
+from overread.archive import commitments, step_taking, store, worklist_store
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import (
     Announced,
@@ -35,6 +35,10 @@ class Handlers:
                     await step_taking.take(tx, event, await self._data_set(event))
                 case CommitmentRequested():
                     await commitments.take(tx, event, await self._data_set(event))
+
+    async def orders_changed(self, batch: Sequence[Delivered], tx: Transaction) -> None:
+        """Keep each order as it is now, for the worklist."""
+        await worklist_store.save(tx, [delivered.event for delivered in batch])
 
     async def _data_set(self, event: Event[Announced]) -> bytes:
         if event.data.data_set_base64 is not None:

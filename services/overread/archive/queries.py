@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from overread.archive.commitment_store import JudgedCommitment, judged_of
 from overread.archive.store import SetAside, all_set_aside
+from overread.archive.worklist import item as worklist_item
+from overread.contracts.events.orders import OrderChanged
 from overread.runtime.database import away_as_unavailable, open_pool
 
 if TYPE_CHECKING:
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
 
     from overread.runtime.database import Pool
 
-__all__ = ["ArchiveQueries", "HeldInstance", "HeldStudy", "JudgedCommitment", "SetAside"]
+__all__ = [
+    "ArchiveQueries",
+    "HeldInstance",
+    "HeldStudy",
+    "JudgedCommitment",
+    "ScheduledOrder",
+    "SetAside",
+    "worklist_item",
+]
 
 _COLUMNS = (
     "study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid, object_key,"
@@ -47,6 +57,14 @@ class HeldStudy:
     instances: int
     series: int
     last_received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledOrder:
+    """An order on the worklist, and when its step is to begin."""
+
+    changed: OrderChanged
+    at: datetime
 
 
 class ArchiveQueries:
@@ -115,6 +133,26 @@ class ArchiveQueries:
             calling_ae_title,
         )
         return judged_of(rows[0]["instances"], rows[0]["failed"]) if rows else None
+
+    async def scheduled(
+        self, modalities: Sequence[str], first: datetime | None, last: datetime | None, *, limit: int
+    ) -> list[ScheduledOrder]:
+        """Return the open orders of these modalities (none: of all) that are scheduled from `first` to `last`.
+
+        An order without a modality is of every one. The earliest come first.
+        """
+        rows = await self._fetch(
+            "SELECT said, scheduled_at FROM worklist WHERE site_id = $1 AND is_open AND NOT is_performed"
+            " AND ($2::text[] = '{}' OR modality = ANY($2::text[]) OR modality = '')"
+            " AND ($3::timestamptz IS NULL OR scheduled_at >= $3) AND ($4::timestamptz IS NULL OR scheduled_at <= $4)"
+            " ORDER BY scheduled_at, order_id LIMIT $5",
+            self._site_id,
+            list(modalities),
+            first,
+            last,
+            limit,
+        )
+        return [ScheduledOrder(OrderChanged.model_validate_json(row["said"]), row["scheduled_at"]) for row in rows]
 
     async def set_aside(self) -> list[SetAside]:
         """Return the stored objects that could not be told of, oldest first."""

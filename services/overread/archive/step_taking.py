@@ -1,10 +1,10 @@
 """Takes what a modality reports of its procedure steps (PS3.4, F.7): each step once, each end for all its studies."""
 
-from overread.archive import step_store, steps
+from overread.archive import step_store, steps, worklist_store
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import ProcedureStepReported
 from overread.contracts.topics import DICOM_RECEIVED
-from overread.protocols.dicom.announced import changed_step, read_data_set
+from overread.protocols.dicom.announced import COMPLETED, changed_step, read_data_set
 from overread.runtime.inbox import Transaction
 from overread.runtime.telemetry import log
 
@@ -24,6 +24,8 @@ async def take(tx: Transaction, event: Event[ProcedureStepReported], data_set: b
     if not studies:
         studies = tuple(await step_store.studies_of(tx, event.site_id, step.sop_instance_uids))
     await step_store.save_step(tx, event, studies)
+    if reported.status in steps.ENDED:
+        await worklist_store.note_performed(tx, event.site_id, studies, is_performed=reported.status == COMPLETED)
     if reported.is_new or reported.status in steps.ENDED:
         for hint in steps.hints(event.site_id, reported, studies, step.sop_instance_uids):
             own_key = f"{reported.procedure_step_uid}/{hint.study_instance_uid}/{hint.part}"

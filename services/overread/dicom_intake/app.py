@@ -4,10 +4,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from uuid import uuid4
 
 from overread.archive.queries import ArchiveQueries
 from overread.dicom_intake.announcements import PublishedAnnouncements
+from overread.dicom_intake.find_scp import FindScp
 from overread.dicom_intake.normalized_scp import NormalizedScp
 from overread.dicom_intake.ports import PublishedEvents, SyncedInstances
 from overread.dicom_intake.server import DicomServer
@@ -21,6 +23,15 @@ from overread.runtime.tls import server_context
 GRACE_SECONDS = 4.0
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the intake serves on an association."""
+
+    storage: StorageScp
+    normalized: NormalizedScp
+    finds: FindScp | None
+
+
 def make_service(settings: DicomIntakeSettings) -> Service:
     """Wire the intake; it owns no state and consumes nothing."""
     service = Service("dicom_intake", settings)
@@ -30,33 +41,45 @@ def make_service(settings: DicomIntakeSettings) -> Service:
     )
     instances = SyncedInstances(settings.site_id, objects)
     storage = StorageScp(instances, events, service.clock, fallback_charset=settings.dicom_fallback_charset)
-    normalized = _normalized(service, settings, events, objects)
+    archive = _archive(settings)
+    services = Services(storage, _normalized(service, settings, events, objects, archive), _finds(settings, archive))
     service.runs(events.run)
-    service.serves(lambda: _listening(settings, storage, normalized, events))
+    service.serves(lambda: _listening(settings, services, events))
     service.health.register("object store", objects.ping)
     return service
 
 
-def _normalized(
-    service: Service, settings: DicomIntakeSettings, events: PublishedEvents, objects: LocalObjectStore
-) -> NormalizedScp:
+def _archive(settings: DicomIntakeSettings) -> ArchiveQueries | None:
     dsn = settings.archive_dsn
-    archive = ArchiveQueries(dsn.get_secret_value(), settings.site_id) if dsn else None
+    return ArchiveQueries(dsn.get_secret_value(), settings.site_id) if dsn else None
+
+
+def _finds(settings: DicomIntakeSettings, archive: ArchiveQueries | None) -> FindScp | None:
+    if archive is None:
+        return None
+    return FindScp(archive, settings.time_zone, ascii_peers=settings.dicom_ascii_peers)
+
+
+def _normalized(
+    service: Service,
+    settings: DicomIntakeSettings,
+    events: PublishedEvents,
+    objects: LocalObjectStore,
+    archive: ArchiveQueries | None,
+) -> NormalizedScp:
     announcements = PublishedAnnouncements(settings.site_id, events, objects, archive=archive)
     return NormalizedScp(announcements, service.clock, peers_with_address=frozenset(settings.dicom_peers))
 
 
 @asynccontextmanager
-async def _listening(
-    settings: DicomIntakeSettings, storage: StorageScp, normalized: NormalizedScp, events: PublishedEvents
-) -> AsyncIterator[None]:
+async def _listening(settings: DicomIntakeSettings, services: Services, events: PublishedEvents) -> AsyncIterator[None]:
     events.tell_restart()
     tls = await asyncio.to_thread(
         server_context, settings.dicom_tls_certificate, settings.dicom_tls_key, settings.dicom_tls_client_ca
     )
-    servers = [(_server(settings, storage, normalized, None), settings.dicom_port)]
+    servers = [(_server(settings, services, None), settings.dicom_port)]
     if tls is not None:
-        servers.append((_server(settings, storage, normalized, tls), settings.dicom_tls_port))
+        servers.append((_server(settings, services, tls), settings.dicom_tls_port))
     try:
         for server, port in servers:
             await server.start(settings.dicom_host, port + settings.port_offset)
@@ -68,16 +91,15 @@ async def _listening(
             await asyncio.wait_for(events.flushed(), GRACE_SECONDS)
 
 
-def _server(
-    settings: DicomIntakeSettings, storage: StorageScp, normalized: NormalizedScp, tls: ssl.SSLContext | None
-) -> DicomServer:
+def _server(settings: DicomIntakeSettings, services: Services, tls: ssl.SSLContext | None) -> DicomServer:
     return DicomServer(
         settings.acceptor,
-        storage,
+        services.storage,
         new_association_id=uuid4,
         limits=settings.limits,
         ssl_context=tls,
-        normalized=normalized,
+        normalized=services.normalized,
+        finds=services.finds,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 from uuid import UUID
 
+from overread.dicom_intake.find_scp import FindScp
 from overread.dicom_intake.normalized_scp import Answer, EventReport, NormalizedScp
 from overread.dicom_intake.storage_scp import Peer, StorageScp, StorageSession
 from overread.protocols.dicom import pdu
@@ -24,6 +25,7 @@ from overread.protocols.dicom.dimse import (
     encode_event_report,
     encode_response,
 )
+from overread.protocols.dicom.sop_classes import MODALITY_WORKLIST_FIND
 from overread.protocols.dicom.upper_layer import (
     AbortedByPeer,
     AcceptorConfig,
@@ -67,10 +69,12 @@ class DicomServer:
         limits: ServerLimits | None = None,
         ssl_context: ssl.SSLContext | None = None,
         normalized: NormalizedScp | None = None,
+        finds: FindScp | None = None,
     ) -> None:
         self.acceptor = acceptor
         self.storage = storage
         self.normalized = normalized
+        self.finds = finds
         self.limits = limits or ServerLimits()
         self.new_association_id = new_association_id
         self._ssl_context = ssl_context
@@ -309,6 +313,8 @@ class _Connection:
 
     async def _perform(self, message: Message) -> Answer:
         command_field, context = message.command.command_field, self._association.contexts[message.context_id]
+        if command_field == CommandField.C_FIND_RQ:
+            return await self._find(message, context)
         if command_field == CommandField.C_ECHO_RQ:
             return Answer(SUCCESS)
         if command_field == CommandField.C_STORE_RQ and self._session is not None:
@@ -316,6 +322,18 @@ class _Connection:
         if command_field in _NORMALIZED and self._server.normalized is not None and self._peer is not None:
             return await self._server.normalized.perform(message, context, self._peer)
         return Answer(_UNRECOGNIZED_OPERATION)
+
+    async def _find(self, message: Message, context: pdu.AnsweredContext) -> Answer:
+        """Send each item that is found; the last answer says how it ended (PS3.7, 9.3.2.2)."""
+        is_worklist = context.abstract_syntax == MODALITY_WORKLIST_FIND
+        if not is_worklist or self._server.finds is None or self._peer is None:
+            return Answer(_UNRECOGNIZED_OPERATION)
+        found = await self._server.finds.find(message, context, self._peer)
+        for status, data_set in found.items:
+            if self._association.may(LocalAct.SEND_DATA):
+                response = encode_response(message.command, status, has_data_set=True)
+                await self._write(self._association.respond(message.context_id, response, data_set))
+        return Answer(found.status)
 
     def _discard_if_too_much_is_held(self) -> None:
         if not self._assembler.is_idle and self._server.held_bytes > self._server.limits.maximum_held_bytes:

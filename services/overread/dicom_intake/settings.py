@@ -24,6 +24,9 @@ class DicomIntakeSettings(ServiceSettings):
         default_factory=dict,
         description="Where peers take what we report on an association of our own, as {'CT1': '10.0.0.5:104'}.",
     )
+    dicom_ascii_peers: frozenset[str] = Field(
+        default=frozenset(), description="Calling AEs that can't show diacritics: the worklist comes without them."
+    )
     archive_dsn: SecretStr | None = Field(
         default=None, description="archive's tables, under the role that may only read them; None asks nothing."
     )

@@ -35,6 +35,7 @@ class CommandField(IntEnum):
     """(0000,0100) of the requests that we know (PS3.7, E.1-1)."""
 
     C_STORE_RQ = 0x0001
+    C_FIND_RQ = 0x0020
     C_ECHO_RQ = 0x0030
     N_EVENT_REPORT_RQ = 0x0100
     N_SET_RQ = 0x0120
@@ -60,6 +61,9 @@ class StatusCode(IntEnum):
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
     CANNOT_UNDERSTAND = 0xC000
+    UNABLE_TO_PROCESS = 0xC001
+    PENDING = 0xFF00
+    PENDING_WITHOUT_SOME_KEYS = 0xFF01
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,10 @@ def encode_event_report(message_id: int, sop_class_uid: str, sop_instance_uid: s
     )
 
 
-def encode_response(request: Command, status: Status, *, sop_instance_uid: str = "") -> bytes:
-    """Return the command set that answers `request` without a data set (PS3.7, 9.3, 10.3 and C).
+def encode_response(
+    request: Command, status: Status, *, sop_instance_uid: str = "", has_data_set: bool = False
+) -> bytes:
+    """Return the command set that answers `request` (PS3.7, 9.3, 10.3 and C).
 
     `sop_instance_uid` names the instance where the request left that to us (PS3.7, 10.1.5.1.3).
     """
@@ -151,7 +157,7 @@ def encode_response(request: Command, status: Status, *, sop_instance_uid: str =
         AFFECTED_SOP_CLASS_UID: _encoded_uid(request.affected_sop_class_uid),
         COMMAND_FIELD: _encoded_number(request.command_field | _RESPONSE_BIT),
         MESSAGE_ID_BEING_RESPONDED_TO: _encoded_number(request.message_id),
-        COMMAND_DATA_SET_TYPE: _encoded_number(_NO_DATA_SET),
+        COMMAND_DATA_SET_TYPE: _encoded_number(_DATA_SET if has_data_set else _NO_DATA_SET),
         STATUS: _encoded_number(status.code),
         ERROR_COMMENT: _encoded_text(status.error_comment),
         ERROR_ID: _encoded_number(status.error_id) if status.error_id else b"",

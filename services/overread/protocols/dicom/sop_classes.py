@@ -26,6 +26,9 @@ NORMALIZED_SOP_CLASSES: Final = frozenset(
     {MODALITY_PERFORMED_PROCEDURE_STEP, INSTANCE_AVAILABILITY_NOTIFICATION, STORAGE_COMMITMENT_PUSH_MODEL}
 )
 """What peers announce to us by N-CREATE, N-SET and N-ACTION (PS3.4, F, J and R)."""
+MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+PLAIN_SOP_CLASSES: Final = NORMALIZED_SOP_CLASSES | {MODALITY_WORKLIST_FIND}
+"""Those whose data sets have no pixels: what is announced, and what is asked."""
 
 _COMPOSITE_ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _SERVICES_UNDER_THE_ROOT: Final = ("- FIND", "- MOVE", "- GET", "Inventory Creation", "Repository Query")

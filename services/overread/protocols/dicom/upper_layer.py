@@ -12,7 +12,7 @@ from overread.protocols.dicom.pdu import AbortReason, AbortSource, PduType
 from overread.protocols.dicom.sop_classes import (
     APPLICATION_CONTEXT,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    NORMALIZED_SOP_CLASSES,
+    PLAIN_SOP_CLASSES,
     PLAIN_TRANSFER_SYNTAXES,
     STORAGE_SOP_CLASSES,
     TRANSFER_SYNTAXES,
@@ -169,13 +169,13 @@ class AcceptorConfig:
     called_ae_titles: frozenset[str]
     calling_ae_titles: frozenset[str] | None = None
     maximum_length: int = 131_072
-    abstract_syntaxes: frozenset[str] = STORAGE_SOP_CLASSES | {VERIFICATION} | NORMALIZED_SOP_CLASSES
+    abstract_syntaxes: frozenset[str] = STORAGE_SOP_CLASSES | {VERIFICATION} | PLAIN_SOP_CLASSES
     transfer_syntaxes: frozenset[str] = TRANSFER_SYNTAXES
     plain_transfer_syntaxes: frozenset[str] = PLAIN_TRANSFER_SYNTAXES
 
     def takes(self, abstract_syntax: str) -> frozenset[str]:
         """Return the transfer syntaxes in which a SOP class is taken."""
-        return self.plain_transfer_syntaxes if abstract_syntax in NORMALIZED_SOP_CLASSES else self.transfer_syntaxes
+        return self.plain_transfer_syntaxes if abstract_syntax in PLAIN_SOP_CLASSES else self.transfer_syntaxes
 
 
 def refusal_of(request: pdu.AssociateRequest, config: AcceptorConfig) -> pdu.Rejection | None:

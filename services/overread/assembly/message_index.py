@@ -117,4 +117,5 @@ def _known(keys: Iterable[str | None]) -> Iterator[str]:
 
 def _plain(number: str) -> str:
     """Write a number as it is compared: blanks around it are the typist's."""
-    return nfc(number).strip()[:MOST_CHARACTERS]
+    plain = number.strip()[:MOST_CHARACTERS]
+    return plain if plain.isascii() else nfc(plain)

@@ -121,13 +121,10 @@ async def answer(tx: Transaction, site_id: str, event_id: UUID, answered_by: UUI
     )
 
 
-async def answered(connection: "Connection", site_id: str, event_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Return which of the messages were mended, each with the message that stands for it."""
+async def answered(connection: "Connection", site_id: str) -> dict[UUID, UUID]:
+    """Return which messages were mended, each with the message that stands for it."""
     rows = await connection.fetch(
-        "SELECT event_id, answered_by FROM messages WHERE site_id = $1 AND event_id = ANY($2::uuid[])"
-        " AND answered_by IS NOT NULL",
-        site_id,
-        list(event_ids),
+        "SELECT event_id, answered_by FROM messages WHERE site_id = $1 AND answered_by IS NOT NULL", site_id
     )
     return {UUID(str(row["event_id"])): UUID(str(row["answered_by"])) for row in rows}
 

@@ -4,11 +4,13 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
+from uuid import UUID
 
 import asyncpg
 
 from overread.archive import store as archive
-from overread.cli import options
+from overread.cli import dead_messages, options
 from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.topics import REPLAYS_REQUESTED, TOPICS
 from overread.embedded.endpoints import Endpoints
@@ -26,15 +28,17 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="list what was set aside, or replay it",
         description="Dead letters keep the source bytes unchanged. A replay keeps the event's id and goes only to the "
         "service that set the record aside; what already had its effects is recognised and changes nothing. A stored "
-        "object that could not be told of is listed too; archive tries it again at each restart of an intake.",
+        "object that could not be told of is listed too; archive tries it again at each restart of an intake. An HL7 "
+        "message can be mended instead: the mended one is a new message of its link that stands for it, once.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|replay")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|fix|replay")
     listing = actions.add_parser("list", help="all that was set aside: its place, whose it is, the reason")
     replaying = actions.add_parser("replay", help="give dead letters back to their consumer")
     replaying.add_argument("place", nargs="+", help="as `dead list` shows it: TOPIC/PARTITION/OFFSET")
     for action, run in ((listing, run_list), (replaying, run_replay)):
         options.add_data(action)
         action.set_defaults(run=run)
+    dead_messages.add_to(actions, lambda told: _letter(_settings(told), told.place))
 
 
 def run_list(told: argparse.Namespace) -> int:
@@ -51,14 +55,20 @@ def run_replay(told: argparse.Namespace) -> int:
 
 
 async def _list(told: argparse.Namespace) -> int:
-    shown = 0
+    shown, known = 0, await dead_messages.answered(Endpoints.of(told.data))
     async for letter in letters(_settings(told), [topic.dead_name for topic in TOPICS]):
-        sys.stdout.write(f"{letter.place}  {letter.kind}  {letter.consumer}  {letter.reason}\n")
+        sys.stdout.write(f"{letter.place}  {letter.kind}  {letter.consumer}  {letter.reason}{_answer(known, letter)}\n")
         shown += 1
     for aside in await _objects_set_aside(Endpoints.of(told.data).dsn("archive")):
         sys.stdout.write(f"object {aside.object_key}  archive  {aside.reason}\n")
         shown += 1
     return shown
+
+
+def _answer(known: Mapping[UUID, UUID], letter: DeadLetter) -> str:
+    """Say which message stands for an HL7 message that was mended."""
+    event = dead_messages.event_of(letter) if known else None
+    return f"  answered by {known[event.id]}" if event and event.id in known else ""
 
 
 async def _objects_set_aside(dsn: str) -> list[archive.SetAside]:

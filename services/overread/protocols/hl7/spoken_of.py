@@ -1,6 +1,7 @@
 """The numbers by which people look for a message: of orders, of images, and of patients, wherever its segments have them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from overread.protocols.hl7.accession_places import USUAL, read_places
@@ -24,27 +25,45 @@ class SpokenOf(NamedTuple):
     patient_numbers: tuple[str, ...]
 
 
+class _Fields(NamedTuple):
+    """Which fields of a segment are looked into: places of accession numbers, order numbers, patients' lists."""
+
+    accessions: tuple[tuple[int, int], ...]
+    orders: tuple[int, ...]
+    patients: tuple[int, ...]
+
+
 def spoken_of(message: Message, accession_places: tuple[str, ...] = ()) -> SpokenOf:
     """Return the numbers in `message`; `accession_places` are where its link keeps the accession number."""
-    segments = tuple(message)
-    places: dict[str, list[tuple[int, int]]] = {}
-    for place in read_places((*accession_places, *_ACCESSIONS)):
-        places.setdefault(place.segment, []).append((place.field, place.component))
-    accessions = (
-        segment.field(field).component(component).text.strip()
-        for segment in segments
-        for field, component in places.get(segment.name, ())
-    )
-    return SpokenOf(_once(accessions), _once(_firsts(segments, _ORDERS)), _once(_firsts(segments, _PATIENTS)))
+    accessions, orders, patients = list[str](), list[str](), list[str]()
+    looked_into = _looked_into(accession_places)
+    for segment in message:
+        fields = looked_into.get(segment.name)
+        if fields is not None:
+            accessions += [segment.text(field, component) for field, component in fields.accessions]
+            orders += [segment.text(field) for field in fields.orders]
+            patients += [number for field in fields.patients for number in _listed(segment, field)]
+    return SpokenOf(_once(accessions), _once(orders), _once(patients))
 
 
-def _firsts(segments: Iterable[Segment], fields: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
-    """Yield the first component of each repetition of the fields."""
-    for segment in segments:
-        for number in fields.get(segment.name, ()):
-            for value in segment.field(number).repetitions:
-                if not value.is_null:
-                    yield value.component(1).text.strip()
+@lru_cache(maxsize=256)
+def _looked_into(accession_places: tuple[str, ...]) -> Mapping[str, _Fields]:
+    places = read_places((*accession_places, *_ACCESSIONS))
+    names = {place.segment for place in places} | _ORDERS.keys() | _PATIENTS.keys()
+    return {
+        name: _Fields(
+            tuple((place.field, place.component) for place in places if place.segment == name),
+            _ORDERS.get(name, ()),
+            _PATIENTS.get(name, ()),
+        )
+        for name in names
+    }
+
+
+def _listed(segment: Segment, field: int) -> list[str]:
+    """Return the first component of each repetition."""
+    value = segment.field(field)
+    return [repetition.texts(1)[0] for repetition in value.repetitions] if value else []
 
 
 def _once(numbers: Iterable[str]) -> tuple[str, ...]:

@@ -71,8 +71,9 @@ async def an_orders_client(
     intake: Intake, *, roles: frozenset[str] = frozenset({"order_placer"}), subject: str = "his"
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of the service as the front passes on what it may; without roles it has no pass."""
-    service = Service("order_intake", OrderIntakeSettings(), clock=lambda: NOON)
-    app = build(service, SECRET.encode(), intake)
+    settings = OrderIntakeSettings(fhir_identifier_systems={"https://his.test/mrn": "HIS"})
+    service = Service("order_intake", settings, clock=lambda: NOON)
+    app = build(service, settings, SECRET.encode(), intake)
     visitor = Visitor(subject=subject, site_id="site", roles=roles)
     shown = issue(visitor, audience="order_intake", secret=SECRET.encode(), now=NOON)
     headers = {PASS_HEADER: shown} if roles else {}

@@ -46,7 +46,7 @@ async def placed(stack: Any, tmp_path: Path) -> AsyncIterator[Placed]:
     ) as bench:
         settings = OrderIntakeSettings(site_id=bench.site_id)
         service = Service("order_intake", settings, publisher=SilentPublisher(), clock=bench.clock)
-        app = build(service, SECRET.encode(), an_order_intake(broker, site_id=bench.site_id))
+        app = build(service, settings, SECRET.encode(), an_order_intake(broker, site_id=bench.site_id))
         async with serving(app, socket):
             yield Placed(bench, broker)
 

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from overread.contracts.errors import Unavailable
 from overread.order_intake.intake import Intake
 from overread.order_intake.settings import OrderIntakeSettings
@@ -33,14 +35,14 @@ def make_service(settings: OrderIntakeSettings) -> Service:
     service.runs(lambda: _watch_room(intake, objects))
     service.health.register("object store", objects.ping)
     if settings.front_secret and settings.http_socket:
-        _serve(service, settings.front_secret.get_secret_value().encode(), settings.http_socket, intake)
+        app = build(service, settings, settings.front_secret.get_secret_value().encode(), intake)
+        _serve(service, app, settings.http_socket)
     return service
 
 
-def _serve(service: Service, secret: bytes, socket: Path, intake: Intake) -> None:
+def _serve(service: Service, app: FastAPI, socket: Path) -> None:
     listening = asyncio.Event()
     service.health.register_wait("http", lambda: None if listening.is_set() else "the API is not listening yet")
-    app = build(service, secret, intake)
 
     async def serve_http() -> None:
         await serve_on_socket(app, socket, on_listening=listening.set)

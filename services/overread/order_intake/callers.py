@@ -1,14 +1,18 @@
-"""Who may place orders, and under which link what they say is kept."""
+"""Who may place orders, under which link what they say is kept, and by which key a repeat is known."""
 
 import re
 
 from fastapi import Request
 
 from overread.contracts import codec
+from overread.order_intake.problems import Refused
 from overread.runtime.passes import Visitor
 
 AUDIENCE = "order_intake"
 PLACERS = frozenset({"order_placer"})
+
+LONGEST_KEY = 150
+"""An Idempotency-Key may be so long; of an array, each item's id is the key and its place."""
 
 _LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
@@ -19,3 +23,11 @@ def link_of(request: Request) -> str:
     if _LINK.fullmatch(visitor.subject):
         return visitor.subject
     return f"subject-{codec.sha256(visitor.subject.encode())[:16]}"
+
+
+def idempotency_key(request: Request) -> str:
+    """Return the header's key, without the quotes of a structured field (RFC 9651, 3.3.3)."""
+    key = request.headers.get("idempotency-key", "").strip().strip('"').strip()
+    if len(key) > LONGEST_KEY:
+        raise Refused(400, "idempotency-key", f"Idempotency-Key is longer than {LONGEST_KEY}.", "Send a shorter one.")
+    return key

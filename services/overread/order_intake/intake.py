@@ -118,6 +118,14 @@ class Intake:
         )
         return await self._take(key, received, raw)
 
+    def first_answer(self, link_id: str, message_id: str) -> Answer | None:
+        """Return the answer to what was first kept under a message id, None while nothing is."""
+        key = (link_id, message_id)
+        taken = self._repeats.taken_as(key, self._clock())
+        return taken and Answer(
+            event_id=self._event_id(key, taken.digest), received_at=taken.received_at, is_repeat=True
+        )
+
     def refuse_all(self, reason: Unavailable | None) -> None:
         """Refuse what is new for `reason`, None to take it again; who repeats what was kept still hears so."""
         if (reason is None) is not (self._refuses_for is None):
@@ -145,11 +153,13 @@ class Intake:
         if first != digest:
             log.warning("message_id_reused", link=key[0])
             raise ReusedMessageId
-        return _repeated(flying[1]) if flying else self._again(key, taken)
+        return _repeated(flying[1]) if flying else self._again(*key)
 
-    async def _again(self, key: Key, taken: Taken | None) -> Answer:
-        assert taken is not None  # noqa: S101 - `_known` has looked
-        return Answer(event_id=self._event_id(key, taken.digest), received_at=taken.received_at, is_repeat=True)
+    async def _again(self, link_id: str, message_id: str) -> Answer:
+        first = self.first_answer(link_id, message_id)
+        if first is None:
+            raise Unavailable("what was kept under this id was just forgotten")
+        return first
 
     async def _take(self, key: Key, received: OrderReceived, raw: bytes) -> Answer:
         """Publish, and answer when the broker has it; who waits for the same answer gets it too."""

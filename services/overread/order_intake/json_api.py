@@ -10,16 +10,13 @@ from fastapi.responses import JSONResponse
 from overread.contracts.errors import OverreadError
 from overread.contracts.events.order_statements import OrderForm
 from overread.order_intake import json_orders, problems
-from overread.order_intake.callers import link_of
+from overread.order_intake.callers import idempotency_key, link_of
 from overread.order_intake.checks import Fault, NotAnOrder
 from overread.order_intake.intake import Answer, Intake
 from overread.order_intake.json_orders import MOST_ITEMS, ReadOrder
 from overread.order_intake.problems import Refused
 
 MEDIA_TYPE = "application/json"
-LONGEST_KEY = 150
-"""An Idempotency-Key may be so long; of an array, each item's id is the key and its place."""
-
 _NO_ID = NotAnOrder(
     (Fault("/message_id", "Say message_id, or send the header Idempotency-Key: else no repeat could be told."),)
 )
@@ -44,7 +41,7 @@ class JsonApi:
         body = await request.body()
         _must_be_json(request)
         said = json_orders.parse(body)
-        link_id, key = link_of(request), _idempotency_key(request)
+        link_id, key = link_of(request), idempotency_key(request)
         if isinstance(said, list):
             return _together(await self._each(said, link_id, key))
         order = json_orders.read(said)
@@ -86,14 +83,6 @@ def _must_be_json(request: Request) -> None:
     charset = parameters.partition("charset=")[2].strip(' "').lower()
     if media_type.strip().lower() != MEDIA_TYPE or charset not in ("", "utf-8"):
         raise Refused(415, "media-type", f"The body must be {MEDIA_TYPE} in UTF-8.", "Say so in Content-Type.")
-
-
-def _idempotency_key(request: Request) -> str:
-    """Return the header's key, without the quotes of a structured field (RFC 9651, 3.3.3)."""
-    key = request.headers.get("idempotency-key", "").strip().strip('"').strip()
-    if len(key) > LONGEST_KEY:
-        raise Refused(400, "idempotency-key", f"Idempotency-Key is longer than {LONGEST_KEY}.", "Send a shorter one.")
-    return key
 
 
 def _kept(message_id: str, answer: Answer) -> dict[str, Any]:

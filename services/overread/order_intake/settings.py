@@ -13,6 +13,10 @@ class OrderIntakeSettings(ServiceSettings):
         default=None, min_length=16, description="Shared with the HTTP front, which checks who asks."
     )
     http_socket: Path | None = Field(default=None, description="Unix socket on which the front reaches this service.")
+    fhir_identifier_systems: dict[str, str] = Field(
+        default={},
+        description="The site's names for systems of FHIR identifiers and codes, so that they are those of HL7 v2.",
+    )
     order_repeat_window: timedelta = Field(
         default=timedelta(hours=24), description="For so long a message id is known: a repeat gets its first answer."
     )

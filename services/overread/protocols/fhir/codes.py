@@ -38,10 +38,15 @@ def identifier_system(site_id: str, kind: str, name: str) -> str:
     return _oid("identifier-system", site_id, kind, name)
 
 
+def is_uri(name: str) -> bool:
+    """Say whether an authority's or a code system's name is a URI already, as who speaks FHIR has it."""
+    return name.startswith(("urn:", "http://", "https://"))
+
+
 def coding_system(site_id: str, scheme: str) -> str:
     """Return the URI of the code system that HL7 v2 and DICOM call `scheme`; a local one is the site's own."""
-    if scheme in CODE_SYSTEMS:
-        return CODE_SYSTEMS[scheme]
+    if scheme in CODE_SYSTEMS or is_uri(scheme):
+        return CODE_SYSTEMS.get(scheme, scheme)
     return _oid("code-system", scheme) if scheme == "99OVERREAD" else _oid("code-system", site_id, scheme)
 
 

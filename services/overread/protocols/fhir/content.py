@@ -14,7 +14,7 @@ from overread.contracts.events.inference import Finding, ModelReference
 from overread.contracts.events.orders import Patient, ServiceRequest
 from overread.contracts.events.reports import Signer
 from overread.contracts.identifiers import deterministic_id
-from overread.protocols.fhir.codes import identifier_system
+from overread.protocols.fhir.codes import identifier_system, is_uri
 from overread.protocols.hl7.oru_content import Language
 
 _NUMERIC = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
@@ -119,8 +119,9 @@ class FhirContent:
     systems: Mapping[str, str] = field(default_factory=dict)
 
     def system_of(self, kind: str, authority: str) -> str:
-        """Return the URI of `authority`: the receiver's own where it is known, or ours."""
-        return self.systems.get(authority) or identifier_system(self.site_id, kind, authority)
+        """Return the URI of `authority`: the receiver's own where it is known, the one that it is already, or ours."""
+        own = authority if is_uri(authority) else identifier_system(self.site_id, kind, authority)
+        return self.systems.get(authority) or own
 
 
 def observation_id(report_id: UUID, finding: Finding, sub_id: str) -> UUID:

@@ -43,7 +43,7 @@ def running_storescp(folder: Path, *options: str) -> Iterator[Storescp]:
     archive.folder.mkdir(exist_ok=True)
     words = [program, "+B", *options, "-od", str(archive.folder), str(archive.port)]
     with _running(words, folder / "storescp.log") as process:
-        wait_until(lambda: _is_listening(process, archive.port), "storescp", START_SECONDS)
+        wait_until(lambda: is_listening(process, archive.port), "storescp", START_SECONDS)
         yield archive
 
 
@@ -124,11 +124,11 @@ def _running(words: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes
 
 def _is_up(process: subprocess.Popen[bytes], archive: Orthanc) -> bool:
     with suppress(httpx.HTTPError):
-        return _is_listening(process, archive.port) and bool(archive.ask("/system"))
+        return is_listening(process, archive.port) and bool(archive.ask("/system"))
     return False
 
 
-def _is_listening(process: subprocess.Popen[bytes], port: int) -> bool:
+def is_listening(process: subprocess.Popen[bytes], port: int) -> bool:
     """Tell by the kernel's table: a connection that asks nothing is a failed association to an archive."""
     assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
     lines = [line.split() for table in SOCKETS for line in Path(table).read_text().splitlines()[1:]]

@@ -1,22 +1,20 @@
 """Objects out to one archive by C-STORE (PS3.4, B); pynetdicom plays the SCU, in threads of its own."""
 
 import asyncio
-import queue
-import socket
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
-from typing import Any
 
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from overread.contracts.errors import Unavailable
 from overread.delivery.destinations import DicomDestination
 from overread.delivery.sending import Answer, NoAnswer, NotTaken, Patience, Taken
 from overread.delivery.store import OutboundRow, Why
+from overread.runtime.associations import associate, client_context, leave
 
 EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 SOP_CLASSES: Mapping[str, str] = {
@@ -70,7 +68,7 @@ class DicomChannel:
         """Release the association, or abort it when it no longer answers."""
         if self._association is not None:
             association, self._association = self._association, None
-            await asyncio.to_thread(_leave, association)
+            await asyncio.to_thread(leave, association)
 
 
 def answer_of(status: int) -> Answer:
@@ -87,48 +85,13 @@ def _associate(destination: DicomDestination, patience: Patience) -> Association
     entity.acse_timeout = entity.dimse_timeout = patience.acknowledgment_seconds
     for sop_class_uid in SOP_CLASSES:
         entity.add_requested_context(sop_class_uid, [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN])
-    rejections: list[A_ASSOCIATE_RJ] = []
-    try:
-        association = entity.associate(
-            destination.host,
-            destination.port,
-            ae_title=destination.called_ae_title,
-            tls_args=(_tls_context(destination), destination.host) if destination.uses_tls else None,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _opened), (evt.EVT_PDU_RECV, _note_rejection, [rejections])],
-        )
-    except OSError as error:
-        raise Unavailable(f"no connection: {type(error).__name__}") from error
-    if not association.is_established:
-        # A rejection that comes at once, with the end of the connection, is none in pynetdicom's eyes.
-        raise Unavailable(
-            f"the association was rejected: {rejections[0].reason_str}" if rejections else "no association"
-        )
-    return association
-
-
-def _note_rejection(event: Any, rejections: list[A_ASSOCIATE_RJ]) -> None:
-    if isinstance(event.pdu, A_ASSOCIATE_RJ):
-        rejections.append(event.pdu)
-
-
-class _Answers(queue.Queue[Any]):
-    """Messages from the archive, for who waits for them.
-
-    pynetdicom's own thread looks here for requests without waiting, and drops an answer that it finds: the thread that
-    sent the question would then wait until its patience ends. Nobody asks anything of a sender, so that look is in vain.
-    """
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - as Queue has it
-        """Return the next message once it is there; a look that would not wait finds nothing."""
-        if not block:
-            raise queue.Empty
-        return super().get(block, timeout)
-
-
-def _opened(event: Any) -> None:
-    """Keep the answers for the sender; send small PDUs at once: with Nagle's algorithm each waits for an acknowledgement."""
-    event.assoc.dimse.msg_queue = _Answers()
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return associate(
+        entity,
+        destination.host,
+        destination.port,
+        called_ae_title=destination.called_ae_title,
+        tls=partial(_tls_context, destination) if destination.uses_tls else None,
+    )
 
 
 def _store(association: Association, content: bytes, message_id: int) -> Answer:
@@ -151,16 +114,5 @@ def _status_of(association: Association, data_set: Dataset, message_id: int) -> 
     return status
 
 
-def _leave(association: Association) -> None:
-    if association.is_established:
-        association.release()
-    if not association.is_released:
-        association.abort()
-
-
 def _tls_context(destination: DicomDestination) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=destination.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if destination.certificate_file is not None:
-        context.load_cert_chain(destination.certificate_file, destination.key_file)
-    return context
+    return client_context(destination.ca_file, destination.certificate_file, destination.key_file)

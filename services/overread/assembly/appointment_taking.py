@@ -7,6 +7,7 @@ from uuid import UUID
 from overread.assembly import appointment_store, appointments, context_telling, order_store
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import HL7Received
+from overread.protocols.hl7.lengths import check_numbers
 from overread.protocols.hl7.siu import read_appointment
 from overread.protocols.hl7.tokenise import tokenise
 from overread.runtime.inbox import Transaction
@@ -25,6 +26,7 @@ class AppointmentTaking:
         touched: dict[UUID, Event[HL7Received]] = {}
         for event, raw in received:
             message = tokenise(raw, event.data.fallback_charset or None)
+            check_numbers(message)
             notice = appointments.notice_of(read_appointment(message, time_zone=self._time_zone), event.data)
             await order_store.lock_matching(tx, event.site_id, {f"appointment {notice.key}"})
             known = await appointment_store.known_of(tx, event.site_id, notice)

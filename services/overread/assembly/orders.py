@@ -8,6 +8,7 @@ from uuid import UUID
 
 from overread.contracts.identifiers import deterministic_id
 from overread.protocols.hl7 import data_types
+from overread.protocols.hl7.lengths import check_numbers
 from overread.protocols.hl7.order import OrderRequest, read_orders
 from overread.protocols.hl7.order_controls import CONTROLS, Effect, rank_in_one_second
 from overread.protocols.hl7.tokenise import tokenise
@@ -98,6 +99,7 @@ def read(
     What it cancels comes last, so that an order that replaces another is linked before that one ends.
     """
     message = tokenise(raw, fallback_charset or None)
+    check_numbers(message)
     is_synthetic = message.header.processing_id in ("T", "D")
     requests = read_orders(message, time_zone=time_zone, accession_places=accession_places)
     told = [

@@ -17,6 +17,7 @@ from overread.contracts.errors import Malformed
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.events.orders import PatientIdentifier
 from overread.protocols.hl7 import adt, data_types
+from overread.protocols.hl7.lengths import check_numbers
 from overread.protocols.hl7.tokenise import tokenise
 from overread.runtime.inbox import Cause, Transaction
 
@@ -25,6 +26,7 @@ def read(event: Event[HL7Received], raw: bytes, time_zone: tzinfo) -> list[State
     """Return what a message says, in its order, or raise `Malformed` with the first field for which it can't be taken."""
     message = tokenise(raw, event.data.fallback_charset or None)
     told = adt.read_patients(message, time_zone=time_zone)
+    check_numbers(message)
     return [_statement(event, number, one) for number, one in enumerate(told)]
 
 

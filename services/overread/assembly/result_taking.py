@@ -18,6 +18,7 @@ from overread.assembly.reader_reports import ReaderReport
 from overread.assembly.settings import AssemblySettings
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import HL7Received
+from overread.protocols.hl7.lengths import check_numbers
 from overread.protocols.hl7.observation_report import ObservationReport, read_observation_reports
 from overread.protocols.hl7.tokenise import tokenise
 from overread.runtime.inbox import Transaction
@@ -50,6 +51,7 @@ class ResultTaking:
         reports = read_observation_reports(
             message, time_zone=self._settings.time_zone, accession_places=received.accession_places
         )
+        check_numbers(message)
         return [report for report in reports if not self._is_our_own(received, report)]
 
     def _is_our_own(self, received: HL7Received, report: ObservationReport) -> bool:

@@ -5,6 +5,7 @@ from datetime import tzinfo
 from typing import Protocol
 
 from overread.protocols.hl7.adt import TRIGGER_EVENTS, check_patients
+from overread.protocols.hl7.lengths import check_numbers
 from overread.protocols.hl7.observation_report import check_observation_reports
 from overread.protocols.hl7.order import check_orders
 from overread.protocols.hl7.siu import BOOKING_BY_EVENT, check_appointment
@@ -42,3 +43,4 @@ TAKEN: Mapping[str, frozenset[str]] = {
 def check_content(message: Message, *, time_zone: tzinfo) -> None:
     """Raise the error for which `message`, of a type that is taken, has not the content of one."""
     CHECKS[message.header.message_code](message, time_zone=time_zone)
+    check_numbers(message)

@@ -137,6 +137,12 @@ SENTENCES = (
         "MSH-{field} dépasse {characters} caractères.",
     ),
     Sentence(
+        "number-too-long",
+        "A number in {place} is longer than {characters} characters: nothing could be found by it.",
+        "Một mã trong {place} dài hơn {characters} ký tự nên không thể dùng để tra cứu.",
+        "Un numéro dans {place} dépasse {characters} caractères : il ne permettrait de rien retrouver.",
+    ),
+    Sentence(
         "control-id-reused",
         "This control ID (MSH-10) was used for another message: send the message under a new one.",
         "Mã kiểm soát (MSH-10) này đã dùng cho thông điệp khác: hãy gửi thông điệp với mã mới.",

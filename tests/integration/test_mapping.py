@@ -1,5 +1,7 @@
 """The mapping with real PostgreSQL: files in and out behind the front, and what becomes of orders."""
 
+import asyncio
+import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -14,6 +17,8 @@ from overread.assembly import mapping_files, mapping_store
 from overread.assembly.mapping_rows import MappingRow
 from overread.assembly.remapping import Remapping
 from overread.assembly.web import build
+from overread.cli.api_client import Api
+from overread.cli.app import main
 from overread.contracts.topics import AUDIT_RECORDED, CASES_CHANGED, ORDERS_CHANGED
 from tests.builders.mappings import a_doctor, a_service, a_ward
 from tests.builders.orders import a_cancellation, an_order
@@ -190,6 +195,7 @@ async def test_file_with_a_fault_changes_nothing(site: Site) -> None:
     assert refused.json()["faults"] == dry.json()["faults"]
     assert [(one["row"], one["column"], one["fault"]) for one in dry.json()["faults"]] == [
         (3, "vi", "formula"),
+        (3, "modality", "not_a_modality"),
         (4, "kind", "unknown_kind"),
     ]
     assert (await site.get("rows")).json()["rows"] == []
@@ -263,3 +269,75 @@ async def test_version_made_while_orders_come_is_seen_by_the_next_batch(site: Si
     assert order.procedure.text == "Hai"
     assert isinstance(order.order_id, UUID)
     assert await site.assembly.told(CASES_CHANGED) == []
+
+
+async def _types(site: Site, monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> int:
+    """Type a command against the installation, with its front on a socket."""
+
+    def the_api(_: Any) -> Api:
+        api = Api("http://127.0.0.1:8080", site.review.token(INTEGRATOR), prefix="/mapping")
+        way = httpx.HTTPTransport(uds=str(folder / "front.sock"))
+        api._client = httpx.Client(transport=way, base_url=api._client.base_url, headers=api._client.headers)
+        return api
+
+    monkeypatch.setattr("overread.cli.mapping._api", the_api)
+    async with serving(site.review.api, folder / "front.sock"):
+        return await asyncio.to_thread(main, ["mapping", *words])
+
+
+async def test_commands_do_what_the_page_does(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """REQ-MAP-03: unmapped codes as a file to fill in, checked, imported, shown in the history, exported, taken back."""
+    await site.assembly.hears_orders(asked())
+    file = tmp_path / "todo.csv"
+
+    codes = [await _types(site, monkeypatch, tmp_path, "unmapped", "--csv")]
+    logged = capsys.readouterr().out.partition("kind;")  # what the services of this process log comes before it
+    filled_in = "".join(logged[1:]).replace("KHOA CDHA;;;;;", "KHOA CDHA;;;;Khoa CĐHA;")
+    file.write_text(filled_in, encoding="utf-8")
+    codes += [
+        await _types(site, monkeypatch, tmp_path, "check", str(file)),
+        await _types(site, monkeypatch, tmp_path, "import", str(file), "--yes"),
+        await _types(site, monkeypatch, tmp_path, "unmapped"),
+        await _types(site, monkeypatch, tmp_path, "history"),
+        await _types(site, monkeypatch, tmp_path, "export", str(tmp_path / "all.xlsx")),
+        await _types(site, monkeypatch, tmp_path, "rollback", "0", "--yes"),
+    ]
+    said = capsys.readouterr()
+
+    assert codes == [0] * 7
+    assert "todo.csv: 3 rows (1 doctor, 1 service, 1 ward), nothing is wrong" in said.out
+    assert "added    service CTNGUC (99HIS) on link his: vi CT ngực" in said.out
+    assert "version 1 counts now; 1 open orders" in said.out
+    assert "every code that came is mapped" in said.err
+    assert f"{INTEGRATOR}  import  +3 ~0 -0, 3 rows" in said.out
+    assert "removed  service CTNGUC (99HIS) on link his" in said.out
+    assert len(mapping_files.read((tmp_path / "all.xlsx").read_bytes())) == 3
+    assert (await site.get("rows")).json()["rows"] == []
+
+
+async def test_commands_refuse_what_the_page_refuses(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """REQ-MAP-04: a file with a fault, and a change that nobody confirmed."""
+    wrong, right = tmp_path / "wrong.csv", tmp_path / "right.csv"
+    wrong.write_text("kind;code;vi\nservice;A;=1\n", encoding="utf-8")
+    right.write_bytes(mapping_files.as_csv([a_service()]))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    codes = [await _types(site, monkeypatch, tmp_path, "import", str(file)) for file in (wrong, right)]
+    said = capsys.readouterr()
+
+    assert codes == [1, 1]
+    assert "row 2, vi: a formula is never read; put its value into the cell\nnothing was taken" in said.out
+    assert "give --yes" in said.err
+    assert (await site.get("rows")).json()["version"] == 0
+
+
+async def test_large_file_is_judged_by_assembly_in_words(site: Site) -> None:
+    """The front lets files of this size through, and assembly names its own bound."""
+    answer = await site.post("check", b"x" * (mapping_files.MOST_BYTES + 1))
+
+    assert answer.status_code == 200
+    assert [fault["fault"] for fault in answer.json()["faults"]] == ["too_large"]

@@ -93,7 +93,9 @@ def _row_of(
     said = {name: _plain(cell) for name, cell in zip(header, row, strict=False) if name}
     cells = {name: _bare(cell) for name, cell in said.items()}
     beyond = [cell for name, cell in zip(header, row, strict=False) if not name] + list(row[len(header) :])
-    faults = list(_cell_faults(number, said)) or list(_row_faults(number, cells, models))
+    faults = list(_cell_faults(number, said))
+    told = {fault.column for fault in faults}
+    faults += [fault for fault in _row_faults(number, cells, models) if fault.column not in told]
     if any(cell.strip() for cell in beyond):
         faults.append(Fault(row=number, fault="too_many_cells"))
     found += faults

@@ -62,11 +62,11 @@ def _password(username: str) -> str:
 
 
 class Api:
-    """The API under one token."""
+    """The API under one token; `prefix` is where what is asked begins."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, prefix: str = "/api/v1") -> None:
         self._client = httpx.Client(
-            base_url=f"{url}/api/v1",
+            base_url=url + prefix,
             headers={"Authorization": f"Bearer {token}"},
             timeout=15.0,
             trust_env=False,
@@ -80,15 +80,35 @@ class Api:
         """Return the JSON answer of a POST."""
         return self._ask("POST", path, json=body or {})
 
+    def send_file(self, path: str, content: bytes, **query: str | int | None) -> Any:
+        """Return the JSON answer of a POST whose body is a file."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        kind = {"Content-Type": "application/octet-stream"}
+        return self._ask("POST", path, content=content, params=asked, headers=kind)
+
+    def file(self, path: str, **query: str | int | None) -> bytes:
+        """Return the file that a GET answers."""
+        answer = self._answer("GET", path, params={name: value for name, value in query.items() if value is not None})
+        if answer.is_error:
+            _said(answer)
+        return answer.content
+
     def _ask(self, method: str, path: str, **content: Any) -> Any:
+        return _said(self._answer(method, path, **content))
+
+    def _answer(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, path, **content)
+            return self._client.request(method, path, **content)
         except httpx.HTTPError as error:
             raise ApiRefused("the API does not answer: is the stack up? (./run up)") from error
-        try:
-            said = answer.json()
-        except ValueError as error:
-            raise ApiRefused(f"the API answered HTTP {answer.status_code} and nothing that can be read") from error
-        if answer.is_error:
-            raise ApiRefused(str(said.get("detail") or said.get("title") or f"HTTP {answer.status_code}"))
-        return said
+
+
+def _said(answer: httpx.Response) -> Any:
+    """Return the JSON of an answer, or raise `ApiRefused` with what it says."""
+    try:
+        said = answer.json()
+    except ValueError as error:
+        raise ApiRefused(f"the API answered HTTP {answer.status_code} and nothing that can be read") from error
+    if answer.is_error:
+        raise ApiRefused(str(said.get("detail") or said.get("title") or f"HTTP {answer.status_code}"))
+    return said

@@ -27,6 +27,7 @@ MODULES: Mapping[str, str] = {
     "simulate": "simulate",
     "links": "links",
     "mapping": "mapping",
+    "mapping": "mapping",
     "link": "link",
 }
 """Each command's module in `overread.cli`; only the one that is called is imported, since imports cost seconds."""

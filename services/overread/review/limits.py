@@ -11,6 +11,9 @@ MOST_BODY_BYTES = 128 * 1024
 MOST_ORDERS_BYTES = 2 * 1024 * 1024
 ORDERS = ("/api/v1/orders", "/fhir")
 """Where many orders may come in one body."""
+MOST_FILE_BYTES = 4 * 1024 * 1024 + 1024
+FILES = "/mapping/"
+"""Where people send files; assembly judges them, and names what is too long in words."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -48,6 +51,8 @@ class Limits:
 
 def most_bytes_at(path: str) -> int:
     """Return how long a body to `path` may be."""
+    if path.startswith(FILES):
+        return MOST_FILE_BYTES
     return MOST_ORDERS_BYTES if path == ORDERS[0] or f"{path}/".startswith(f"{ORDERS[1]}/") else MOST_BODY_BYTES
 
 

@@ -120,6 +120,8 @@ async def test_what_is_kept_is_vouched_for_at_the_address_of_who_asked(bench: Ar
     assert (who, event_type, report.TransactionUID) == ("OVERREAD", 1, announced.TRANSACTION)
     assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == [stored.sop_instance_uid]
     assert (await _row(bench))["answered_at"] is not None
+    (hint,) = [event.data for event in await bench.on_topic(StudyHint)]
+    assert (hint.kind, hint.sop_instance_uids) == (HintKind.COMMITMENT_REQUESTED, (stored.sop_instance_uid,))
 
 
 async def test_what_never_comes_is_named_as_failed_after_a_while(bench: ArchiveBench) -> None:

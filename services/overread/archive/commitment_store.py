@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import CommitmentRequested
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CommitmentRow:
-    """One request: what is to be vouched for, and, once it is judged, for what we don't (instance to failure reason)."""
+    """One request: what is to be vouched for, and, once it is judged, for what we don't (instance to failure reason).
+
+    `id` and `traceparent` are those of the event that brought it.
+    """
 
     site_id: str
     transaction_uid: str
     calling_ae_title: str
+    association_id: UUID
+    id: UUID
+    traceparent: str
     answer_here: bool
     references: tuple[ReferencedSop, ...]
     requested_at: datetime
@@ -55,10 +62,11 @@ async def add(tx: Transaction, event: Event[CommitmentRequested], references: Se
     request = event.data
     await tx.connection.execute(
         "INSERT INTO commitments (site_id, transaction_uid, calling_ae_title, association_id, answer_here, instances,"
-        " requested_at, next_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " requested_at, next_at, event_id, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         " ON CONFLICT (site_id, transaction_uid, calling_ae_title) DO UPDATE SET"
         " association_id = excluded.association_id, answer_here = excluded.answer_here, instances = excluded.instances,"
-        " requested_at = excluded.requested_at, next_at = excluded.next_at, judged_at = NULL, failed = NULL,"
+        " requested_at = excluded.requested_at, next_at = excluded.next_at, event_id = excluded.event_id,"
+        " traceparent = excluded.traceparent, judged_at = NULL, failed = NULL,"
         " answered_at = NULL, given_up_at = NULL, attempts = 0, reason = ''",
         event.site_id,
         request.transaction_uid,
@@ -68,6 +76,8 @@ async def add(tx: Transaction, event: Event[CommitmentRequested], references: Se
         json.dumps([[one.sop_class_uid, one.sop_instance_uid] for one in references]),
         request.received_at,
         tx.clock(),
+        event.id,
+        event.traceparent,
     )
 
 
@@ -96,6 +106,20 @@ async def held_classes(tx: Transaction, site_id: str, sop_instance_uids: Iterabl
         list(sop_instance_uids),
     )
     return {row["sop_instance_uid"]: row["sop_class_uid"] for row in rows}
+
+
+async def by_study(tx: Transaction, site_id: str, sop_instance_uids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the instances by the study under which we hold them."""
+    rows = await tx.connection.fetch(
+        "SELECT DISTINCT study_instance_uid, sop_instance_uid FROM instances"
+        " WHERE site_id = $1 AND sop_instance_uid = ANY($2::text[]) ORDER BY sop_instance_uid",
+        site_id,
+        list(sop_instance_uids),
+    )
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        grouped.setdefault(row["study_instance_uid"], []).append(row["sop_instance_uid"])
+    return grouped
 
 
 async def wait_until(tx: Transaction, row: CommitmentRow, at: datetime) -> None:
@@ -139,6 +163,9 @@ def _row(row: "asyncpg.Record") -> CommitmentRow:
         site_id=row["site_id"],
         transaction_uid=row["transaction_uid"],
         calling_ae_title=row["calling_ae_title"],
+        association_id=UUID(str(row["association_id"])),
+        id=UUID(str(row["event_id"])),
+        traceparent=row["traceparent"],
         answer_here=row["answer_here"],
         references=tuple(ReferencedSop(*pair) for pair in json.loads(row["instances"])),
         requested_at=row["requested_at"],

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
-from overread.archive import commitment_store
+from overread.archive import commitment_store, study_lists
 from overread.contracts.envelope import Event
-from overread.contracts.events.intake import CommitmentRequested
+from overread.contracts.events.intake import CommitmentRequested, HintKind, StudyHint
+from overread.contracts.identifiers import deterministic_id
 from overread.protocols.dicom.announced import ReferencedSop, read_commitment, read_data_set
 from overread.runtime.inbox import Transaction
 
@@ -48,6 +49,18 @@ def is_settled(failed: Sequence[Failed], requested_at: datetime, now: datetime) 
     """Say whether the judgement is final: nothing is missing, or what is missing had its time to come."""
     is_missing = any(one.reason is FailureReason.NO_SUCH_OBJECT_INSTANCE for one in failed)
     return not is_missing or now >= requested_at + GRACE
+
+
+def hints(row: commitment_store.CommitmentRow, study_instance_uid: str, instances: Sequence[str]) -> list[StudyHint]:
+    """Return what a study hears of a request: the instances of it that were listed and are kept."""
+    return study_lists.hints(
+        study_instance_uid,
+        instances,
+        kind=HintKind.COMMITMENT_REQUESTED,
+        list_id=deterministic_id("commitment", *row.key),
+        calling_ae_title=row.calling_ae_title,
+        association_id=row.association_id,
+    )
 
 
 def next_try(attempts: int) -> timedelta:

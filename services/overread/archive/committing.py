@@ -12,6 +12,7 @@ from overread.archive import commitment_store, commitments
 from overread.archive.commitment_store import CommitmentRow
 from overread.archive.settings import ArchiveSettings
 from overread.contracts.errors import Unavailable
+from overread.contracts.topics import DICOM_RECEIVED
 from overread.protocols.dicom import announced
 from overread.protocols.dicom.sop_classes import (
     PLAIN_TRANSFER_SYNTAXES,
@@ -66,8 +67,18 @@ class Committer:
             await commitment_store.wait_until(tx, row, tx.clock() + LOOK_AGAIN)
             return False
         await commitment_store.judged(tx, row, {one.reference.sop_instance_uid: one.reason for one in failed})
+        await self._tell_studies(tx, row, {one.reference.sop_instance_uid for one in failed})
         log.info("commitment_judged", instances=len(row.references), failed=len(failed))
         return True
+
+    async def _tell_studies(self, tx: Transaction, row: CommitmentRow, failed: set[str]) -> None:
+        """Tell each study what its modality lists of it: a sign that it has sent all."""
+        listed = [one.sop_instance_uid for one in row.references if one.sop_instance_uid not in failed]
+        by_study = await commitment_store.by_study(tx, row.site_id, listed)
+        for study_instance_uid, instances in sorted(by_study.items()):
+            for hint in commitments.hints(row, study_instance_uid, instances):
+                own_key = f"{hint.list_id}/{study_instance_uid}/{hint.part}"
+                tx.publish(DICOM_RECEIVED, hint, subject="commitment", own_key=own_key, caused_by=row)
 
     async def _tell(self, row: CommitmentRow) -> None:
         async with self._service.transaction() as tx:

@@ -1,6 +1,6 @@
 """What a performed procedure step means for its studies (PS3.4, F.7; DESIGN, when a study is complete)."""
 
-from overread.archive import steps
+from overread.archive import steps, study_lists
 from overread.contracts.events.intake import HintKind
 from tests.builders.announced import a_step_report
 from tests.builders.events import SITE, STUDY
@@ -17,7 +17,7 @@ def test_a_step_that_begins_is_told_to_each_of_its_studies() -> None:
 
 def test_a_long_list_comes_in_parts_that_say_how_many_there_are() -> None:
     """No event exceeds 256 KiB; who hears one part knows that others follow."""
-    listed = [f"{STUDY}.{number}" for number in range(steps.INSTANCES_PER_HINT + 1)]
+    listed = [f"{STUDY}.{number}" for number in range(study_lists.INSTANCES_PER_HINT + 1)]
 
     told = steps.hints(SITE, a_step_report(status="COMPLETED", is_new=False), [STUDY], listed)
 

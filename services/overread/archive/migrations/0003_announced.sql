@@ -14,6 +14,8 @@ CREATE TABLE commitments (
     transaction_uid text NOT NULL,
     calling_ae_title text NOT NULL,
     association_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    traceparent text NOT NULL,
     answer_here boolean NOT NULL,
     instances jsonb NOT NULL,
     requested_at timestamptz NOT NULL,

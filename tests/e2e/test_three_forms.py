@@ -35,7 +35,14 @@ def ward() -> Iterator[Emr]:
 
 
 @pytest.fixture(scope="module")
-def receivers(tmp_path_factory: pytest.TempPathFactory, ward: Emr) -> Iterator[Receivers]:
+def records() -> Iterator[Emr]:
+    """Yield a store of documents: it gets what was signed, as MDM."""
+    with Emr() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def receivers(tmp_path_factory: pytest.TempPathFactory, ward: Emr, records: Emr) -> Iterator[Receivers]:
     """Yield a stack of its own whose results go to an EMR, a PACS and a FHIR server, and to a ward."""
     if not fhir_emr.is_here():
         pytest.skip("the FHIR receiver is not set up: python -m overread.embedded.setup does it")
@@ -47,7 +54,7 @@ def receivers(tmp_path_factory: pytest.TempPathFactory, ward: Emr) -> Iterator[R
     try:
         with (
             Emr() as emr,
-            StackThread(_profile(folder, _destinations(folder, emr, ward, pacs, server)).stack()) as stack,
+            StackThread(_profile(folder, _destinations(folder, emr, ward, records, pacs, server)).stack()) as stack,
             closing(Hospital(stack.endpoints, emr)) as hospital,
         ):
             yield hospital, pacs, FhirReceiver(folder, server)
@@ -65,12 +72,13 @@ def _profile(folder: Path, listed: Path) -> Profile:
     )
 
 
-def _destinations(folder: Path, emr: Emr, ward: Emr, pacs: Pacs, server: FhirEmr) -> Path:
-    """Write the list that a site writes: four receivers, each with its own word for what nobody has confirmed."""
+def _destinations(folder: Path, emr: Emr, ward: Emr, records: Emr, pacs: Pacs, server: FhirEmr) -> Path:
+    """Write the list that a site writes: five receivers, each with its own word for what nobody has confirmed."""
     token = str(server.token_file)
-    listed: dict[str, dict[str, str]] = {
+    listed: dict[str, dict[str, str | list[str]]] = {
         "emr": {"kind": "hl7", "url": emr.url, "send_unverified": "R", "country_code": "VNM"},
         "ward": {"kind": "hl7", "url": ward.url, "send_unverified": "P", "language": "en"},
+        "records": {"kind": "hl7", "url": records.url, "forms": ["mdm"]},
         "fhir": {"kind": "fhir", "url": server.url, "send_unverified": "partial", "bearer_token_file": token},
         "pacs": {
             "kind": "dicom",
@@ -159,12 +167,7 @@ def test_one_report_is_drafted_signed_and_taken_back_at_three_receivers(receiver
     assert {fields[11] for fields in taken_back.segments if fields[0] == "OBX"} == {"O", "W"}
     assert taken_back.findings == {}
     _reports(receiver, report_id, "entered-in-error")
-    [note] = _stored(pacs, visit, "KO")
-    rejected = {
-        item.ReferencedSOPInstanceUID
-        for series in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
-        for item in series.ReferencedSOPSequence
-    }
+    rejected = _rejected(pacs, visit)
     assert {draft.SOPInstanceUID, final.SOPInstanceUID, segmentation.SOPInstanceUID} < rejected
 
     before = everything_known(hospital, visit)
@@ -276,3 +279,110 @@ def test_draft_that_is_cancelled_is_taken_back_at_every_receiver(receivers: Rece
         for item in series.ReferencedSOPSequence
     }
     assert draft.SOPInstanceUID in rejected
+
+
+class _Reconciler:
+    """A person at the desk."""
+
+    def __init__(self, hospital: Hospital) -> None:
+        self._user = hospital.user("reconciler")
+
+    def asks(self, path: str) -> dict[str, Any]:
+        """Return what the desk shows."""
+        answer = self._user.ask("GET", f"{self._user.url}/desk/{path}").raise_for_status()
+        return dict(answer.json())
+
+    def order_like(self, case_id: str, accession_number: str) -> str:
+        """Return the candidate of that number."""
+        candidates = self.asks(f"cases/{case_id}")["candidates"]
+        return next(
+            str(one["order"]["order_id"]) for one in candidates if one["order"]["accession_number"] == accession_number
+        )
+
+    def decides(self, kind: str, case_id: str, order_id: str, **more: Any) -> None:
+        """Decide about the pair as it is shown."""
+        pair = self.asks(f"pairs/{case_id}/{order_id}")
+        body = {"kind": kind, "case_id": case_id, "order_id": order_id, "version": pair["version"], **more}
+        self._user.ask("POST", f"{self._user.url}/desk/decisions", json=body).raise_for_status()
+
+
+def _about(emr: Emr, visit: Visit, accession_number: str) -> list[str]:
+    """Return the status of each message about the visit's study that came under one accession number."""
+    said = [message for message in emr.received if f"|{accession_number}" in message.raw.decode()]
+    return [
+        m.status for m in said if visit.study_instance_uid in m.raw.decode() and m.field("MSH", 9).startswith("ORU")
+    ]
+
+
+def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_anew(
+    receivers: Receivers, records: Emr
+) -> None:
+    """REQ-DSK-11: attached wrongly, signed, sent; detached at the desk; withdrawn under a signature; sent for the right."""
+    hospital, pacs, receiver = receivers
+    visit, other = hospital.admit(), hospital.admit()
+    desk, clinician = _Reconciler(hospital), hospital.user()
+    hospital.order(other)
+    hospital.scan(visit)
+    report_id = str(clinician.draft(visit, has_order=False)["report_id"])
+    [case] = clinician.cases(visit)
+    case_id = str(case["case_id"])
+
+    order_id = desk.order_like(case_id, other.accession_number)
+    desk.decides("attach", case_id, order_id, reason="cùng tên, cùng ngày sinh", despite_conflict=True)
+    hospital.emr.wait_for(visit.study_instance_uid, "R", seconds=SECONDS)
+    clinician.sign(visit)
+    hospital.final(visit)
+    _reports(receiver, report_id, "final")
+    final = next(stored for stored in _stored(pacs, visit, "SR", 2) if stored.VerificationFlag == "VERIFIED")
+    _documents(records, other.accession_number, "T02")
+
+    desk.decides("detach", case_id, order_id, reason="chỉ định của người bệnh khác")
+    assert _question(hospital, case_id) == "other_order"
+    assert _about(hospital.emr, visit, other.accession_number) == ["R", "F"]
+    _withdraw(hospital, report_id)
+    taken_back = hospital.emr.wait_for(visit.study_instance_uid, "C", seconds=SECONDS)
+    assert (taken_back.accession_number, taken_back.findings) == (other.accession_number, {})
+    assert "W" in {fields[11] for fields in taken_back.segments if fields[0] == "OBX"}
+    _reports(receiver, report_id, "entered-in-error")
+    assert final.SOPInstanceUID in _rejected(pacs, visit)
+    _documents(records, other.accession_number, "T10")
+
+    hospital.order(visit)
+    clinician.sign(visit)
+    right = wait_until(lambda: _about(hospital.emr, visit, visit.accession_number)[-1:] == ["C"], "C", SECONDS)
+    assert right
+    _reports(receiver, report_id, "corrected")
+    _documents(records, visit.accession_number, "T")
+    assert _about(hospital.emr, visit, other.accession_number) == ["R", "F", "C"]
+
+
+def _question(hospital: Hospital, case_id: str) -> str:
+    """Return what the clinician is asked about the final report, once something is."""
+
+    def asked() -> str:
+        answer = hospital.user().ask("GET", f"/cases/{case_id}/reading").raise_for_status().json()
+        return str(answer["task"]["kind"]) if answer["task"] else ""
+
+    return wait_until(asked, "the question about the order", SECONDS)
+
+
+def _rejected(pacs: Pacs, visit: Visit) -> set[str]:
+    """Return what the PACS is told to hide."""
+    [note] = _stored(pacs, visit, "KO")
+    return {
+        item.ReferencedSOPInstanceUID
+        for series in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+
+
+def _documents(records: Emr, accession_number: str, event: str) -> None:
+    """Wait until the store of documents has one of this event about an accession number."""
+
+    def there() -> bool:
+        return any(
+            message.field("MSH", 9).startswith(f"MDM^{event}") and accession_number in message.raw.decode()
+            for message in records.received
+        )
+
+    wait_until(there, f"MDM^{event} about {accession_number}", SECONDS)

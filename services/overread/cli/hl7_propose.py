@@ -11,7 +11,9 @@ from overread.cli.recordings import recorded, recorded_answers
 from overread.hl7_intake.settings import Link
 from overread.protocols.hl7.charset_guess import UNKNOWN
 from overread.protocols.hl7.explain import printable
+from overread.protocols.hl7.sentences import Language, translate
 from overread.protocols.hl7.survey import Survey, survey
+from overread.protocols.hl7.words import say
 
 MOST_SERVICES = 40
 
@@ -55,52 +57,74 @@ def print_proposal(place: Path) -> None:
     sys.stdout.writelines(f"{line}\n" for line in (*table(seen), "", *proposal(seen)))
 
 
-def table(seen: Survey) -> Iterator[str]:
+def table(seen: Survey, language: Language = "en") -> Iterator[str]:
     """Yield the counts, a line each."""
-    yield f"{seen.total} messages, the largest of {seen.largest_bytes} bytes"
-    yield from _counted("sender (MSH-3, MSH-4)", {" | ".join(names): n for names, n in seen.senders.most_common()})
-    yield from _counted("message type (MSH-9)", dict(seen.types.most_common()))
-    yield from _counted("version (MSH-12)", dict(seen.versions.most_common()))
-    yield from _counted("processing ID (MSH-11)", dict(seen.processing_ids.most_common()))
-    charsets = {f"{declared or '(empty)'}, the bytes are {codec}": n for (declared, codec), n in seen.charsets.items()}
-    yield from _counted("charset (MSH-18)", charsets)
-    yield from _counted("answers asked for (MSH-15, MSH-16)", dict(seen.modes.most_common()))
-    yield from _counted("answered in enhanced mode (MSA-1)", dict(seen.answered.most_common()))
-    yield from _counted("control IDs (MSH-10)", _control_ids(seen))
-    yield from _counted("Z segments", dict(seen.z_segments.most_common()))
-    yield from _counted("let pass", dict(seen.leniencies.most_common()))
-    yield from _counted("not readable as declared", dict(seen.unreadable.most_common()))
-    services = seen.services.most_common(MOST_SERVICES)
-    yield from _counted("services (OBR-4)", {_service(*named): n for named, n in services})
+    yield say(language, "{count} messages, the largest of {bytes} bytes", count=seen.total, bytes=seen.largest_bytes)
+    for title, counts in _counts(seen, language):
+        yield from _counted(say(language, title), counts, language)
     if len(seen.services) > MOST_SERVICES:
-        yield f"  {'':36}… and {len(seen.services) - MOST_SERVICES} more codes"
-    yield from _places(seen)
+        yield f"  {'':36}{say(language, '… and {count} more codes', count=len(seen.services) - MOST_SERVICES)}"
+    yield from _places(seen, language)
 
 
-def _counted(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+def _counts(seen: Survey, language: Language) -> Iterator[tuple[str, Mapping[str, int]]]:
+    """Yield what was counted, by title; a later one of the same name never hides an earlier one."""
+    yield "sender (MSH-3, MSH-4)", {" | ".join(names): n for names, n in seen.senders.most_common()}
+    yield "message type (MSH-9)", dict(seen.types.most_common())
+    yield "version (MSH-12)", dict(seen.versions.most_common())
+    yield "processing ID (MSH-11)", dict(seen.processing_ids.most_common())
+    yield "charset (MSH-18)", {_charset(*found, language): n for found, n in seen.charsets.items()}
+    yield "answers asked for (MSH-15, MSH-16)", {mode_in(language, m): n for m, n in seen.modes.most_common()}
+    yield "answered in enhanced mode (MSA-1)", dict(seen.answered.most_common())
+    yield "control IDs (MSH-10)", _control_ids(seen, language)
+    yield "Z segments", dict(seen.z_segments.most_common())
+    yield "let pass", {say(language, what): n for what, n in seen.leniencies.most_common()}
+    yield "not readable as declared", {translate(what, language): n for what, n in seen.unreadable.most_common()}
+    services = seen.services.most_common(MOST_SERVICES)
+    yield "services (OBR-4)", {_service(*named, language): n for named, n in services}
+
+
+def _charset(declared: str, codec: str, language: Language) -> str:
+    said = declared or say(language, "(empty)")
+    return say(language, "{declared}, the bytes are {codec}", declared=said, codec=codec)
+
+
+def mode_in(language: Language, mode: tuple[str, str] | None) -> str:
+    """Say how a sender wants to be answered: MSH-15 and MSH-16, or original mode."""
+    if mode is None:
+        return say(language, "original")
+    accept, application = (value or say(language, "(empty)") for value in mode)
+    template = "enhanced, MSH-15 {accept}, MSH-16 {application}"
+    return say(language, template, accept=accept, application=application)
+
+
+def _counted(title: str, counts: Mapping[str, int], language: Language) -> Iterator[str]:
     for number, (name, count) in enumerate(counts.items()):
-        yield f"  {'' if number else title:36}{count:7}  {printable(name) or '(empty)'}"
+        shown = printable(name, language) or say(language, "(empty)")
+        yield f"  {'' if number else title:36}{count:7}  {shown}"
 
 
-def _control_ids(seen: Survey) -> Mapping[str, int]:
+def _control_ids(seen: Survey, language: Language) -> Mapping[str, int]:
     told = {
         "the same message again": seen.repeats,
         "used again for another message": seen.reused_control_ids,
         "of these under another MSH-7": seen.reused_at_another_time,
     }
-    return {name: count for name, count in told.items() if count}
+    return {say(language, name): count for name, count in told.items() if count}
 
 
-def _service(code: str, text: str, system: str) -> str:
-    return " · ".join(part for part in (code or "(no code)", text, system) if part)
+def _service(code: str, text: str, system: str, language: Language) -> str:
+    return " · ".join(part for part in (code or say(language, "(no code)"), text, system) if part)
 
 
-def _places(seen: Survey) -> Iterator[str]:
+def _places(seen: Survey, language: Language) -> Iterator[str]:
     best = seen.accession_place()
     for number, (place, at) in enumerate(sorted(seen.places.items())):
-        mark = "  <- the accession number" if place == best else ""
-        title = "" if number else "could be an accession number"
-        yield f"  {title:36}{at.filled:7}  {place}, {len(at.values)} different, in {seen.orders} orders{mark}"
+        mark = f"  {say(language, '<- the accession number')}" if place == best else ""
+        title = "" if number else say(language, "could be an accession number")
+        counts = {"place": place, "different": len(at.values), "orders": seen.orders}
+        said = say(language, "{place}, {different} different, in {orders} orders", **counts)
+        yield f"  {title:36}{at.filled:7}  {said}{mark}"
 
 
 def proposal(seen: Survey) -> Iterator[str]:

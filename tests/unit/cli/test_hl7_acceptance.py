@@ -1,5 +1,6 @@
 """The acceptance protocol: every type, every finding, no patient, and signature lines."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from overread.cli import app
 from tests.builders.hl7 import an_omi, an_orm
+from tests.unit.cli.test_hl7_explain import ENGLISH
 
 PATIENT = ("BN000123", "001099012345", "NGHIỆM", "NGUYỄN VĂN", "19990512", "1999-05-12", "Ho kéo dài")
 
@@ -64,8 +66,8 @@ def test_a_day_without_a_refusal_is_accepted(tmp_path: Path) -> None:
 
     assert (status, "Every message would be taken." in page) == (0, True)
     assert [row[0] for row in Texts(page).rows[-3:]] == [
-        "Hospital · Bệnh viện",
-        "Sender's maker · Nhà cung cấp bên gửi",
+        "Hospital",
+        "Sender's maker",
         "Overread",
     ]
 
@@ -119,3 +121,33 @@ def test_of_several_links_one_is_to_be_named(tmp_path: Path, capsys: pytest.Capt
     named = app.main([*words, "--links", str(links), "--link", "his"])
 
     assert (unnamed, named, "by --link" in capsys.readouterr().err) == (1, 0, True)
+
+
+def test_how_text_was_read_and_what_was_answered_stand_there(tmp_path: Path) -> None:
+    """REQ-TOOL-08: an old charset and an AA in enhanced mode are what a link is signed for."""
+    links = tmp_path / "links.toml"
+    links.write_text(
+        '[[link]]\nlink_id = "his"\nfallback_charset = "cp1258"\nanswers_application_ack_on_the_line = true\n'
+    )
+    old = an_orm(charset="cp1258", put={"MSH-18": "", "ORC-12": "", "PID-5": "THU^Đ", "OBR-13": ""})
+
+    _, page = a_protocol(tmp_path, an_omi(), old, an_orm(without="PID-3"), words=("--links", str(links)))
+
+    rows = Texts(page).rows
+    assert [row for row in rows if "utf-8" in row or "cp1258" in row] == [
+        ["UNICODE UTF-8", "utf-8", "2"],
+        ["(empty)", "cp1258", "1"],
+    ]
+    assert ["enhanced, MSH-15 AL, MSH-16 NE", "AA", "1"] in rows
+    assert ["original", "AE", "1"] in rows
+
+
+@pytest.mark.parametrize("language", ["vi", "fr"])
+def test_the_protocol_is_in_one_language(language: str, tmp_path: Path) -> None:
+    """REQ-TOOL-10: who signs has read it."""
+    day = (an_omi(), an_omi().replace(b"\r", b"\n"), an_orm(without="PID-3"), an_orm(put={"MSH-18": "KLINGON"}))
+
+    _, page = a_protocol(tmp_path, *day, words=("--language", language))
+
+    texts = re.sub(r"<style>.*?</style>|<[^>]+>|\(accession number\)", " ", page, flags=re.DOTALL)
+    assert [line for line in texts.splitlines() if ENGLISH.search(line)] == []

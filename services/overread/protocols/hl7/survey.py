@@ -44,7 +44,7 @@ class Survey:
     versions: Counter[str] = field(default_factory=Counter)
     processing_ids: Counter[str] = field(default_factory=Counter)
     charsets: Counter[tuple[str, str]] = field(default_factory=Counter)
-    modes: Counter[str] = field(default_factory=Counter)
+    modes: Counter[tuple[str, str] | None] = field(default_factory=Counter)
     services: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     z_segments: Counter[str] = field(default_factory=Counter)
     leniencies: Counter[str] = field(default_factory=Counter)
@@ -117,10 +117,10 @@ def _count_header(seen: Survey, raw: bytes) -> None:
 
 def _count_mode(seen: Survey, header: Header) -> None:
     if mode_of(header) is not AcknowledgmentMode.ENHANCED:
-        seen.modes["original"] += 1
+        seen.modes[None] += 1
         return
     accept, application = header.component(15, 1), header.component(16, 1)
-    seen.modes[f"enhanced, MSH-15 {accept or '(empty)'}, MSH-16 {application or '(empty)'}"] += 1
+    seen.modes[(accept, application)] += 1
     seen.enhanced_control_ids.add(header.message_control_id)
     if application.upper() in _WANTS_APPLICATION:
         seen.asked_for_application[application.upper()] += 1

@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from functools import cache
 
-from overread.protocols.hl7 import words_of_components, words_of_fields
+from overread.protocols.hl7 import words_of_acceptance, words_of_components, words_of_explain, words_of_fields
 from overread.protocols.hl7.code_tables import meaning
 from overread.protocols.hl7.sentences import Language
 from overread.protocols.hl7.words_of_codes import MEANINGS
-from overread.protocols.hl7.words_of_explain import SENTENCES
+
+SENTENCES = {**words_of_explain.SENTENCES, **words_of_acceptance.SENTENCES}
+"""Everything that `say` can say."""
 
 Pair = tuple[str, str]
 """Vietnamese and French."""
 
 
 def say(language: Language, template: str, **values: object) -> str:
-    """Say a sentence of `words_of_explain`; KeyError for one that has no row there."""
+    """Say a sentence; KeyError for one that has no row."""
     vietnamese, french = SENTENCES[template]
     chosen = {"en": template, "vi": vietnamese, "fr": french}[language]
     return chosen.format(**values) if values else chosen

@@ -11,14 +11,25 @@ from overread.protocols.hl7.code_tables import TABLES
 from overread.protocols.hl7.field_names import SEGMENTS, fields_of
 from overread.protocols.hl7.message_files import Finding
 from overread.protocols.hl7.tokenise import Leniency
+from overread.protocols.hl7.words import SENTENCES
 from overread.protocols.hl7.words_of_codes import MEANINGS
-from overread.protocols.hl7.words_of_explain import SENTENCES
 
 SPEAKING = (explain, taken_as)
 """Modules all of whose sentences are said by `say`."""
 
 ALL = [*SENTENCES.items(), *MEANINGS.items(), *words.of_fields().items(), *words.of_components().items()]
-ALIKE = {"Study instance UID", "normal", "document", "Document", "Message type", "text", "date", "order"}
+ALIKE = {
+    "Study instance UID",
+    "normal",
+    "document",
+    "Document",
+    "Message type",
+    "text",
+    "date",
+    "order",
+    "type",
+    "messages",
+}
 
 
 def _places(template: str) -> set[str]:

@@ -60,6 +60,8 @@ def running_ris(items: Sequence[Dataset] = (), *, answer: Answer | None = None, 
     server = entity.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, ris.find)], ssl_context=tls
     )
+    assert server is not None
+    assert server.socket is not None
     ris.port = server.socket.getsockname()[1]
     try:
         yield ris

@@ -21,6 +21,11 @@ from tests.fakes.worklists import Ris, running_orthanc_worklist, running_ris, ru
 WEEK = Question(first_day=date(2026, 11, 20), last_day=date(2026, 11, 26))
 
 
+def ended(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(5)
+
+
 async def ask(ris: Ris, question: Question = WEEK, **changed: Any) -> Worklist:
     query = WorklistQuery(a_worklist_link(port=ris.port, **changed))
     try:
@@ -158,7 +163,7 @@ async def test_a_refusal_is_told_with_its_status() -> None:
     ("changed", "reason"),
     [({"called_ae_title": "OTHER"}, "Called AE title"), ({"calling_ae_title": "OTHER"}, "Calling AE title")],
 )
-async def test_a_rejected_association_is_told_with_its_reason(changed: dict[str, str], reason: str) -> None:
+async def test_a_rejected_association_is_told_with_its_reason(changed: dict[str, Any], reason: str) -> None:
     with running_ris() as ris, pytest.raises(Unavailable, match=f"(?i){reason}"):
         await ask(ris, **changed)
 
@@ -186,7 +191,7 @@ async def test_a_service_that_stops_does_not_wait_for_a_ris() -> None:
         with pytest.raises(asyncio.CancelledError):
             await asking
         threads = [thread for thread in threading.enumerate() if thread.name.startswith("worklist-")]
-        await asyncio.to_thread(lambda: [thread.join(5) for thread in threads])
+        await asyncio.to_thread(ended, threads)
         waited = time.monotonic() - begun
         silent.set()
 

@@ -17,6 +17,11 @@ class OrderIntakeSettings(ServiceSettings):
         default={},
         description="The site's names for systems of FHIR identifiers and codes, so that they are those of HL7 v2.",
     )
+    order_links: Path | None = Field(
+        default=None,
+        description="TOML file of links that orders are fetched from: `[[folder]]` and `[[worklist]]` each; read again "
+        "whenever it changes.",
+    )
     order_repeat_window: timedelta = Field(
         default=timedelta(hours=24), description="For so long a message id is known: a repeat gets its first answer."
     )

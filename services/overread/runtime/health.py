@@ -30,6 +30,7 @@ class Health:
     def __init__(self) -> None:
         self._pings: dict[str, Ping] = {}
         self._waits: dict[str, Callable[[], str | None]] = {}
+        self._warnings: list[Callable[[], Mapping[str, str]]] = []
         self._asking: asyncio.Task[Mapping[str, str]] | None = None
         self.is_started = False
 
@@ -40,6 +41,14 @@ class Health:
     def register_wait(self, name: str, reason: Callable[[], str | None]) -> None:
         """Let `/readyz` say that `name` waits while `reason` gives one."""
         self._waits[name] = reason
+
+    def register_warnings(self, warnings: Callable[[], Mapping[str, str]]) -> None:
+        """Let `/readyz` name, beside what it says anyway, parts that are not well and keep nothing else from working."""
+        self._warnings.append(warnings)
+
+    def warnings(self) -> Mapping[str, str]:
+        """Return each part that is not well, with its reason; the service is ready all the same."""
+        return {name: reason for ask in self._warnings for name, reason in ask().items()}
 
     async def dependencies_failing(self) -> Mapping[str, str]:
         """Return each dependency that does not answer within its time, with the reason.
@@ -86,14 +95,23 @@ def add_open_health_routes(app: FastAPI, health: Health) -> None:
     async def readyz() -> JSONResponse:
         """Answer 200 when every dependency answers, else 503 and the names of those that do not."""
         failing = await health.failing()
-        return JSONResponse({"ready": not failing, "failing": failing}, status_code=503 if failing else 200)
+        warnings = health.warnings()
+        told = {"ready": not failing, "failing": failing, **({"warnings": warnings} if warnings else {})}
+        return JSONResponse(told, status_code=503 if failing else 200)
 
 
 def readiness_at(socket_path: Path) -> Mapping[str, str] | None:
     """Ask the service at its own socket what keeps it from being ready, blocking; None when it does not answer."""
+    told = readiness_and_warnings_at(socket_path)
+    return None if told is None else told[0]
+
+
+def readiness_and_warnings_at(socket_path: Path) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
+    """Ask the same, and which parts of the service are not well although it is ready."""
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket_path)), timeout=ANSWER_SECONDS) as client:
-            return dict(client.get("http://service/readyz").json()["failing"])
+            told = client.get("http://service/readyz").json()
+            return dict(told["failing"]), dict(told.get("warnings", {}))
     except (httpx.HTTPError, OSError, ValueError, KeyError):
         return None
 

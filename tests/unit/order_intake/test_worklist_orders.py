@@ -72,7 +72,11 @@ def test_namespaces_and_issuer_of_the_item_come_before_the_links() -> None:
 def test_without_a_fillers_number_the_accession_number_or_the_procedures_is_it(
     changed: dict[str, str], number: str
 ) -> None:
-    given = {"FillerOrderNumberImagingServiceRequest": "", "PlacerOrderNumberImagingServiceRequest": "", **changed}
+    given: dict[str, Any] = {
+        "FillerOrderNumberImagingServiceRequest": "",
+        "PlacerOrderNumberImagingServiceRequest": "",
+        **changed,
+    }
 
     said = statement(a_read_item(**given))
 

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -48,6 +48,7 @@ from overread.protocols import mllp
 from overread.protocols.hl7 import mdm
 from overread.protocols.hl7.oru_content import TakenBack
 from overread.protocols.hl7.oru_reading import read_back
+from overread.protocols.insurance import xml4
 from overread.runtime import signatures
 from overread.runtime.consume import Delivered
 from overread.runtime.database import migrations_of
@@ -66,6 +67,7 @@ from tests.builders.events import (
     a_study,
     an_event,
 )
+from tests.builders.insurance import INSURED, ORDER, a_folder
 from tests.fakes.objects import an_object_store
 from tests.fakes.units_of_work import a_record
 
@@ -1219,6 +1221,47 @@ async def test_a_message_is_overtaken_when_a_later_one_of_its_report_waits(desk:
     await _insert(desk, an_outbound_row(3), Status.CANCELLED)
 
     assert (before, await desk.outbox().is_overtaken(row)) == (False, True)
+
+
+async def test_rows_of_the_insurance_table_reach_their_folder_and_one_that_can_not_be_made_is_named(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """REQ-OUT-32, REQ-OUT-35: by the same gate, rows and sender; a correction names the file that it replaces."""
+    folder = a_folder(str(tmp_path), site_id=desk.site)
+    desk.destinations = (folder,)
+    insured: dict[str, Any] = {"patient": INSURED, "orders": (ORDER,)}
+    nameless = ORDER.model_copy(update={"service": None})
+    dispatch = asyncio.create_task(Dispatch(desk.service, desk.settings, desk.destinations).run())
+
+    await desk.hear_case(desk.case(**insured))
+    for revision in (1, 2):
+        await desk.hear_signed(desk.signed(report_revision=revision, **insured))
+    await _ended(desk, 2)
+    await desk.hear_case(desk.case(revision=99, patient=INSURED, orders=(nameless,)))
+    await desk.hear_signed(desk.signed(report_revision=3, patient=INSURED, orders=(nameless,)))
+    *_, untold = await _ended(desk, 3)
+    dispatch.cancel()
+
+    heads = _heads(tmp_path)
+    assert [(head["revision"], head["status"]) for head in heads] == [("1", "F"), ("2", "C")]
+    assert heads[1]["replaces"] == f"{heads[0]['result']}-1-F"
+    assert (untold.destination, untold.outcome) == ("insurance", DeliveryOutcome.GIVEN_UP)
+    assert "MA_DICH_VU" in untold.reason
+    assert await _released(desk) == [desk.report_id] * 3
+
+
+async def _ended(desk: Desk, count: int) -> list[DeliveryDone]:
+    """Return how so many messages ended, once they have."""
+    ended: list[DeliveryDone] = []
+    async with asyncio.timeout(10):
+        while len(ended) < count:
+            await asyncio.sleep(0.02)
+            ended = [done for done in await desk.published() if isinstance(done, DeliveryDone)]
+    return ended
+
+
+def _heads(folder: Path) -> list[Mapping[str, str]]:
+    return [xml4.head_of(path.read_bytes()) for path in sorted(folder.glob("*.xml"))]
 
 
 async def _give_up(desk: Desk) -> None:

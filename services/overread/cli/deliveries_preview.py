@@ -15,6 +15,8 @@ from overread.delivery import destinations, operator_store
 from overread.delivery.destinations import Destination
 from overread.delivery.forms import needs_images
 from overread.delivery.handlers import occasion_of
+from overread.delivery.insurance_destination import InsuranceDestination
+from overread.delivery.insurance_form import FORM as XML4
 from overread.delivery.preview import Shown, as_example, preview
 from overread.delivery.settings import DeliverySettings
 from overread.delivery.study_images import StudyImages, images_for
@@ -39,8 +41,8 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]", ask: 
     shown = actions.add_parser(
         "preview",
         help="show the HL7 messages that a destination would get",
-        description="Renders with the destinations file as it is now, reads back as the gate does, and judges by "
-        "hl7apy's tables of v2.5.1. Nothing is stored or sent.",
+        description="Renders with the destinations file as it is now, reads back as the gate does, and judges HL7 by "
+        "hl7apy's tables of v2.5.1, rows of the insurance table by its columns. Nothing is stored or sent.",
     )
     shown.add_argument("destination", help="its name in the destinations file")
     what = shown.add_mutually_exclusive_group(required=True)
@@ -58,7 +60,8 @@ def run(told: argparse.Namespace, ask: Ask) -> int:
     for number, message in enumerate(_messages(told, ask)):
         sys.stdout.write("\n" if number else "")
         sys.stdout.writelines(f"{line}\n" for line in message.lines)
-        sys.stderr.write(f"{message.form}: read back as it was meant, and judged by hl7apy\n")
+        judge = "its table's columns, which nobody has checked" if message.form == XML4 else "hl7apy"
+        sys.stderr.write(f"{message.form}: read back as it was meant, and judged by {judge}\n")
     return 0
 
 
@@ -71,7 +74,8 @@ def _messages(told: argparse.Namespace, ask: Ask) -> list[Shown]:
         names = ", ".join(destination.name for destination in listed) or "none"
         raise OverreadError(f"there is no destination {told.destination!r} in {_file(told)}; there are: {names}")
     if told.example:
-        raw = as_example(raw, named.site_id or site_id)
+        visit = "TEST-V-1" if isinstance(named, InsuranceDestination) else ""
+        raw = as_example(raw, named.site_id or site_id, visit_number=visit)
     has_images = not told.example and needs_images(named) and (told.data / "objects").is_dir()
     imaging = asyncio.run(_imaging(told.data / "objects", raw, named)) if has_images else None
     return preview(raw, named, occasion_of(settings, utc_now()), imaging)

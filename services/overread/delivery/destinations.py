@@ -42,6 +42,14 @@ url = "dicom://ORTHANC@127.0.0.1:4242"
 calling_ae_title = "OVERREAD"
 forms = ["sr", "seg", "sc"]
 send_unverified = "unverified"
+
+[[destination]]
+name = "insurance"
+kind = "xml4"
+url = "file:///srv/insurance/xml4"
+
+[destination.services]
+CTCHEST = "18.9999.0001"
 ```
 """
 
@@ -50,7 +58,7 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -64,9 +72,9 @@ from pydantic import (
 )
 
 from overread.contracts.errors import OverreadError
-from overread.contracts.identifiers import SiteId
+from overread.delivery.insurance_destination import InsuranceDestination
+from overread.delivery.receiver import Receiver, SendUnverified
 from overread.delivery.refusals import RefusalTable
-from overread.delivery.sequence import Status
 from overread.delivery.templates import Attach, Attachments, Hl7Form, Placed, Template
 from overread.protocols.hl7.oru_layout import Layout
 
@@ -81,28 +89,6 @@ AeTitle = Annotated[str, StringConstraints(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14
 
 class DestinationsRefused(OverreadError):
     """The list of destinations can't be used; nothing is sent until it is mended."""
-
-
-class SendUnverified(StrEnum):
-    """Whether a destination gets results that nobody has confirmed, and under which word of its form.
-
-    HL7 v2 knows R and P (table HL70123), FHIR R4 partial and preliminary; a DICOM SR is UNVERIFIED.
-    """
-
-    NONE = "none"
-    R = "R"
-    P = "P"
-    PARTIAL = "partial"
-    PRELIMINARY = "preliminary"
-    UNVERIFIED = "unverified"
-
-    @property
-    def status(self) -> Status | None:
-        """Return the status that the word stands for; None when nothing unverified is sent."""
-        if self is SendUnverified.NONE:
-            return None
-        is_preliminary = self in (SendUnverified.P, SendUnverified.PRELIMINARY)
-        return Status.PRELIMINARY if is_preliminary else Status.UNVERIFIED
 
 
 class DicomForm(StrEnum):
@@ -132,39 +118,6 @@ class Acknowledgment(StrEnum):
     def application(self) -> str:
         """Return MSH-16 (table HL70155)."""
         return "NE" if self is Acknowledgment.ENHANCED else ""
-
-
-class Receiver(BaseModel):
-    """What every destination says of itself.
-
-    `site_id` is the one site whose results it gets; the service's own where it is left out. After `failures_to_open`
-    failures in a row it is left alone but for one try each `probe_seconds`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-    url: str
-    site_id: SiteId | None = None
-    unsolicited: bool = False
-    language: Literal["vi", "en", "fr"] = "vi"
-    ca_file: Path | None = None
-    failures_to_open: Annotated[int, Field(ge=1, le=1000)] = 8
-    probe_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
-
-    @property
-    def parts(self) -> SplitResult:
-        """Return the address in its parts."""
-        return urlsplit(self.url)
-
-    @property
-    def host(self) -> str:
-        """Return the host that listens."""
-        return self.parts.hostname or ""
-
-    def takes(self, site_id: str, *, has_order: bool) -> bool:
-        """Say whether results of `site_id` may go here; one that nobody ordered only where that is wanted."""
-        return self.site_id == site_id and (has_order or self.unsolicited)
 
 
 class Hl7Destination(Receiver):
@@ -288,7 +241,7 @@ class DicomDestination(Receiver):
         return self.parts.scheme == "dicoms"
 
 
-Destination = Hl7Destination | FhirDestination | DicomDestination
+Destination = Hl7Destination | FhirDestination | DicomDestination | InsuranceDestination
 
 
 class _DestinationFile(BaseModel):

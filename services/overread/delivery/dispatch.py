@@ -14,11 +14,18 @@ from overread.contracts.events.deliveries import GateDecided, GateVerdict
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery import case_store, gate, store
 from overread.delivery.breaker import Breaker
-from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
+from overread.delivery.destinations import (
+    Destination,
+    DicomDestination,
+    FhirDestination,
+    Hl7Destination,
+)
 from overread.delivery.dispatch_store import RightToSend, sole_dispatcher
 from overread.delivery.fhir_sender import FhirChannel
-from overread.delivery.handlers import occasion_of
+from overread.delivery.folder_sender import FolderChannel
+from overread.delivery.handlers import not_told, occasion_of
 from overread.delivery.hl7_sender import MllpChannel
+from overread.delivery.insurance_destination import InsuranceDestination
 from overread.delivery.large_messages import ObjectsAway, put_aside
 from overread.delivery.sending import Channel, Patience, Sender
 from overread.delivery.sequence import Status
@@ -176,8 +183,10 @@ class GateKeeper:
         )
         verdict = await asyncio.to_thread(self._judge, locked, known)
         match verdict:
-            case gate.Released(messages=messages, takes_back=takes_back):
+            case gate.Released(messages=messages, takes_back=takes_back, untold=untold):
                 await self._decide(tx, request, cause, GateVerdict.RELEASED, "")
+                for each in untold:
+                    _say_untold(each, cause, tx)
                 if takes_back:
                     told = (request.site_id, request.report_id, Status.WITHDRAWN, request.report_revision)
                     await store.take_back(tx.connection, *told)
@@ -232,6 +241,14 @@ class GateKeeper:
         self._waits_because = verdict.reason if isinstance(verdict, gate.Wait) else ""
 
 
+def _say_untold(untold: gate.Untold, cause: store.StoredCause, tx: Transaction) -> None:
+    """Say to the other services that a destination beside the result is not told."""
+    said = not_told(untold.telling, untold.reason, tx.clock())
+    log.error("not_told", destination=said.destination, report_id=str(said.report_id), reason=untold.reason)
+    own_key = f"not told/{said.delivery_id}"
+    tx.publish(topics.DELIVERIES_DONE, said, subject=str(said.delivery_id), own_key=own_key, caused_by=cause)
+
+
 def channel_to(destination: Destination, patience: Patience) -> Channel:
     """Return the way to a destination, by the protocol of its kind."""
     match destination:
@@ -239,6 +256,8 @@ def channel_to(destination: Destination, patience: Patience) -> Channel:
             return MllpChannel(destination, patience)
         case FhirDestination():
             return FhirChannel(destination, patience)
+        case InsuranceDestination():
+            return FolderChannel(destination)
         case DicomDestination():
             # Imported here: DICOM's libraries cost a second, and a site may send none at all.
             from overread.delivery.dicom_sender import DicomChannel  # noqa: PLC0415

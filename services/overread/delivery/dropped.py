@@ -12,7 +12,8 @@ from overread.contracts import codec
 from overread.contracts.events.orders import ServiceRequest
 from overread.contracts.events.reports import ReportDocument, Withdrawal
 from overread.delivery import reasons
-from overread.delivery.destinations import Hl7Destination, InsuranceDestination
+from overread.delivery.destinations import Hl7Destination
+from overread.delivery.insurance_destination import InsuranceDestination
 from overread.delivery.sequence import Position, Status, may_follow, must_take_back, shows_final
 from overread.delivery.telling import Telling, orders_of
 

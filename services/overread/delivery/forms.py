@@ -3,9 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from overread.delivery.destinations import Destination, DicomDestination, FhirDestination, Hl7Destination
+from overread.delivery.destinations import (
+    Destination,
+    DicomDestination,
+    FhirDestination,
+    Hl7Destination,
+)
 from overread.delivery.document_form import DocumentForm
 from overread.delivery.fhir_form import FhirForm
+from overread.delivery.insurance_destination import InsuranceDestination
+from overread.delivery.insurance_form import InsuranceForm
 from overread.delivery.order_status_form import OrderStatusForm
 from overread.delivery.oru_form import OruForm
 from overread.delivery.sequence import Status
@@ -26,6 +33,8 @@ def forms_for(destination: Destination, status: Status) -> Iterator[Form[Any, An
             yield from (_HL7_FORMS[form]() for form in destination.forms)
         case FhirDestination():
             yield FhirForm()
+        case InsuranceDestination():
+            yield InsuranceForm()
         case DicomDestination():
             yield from _dicom_forms(destination, status)
 
@@ -37,7 +46,7 @@ def needs_images(destination: Destination) -> bool:
             return True
         case Hl7Destination(attachments=attachments):
             return attachments.needs_images
-        case FhirDestination():
+        case FhirDestination() | InsuranceDestination():
             return False
 
 

@@ -77,11 +77,23 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """What one destination is not told, and why; the report is out all the same."""
+
+    telling: Telling[Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
-    """The report is out; these messages carry it. `takes_back` when it withdraws what was out, whoever hears of it."""
+    """The report is out; these messages carry it. `takes_back` when it withdraws what was out, whoever hears of it.
+
+    `untold` are destinations beside the result whose form can't say it.
+    """
 
     messages: tuple[OutboundMessage, ...]
     takes_back: bool = False
+    untold: tuple[Untold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +135,7 @@ def check(request: ReleaseRequest, known: Circumstances) -> Released | Held | Wa
         else:
             _require_newer(request, known.released_revision)
             _require_same_case(request, document, known)
-        return Released(tuple(_messages(request, document, known)), takes_back=document.withdrawal is not None)
+        return _released(request, document, known)
     except Unfaithful as defect:
         return Held(str(defect), is_defect=True)
     except Refused as refusal:
@@ -243,7 +255,22 @@ def _require_released(request: ReleaseRequest, released_revision: int | None) ->
         raise Refused("this revision of the report is not the one that was released last: nothing to withdraw")
 
 
-def _messages(request: ReleaseRequest, document: ReportDocument, known: Circumstances) -> Iterator[OutboundMessage]:
+def _released(request: ReleaseRequest, document: ReportDocument, known: Circumstances) -> Released:
+    messages: list[OutboundMessage] = []
+    untold: list[Untold] = []
+    for telling in _tellings(request, document, known):
+        _require_in_sequence(telling)
+        try:
+            messages.extend(tuple(_faithful_messages(telling)))
+        except Unfaithful as why:
+            if not telling.destination.is_beside_the_result:
+                raise
+            untold.append(Untold(telling, str(why)))
+    return Released(tuple(messages), takes_back=document.withdrawal is not None, untold=tuple(untold))
+
+
+def _tellings(request: ReleaseRequest, document: ReportDocument, known: Circumstances) -> Iterator[Telling[Any]]:
+    """Yield what each destination is told: first what takes back orders that are answered no more, then the report."""
     has_order = bool(orders_of(document))
     for destination in known.destinations:
         earlier = known.earlier.get(destination.name, ())
@@ -258,11 +285,9 @@ def _messages(request: ReleaseRequest, document: ReportDocument, known: Circumst
             previous=known.previous.get(destination.name),
             imaging=known.imaging,
         )
-        for dropped in taking_back(telling, is_told=is_told):
-            yield from _faithful_messages(dropped)
+        yield from taking_back(telling, is_told=is_told)
         if is_told:
-            _require_in_sequence(telling)
-            yield from _faithful_messages(telling)
+            yield telling
 
 
 def _has_something_to_hear(document: ReportDocument, earlier: Sequence[Position]) -> bool:

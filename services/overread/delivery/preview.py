@@ -8,6 +8,7 @@ from overread.contracts.errors import OverreadError
 from overread.contracts.events.orders import PatientIdentifier
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery.destinations import Destination, Hl7Destination
+from overread.delivery.insurance_destination import InsuranceDestination
 from overread.delivery.rendering import written
 from overread.delivery.sequence import Status
 from overread.delivery.telling import Form, Occasion, Telling, Written, orders_of, read_document
@@ -32,8 +33,8 @@ class Shown:
 
     @property
     def segments(self) -> list[str]:
-        """Return its segments, a line each."""
-        return self.message.decode("utf-8").rstrip("\r").split("\r")
+        """Return its segments, or the lines of a file."""
+        return self.message.decode("utf-8").rstrip("\r\n").replace("\r", "\n").split("\n")
 
     @property
     def lines(self) -> list[str]:
@@ -43,7 +44,7 @@ class Shown:
 
 def _cut(segment: str) -> str:
     fields = segment.split("|")
-    if fields[0] != "OBX" or fields[2] != "ED" or len(segment) <= LONGEST_SHOWN:
+    if fields[0] != "OBX" or "|ED|" not in segment or len(segment) <= LONGEST_SHOWN:
         return segment
     *names, data = fields[5].split("^")
     fields[5] = "^".join([*names, f"{data[:40]}… ({len(data)} characters of base64)"])
@@ -55,8 +56,8 @@ def preview(raw: bytes, destination: Destination, occasion: Occasion, imaging: "
 
     Without `imaging` no picture of the study is in it.
     """
-    if not isinstance(destination, Hl7Destination):
-        raise NoPreview(f"{destination.name} takes no HL7 v2: a preview shows that alone")
+    if not isinstance(destination, Hl7Destination | InsuranceDestination):
+        raise NoPreview(f"{destination.name} takes no HL7 v2 and no rows of a table: a preview shows those alone")
     document = read_document(raw)
     if not destination.takes(document.site_id, has_order=bool(orders_of(document))):
         raise NoPreview(f"{destination.name} gets no report of {document.site_id} that nobody ordered, or of that site")
@@ -66,19 +67,23 @@ def preview(raw: bytes, destination: Destination, occasion: Occasion, imaging: "
     )
     shown = [_shown(form, message, telling) for form, message in written(telling)]
     if not shown:
-        raise NoPreview(f"{destination.name} gets nothing of this report: its forms have no word for {status.value}")
+        raise NoPreview(
+            f"{destination.name} gets nothing of this report: its forms have no word for {status.value}, or its orders have "
+            "no visit of an insured patient"
+        )
     return shown
 
 
-def _shown(form: Form[Any, Any], message: Written[Any], telling: Telling[Hl7Destination]) -> Shown:
+def _shown(form: Form[Any, Any], message: Written[Any], telling: Telling[Any]) -> Shown:
     different = sorted(set(form.unlike(message, telling)))
     if different:
         raise NoPreview(f"the rendering differs from the document in {', '.join(different)}")
-    require_conformance(message.message)
+    if isinstance(telling.destination, Hl7Destination):
+        require_conformance(message.message)
     return Shown(form=message.form, message=message.message)
 
 
-def _status(document: ReportDocument, destination: Hl7Destination) -> Status:
+def _status(document: ReportDocument, destination: Destination) -> Status:
     if document.withdrawal is not None:
         return Status.WITHDRAWN
     if document.signed_by is not None:
@@ -97,9 +102,10 @@ EXAMPLE_IDENTIFIERS = (
 """A record number, a citizen identifier and an insurance number, so that one sees which of them are sent."""
 
 
-def as_example(raw: bytes, site_id: str) -> bytes:
-    """Return an example document as one of `site_id`, with an identifier of each kind."""
+def as_example(raw: bytes, site_id: str, *, visit_number: str = "") -> bytes:
+    """Return an example document as one of `site_id`, with an identifier of each kind, of a visit if one is named."""
     document = read_document(raw)
     patient = document.patient.model_copy(update={"identifiers": EXAMPLE_IDENTIFIERS})
-    changed = {"patient": patient, "is_synthetic": True, "site_id": site_id}
+    orders = tuple(order.model_copy(update={"visit_number": visit_number}) for order in document.orders)
+    changed = {"patient": patient, "orders": orders, "is_synthetic": True, "site_id": site_id}
     return codec.document_bytes(document.model_copy(update=changed))

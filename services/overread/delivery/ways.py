@@ -48,7 +48,7 @@ def _way(destination: Destination, row: Mapping[str, Any]) -> Way:
     return Way(
         destination=destination.name,
         kind=destination.kind,
-        address=f"{destination.host}:{destination.parts.port}" if destination.parts.port else destination.host,
+        address=_address(destination),
         state=row.get("state", ""),
         failures=row.get("failures", 0),
         since=row.get("since"),
@@ -56,3 +56,9 @@ def _way(destination: Destination, row: Mapping[str, Any]) -> Way:
         open=row.get("open", 0),
         held=row.get("held", 0),
     )
+
+
+def _address(destination: Destination) -> str:
+    """Return host and port, or the folder: never the whole address of a server."""
+    parts = destination.parts
+    return f"{destination.host}:{parts.port}" if parts.port else destination.host or parts.path

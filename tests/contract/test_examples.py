@@ -54,6 +54,17 @@ def test_document_example_keeps_its_schema_and_bytes(body: type[Body]) -> None:
     assert json.loads(codec.document_bytes(document)) == wire
 
 
+@pytest.mark.parametrize("body", publish.offered_bodies(), ids=lambda body: body.event_type())
+def test_example_of_what_others_write_keeps_its_schema_and_is_understood(body: type[Body]) -> None:
+    """What is absent is not said, so the example leaves it out, and nothing of it is lost in reading."""
+    wire = json.loads(raw_example(body.event_type()))
+
+    offered = body.model_validate(wire)
+
+    _validate(publish.schemas()[body.event_type()], wire)
+    assert offered.model_dump(mode="json", exclude_unset=True) == wire
+
+
 def test_examples_look_synthetic() -> None:
     """No identity in the repository may be taken for a real person's."""
     for path in EXAMPLES.glob("*.json"):

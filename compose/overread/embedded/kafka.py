@@ -125,7 +125,11 @@ class Kafka:
     async def configure(self) -> None:
         """Declare topics, users and ACLs of the map, where they are not there already."""
         await asyncio.to_thread(
-            kafka_admin.declare, self.admin_settings(), self.credentials, self.data.kafka / "declared"
+            kafka_admin.declare,
+            self.admin_settings(),
+            self.credentials,
+            self.data.kafka / "declared",
+            kafka_admin.outsiders_in(self.data.config / "kafka-users.txt"),
         )
 
     def admin_settings(self) -> kafka_admin.Settings:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ OPS = "ops"
 
 USERS: tuple[str, ...] = (*SERVICES, OPS)
 
+FIRST_OUTSIDERS: tuple[str, ...] = ("his",)
+"""Systems of others that may offer records, where no file names any."""
+
+_OUTSIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
 _DEAD_PARTITIONS = 1
 _DEAD_RECORD_BYTES = 2 * 1024 * 1024
 """The largest record with its reason in headers still fits."""
@@ -65,10 +71,22 @@ def connection(port: int, user: str, password: str) -> Settings:
     }
 
 
-def rules() -> list[Rule]:
+def rules(outsiders: Sequence[str] = ()) -> list[Rule]:
     """Return every right on the broker, made from the map and from nothing else."""
     of_services = (rule for service in SERVICES for rule in _rules_of(service))
-    return list(dict.fromkeys([*of_services, *_rules_of_ops()]))
+    of_others = (rule for outsider in outsiders for rule in _rules_of_outsider(outsider))
+    return list(dict.fromkeys([*of_services, *_rules_of_ops(), *of_others]))
+
+
+def outsiders_in(file: Path) -> tuple[str, ...]:
+    """Return the users of systems of others: a name a line, `FIRST_OUTSIDERS` without the file."""
+    if not file.exists():
+        return FIRST_OUTSIDERS
+    names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    for name in names:
+        if not _OUTSIDER.fullmatch(name) or name in (*USERS, "admin"):
+            raise StackError(f"{file}: {name!r} can be no user of the broker; write another name")
+    return names
 
 
 def _rules_of(service: str) -> Iterator[Rule]:
@@ -80,6 +98,13 @@ def _rules_of(service: str) -> Iterator[Rule]:
     for topic in tail_read_by(service):
         yield from _grants(service, topic.name, "READ", "DESCRIBE")
     yield (service, "GROUP", service, "PREFIXED", "READ")
+
+
+def _rules_of_outsider(user: str) -> Iterator[Rule]:
+    """Yield the right to write what others may offer, and nothing else: not even to read it back."""
+    for topic in TOPICS:
+        if topic.from_outside:
+            yield from _grants(user, topic.name, "WRITE", "DESCRIBE")
 
 
 def _rules_of_ops() -> Iterator[Rule]:
@@ -96,16 +121,16 @@ def _grants(user: str, topic: str, *operations: str) -> Iterator[Rule]:
     return ((user, "TOPIC", topic, "LITERAL", operation) for operation in operations)
 
 
-def declare(settings: Settings, credentials: Credentials, stamp: Path) -> None:
+def declare(settings: Settings, credentials: Credentials, stamp: Path, outsiders: Sequence[str] = ()) -> None:
     """Bring the broker to what the map says; a stamp spares the work when nothing changed since."""
     admin = AdminClient(settings)
     existing = _topics_there(admin)
-    digest = _digest(credentials)
+    digest = _digest(credentials, outsiders)
     if stamp.exists() and stamp.read_text() == digest and existing.keys() >= _wanted().keys():
         return
     _make_topics(admin, existing)
-    _make_users(admin, credentials)
-    _make_rules(admin)
+    _make_users(admin, credentials, outsiders)
+    _make_rules(admin, outsiders)
     _await_effect(settings, credentials)
     write_private(stamp, digest)
 
@@ -127,9 +152,9 @@ def _sees_all(client: AdminClient) -> bool:
         return False
 
 
-def _digest(credentials: Credentials) -> str:
-    passwords = [credentials.password(f"kafka-{user}") for user in USERS]
-    told = json.dumps([rules(), _wanted(), _configs(), passwords], sort_keys=True)
+def _digest(credentials: Credentials, outsiders: Sequence[str]) -> str:
+    passwords = [credentials.password(f"kafka-{user}") for user in (*USERS, *outsiders)]
+    told = json.dumps([rules(outsiders), _wanted(), _configs(), passwords], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -201,18 +226,19 @@ def _set_configs(admin: Any, names: list[str]) -> None:
         _await(admin.incremental_alter_configs(resources).values())
 
 
-def _make_users(admin: Any, credentials: Credentials) -> None:
+def _make_users(admin: Any, credentials: Credentials, outsiders: Sequence[str]) -> None:
     strength = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS)
     wanted = [
-        UserScramCredentialUpsertion(user, strength, credentials.password(f"kafka-{user}").encode()) for user in USERS
+        UserScramCredentialUpsertion(user, strength, credentials.password(f"kafka-{user}").encode())
+        for user in (*USERS, *outsiders)
     ]
     _await(admin.alter_user_scram_credentials(wanted).values())
 
 
-def _make_rules(admin: Any) -> None:
+def _make_rules(admin: Any, outsiders: Sequence[str]) -> None:
     """Make the rules that are wanted, and take away each that the map no longer knows."""
     everything: Any = AclBindingFilter(*_ANY)
-    wanted = [_binding(rule) for rule in rules()]
+    wanted = [_binding(rule) for rule in rules(outsiders)]
     there = set(admin.describe_acls(everything).result(timeout=_REPLY_SECONDS))
     new = [binding for binding in wanted if binding not in there]
     _await(admin.create_acls(new).values() if new else [])

@@ -28,7 +28,7 @@ A reader's `handlers.py` has one function per topic; its `app.py` shows how it i
 `OrderChanged` (`orders.changed`), and where images of its study are there, tells `OrderLinked` (`cases.changed`). An order
 alone starts no model. Numbers that agree while the patient does not go to assembly's desk, without an event.
 
-Orders in other forms than HL7 come in through `order_intake/intake.py` as `OrderReceived` on `orders.received`, and are
+Orders in other forms than HL7, also those that others write to `orders.offered`, come in through `order_intake/intake.py` as `OrderReceived` on `orders.received`, and are
 read in `assembly/stated_orders.py` as if HL7 had said them: one order under one number, whoever tells it.
 
 **An image** comes in by C-STORE (`dicom_intake/storage_scp.py`) as `InstanceStored` on `dicom.received`. When the wait for
@@ -82,6 +82,8 @@ def _key(topic: Topic) -> str:
 def _producers(topic: Topic) -> str:
     if topic.producers == SERVICES:
         return "any service, with the act"
+    if topic.from_outside:
+        return "systems of others, as their own users"
     operators = ["the command line (as `ops`)"] if topic is REPLAYS_REQUESTED else []
     return ", ".join([_names(topic, topic.producers), *operators])
 
@@ -113,6 +115,8 @@ def _diagram() -> Iterator[str]:
 def _drawn(topic: Topic) -> Iterator[str]:
     node = topic.name.replace(".", "_")
     yield f'    {node}(["{topic.name}"])'
+    if topic.from_outside:
+        yield f"    others[systems of others] --> {node}"
     yield from (f"    {producer} --> {node}" for producer in topic.producers if producer not in topic.not_yet)
     yield from (f"    {node} --> {consumer}" for consumer in topic.consumers if consumer not in topic.not_yet)
 

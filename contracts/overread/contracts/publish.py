@@ -29,14 +29,19 @@ Json = dict[str, Any]
 
 def event_bodies() -> tuple[type[Body], ...]:
     """Return every event version that a topic carries, in pipeline order."""
-    return tuple(body for topic in TOPICS for body in topic.bodies)
+    return tuple(body for topic in TOPICS if not topic.from_outside for body in topic.bodies)
+
+
+def offered_bodies() -> tuple[type[Body], ...]:
+    """Return what systems of others write: the whole value of a record, without our envelope."""
+    return tuple(body for topic in TOPICS if topic.from_outside for body in topic.bodies)
 
 
 @cache
 def schemas() -> Mapping[str, Json]:
-    """Return the JSON Schema of every event version as it is on the wire, and of every signed document, by name."""
+    """Return the JSON Schema of every event version as it is on the wire, and of what has no envelope, by name."""
     events = {body.event_type(): _event_schema(body) for body in event_bodies()}
-    return events | {body.event_type(): _document_schema(body) for body in DOCUMENTS}
+    return events | {body.event_type(): _document_schema(body) for body in (*offered_bodies(), *DOCUMENTS)}
 
 
 def _event_schema(body: type[Body]) -> Json:

@@ -44,6 +44,7 @@ class Topic:
     """One topic. `key` names the fields (of the envelope or the body) whose values, joined by '/', are the record key.
 
     `tail_readers` read back at their start what they wrote last; they consume nothing and have no group.
+    `from_outside` says that systems of others write it, under broker users of their own, bodies without an envelope.
     `not_yet` names the producers and consumers of the design that are not built: they have no rights until they are.
     """
 
@@ -54,6 +55,7 @@ class Topic:
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     tail_readers: tuple[str, ...] = ()
+    from_outside: bool = False
     not_yet: tuple[str, ...] = ()
     partitions: int = 24
     retention: timedelta = DAYS_14
@@ -80,6 +82,16 @@ HL7_RECEIVED = Topic(
     producers=("hl7_intake",),
     consumers=("assembly",),
     tail_readers=("hl7_intake",),
+)
+
+ORDERS_OFFERED = Topic(
+    name="orders.offered",
+    says="a system of others that speaks Kafka says something of an order",
+    bodies=(order_statements.OrderOffered,),
+    key=("link_id",),
+    producers=(),
+    consumers=("order_intake",),
+    from_outside=True,
 )
 
 ORDERS_RECEIVED = Topic(
@@ -210,6 +222,7 @@ REPLAYS_REQUESTED = Topic(
     producers=("review",),  # and the command line, as the broker's user `ops`, which is no service
     consumers=(
         "hl7_intake",
+        "order_intake",
         "archive",
         "assembly",
         "routing",
@@ -232,6 +245,7 @@ CORRECTIONS_REQUESTED = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     HL7_RECEIVED,
+    ORDERS_OFFERED,
     ORDERS_RECEIVED,
     DICOM_RECEIVED,
     ORDERS_CHANGED,

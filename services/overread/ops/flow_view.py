@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from overread.contracts.topics import SERVICES
+from overread.contracts.topics import SERVICES, Topic
 from overread.runtime.flow import Flow, GroupFlow, TopicFlow
 
 
@@ -47,13 +47,17 @@ def _topic_view(one: TopicFlow, rates: Mapping[str, float], at: datetime) -> Top
     return TopicView(
         name=topic.name,
         says=topic.says,
-        producers=["any"] if topic.producers == SERVICES else [p for p in topic.producers if p not in topic.not_yet],
+        producers=["any"] if topic.producers == SERVICES else _producers(topic),
         consumers=[group.service for group in one.groups],
         records=one.kept,
         rate_per_second=rates.get(topic.name, 0.0),
         dead=one.dead,
         groups=[_group_view(group, at) for group in one.groups],
     )
+
+
+def _producers(topic: Topic) -> list[str]:
+    return ["others"] if topic.from_outside else [p for p in topic.producers if p not in topic.not_yet]
 
 
 def _group_view(group: GroupFlow, at: datetime) -> GroupView:

@@ -15,6 +15,12 @@ class Fault:
 
     pointer: str
     sentence: str
+    is_of_an_unknown_field: bool = False
+
+    @property
+    def known_place(self) -> str:
+        """Return the place without a name that the sender made up, which could be anything, a patient's too."""
+        return (self.pointer.rpartition("/")[0] if self.is_of_an_unknown_field else self.pointer) or "/"
 
 
 class NotAnOrder(Malformed):
@@ -22,7 +28,7 @@ class NotAnOrder(Malformed):
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self.faults = faults
-        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.sentence}" for fault in faults))
+        super().__init__("; ".join(f"{fault.known_place}: {fault.sentence}" for fault in faults))
 
 
 def check(statement: OrderStatement) -> None:

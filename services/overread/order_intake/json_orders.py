@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,23 +43,23 @@ def parse(body: bytes) -> Any:
         raise _not_json("The body is nested too deep.") from None
 
 
-def read(item: Any) -> ReadOrder:
-    """Return the statement that `item` makes, or raise `NotAnOrder` with every fault and its place."""
+def read(item: Any, at: str = "") -> ReadOrder:
+    """Return the statement that `item`, found at `at`, makes, or raise `NotAnOrder` with every fault and its place."""
     if not isinstance(item, dict):
-        raise NotAnOrder((Fault("", "An order is a JSON object."),))
+        raise NotAnOrder((Fault(at, "An order is a JSON object."),))
     cleared = [name.value for name in Clearable if name.value in item and item[name.value] is None]
-    faults = [*unknown_fields(JsonOrder, item), *(() if "cleared" not in item else (_CLEARED,))]
+    faults = [*unknown_fields(JsonOrder, item, at)]
+    if "cleared" in item:
+        faults.append(Fault(f"{at}/cleared", "To delete a value, send the value itself as null."))
     try:
         order = JsonOrder.model_validate({**item, "cleared": cleared})
     except ValidationError as error:
-        raise NotAnOrder((*faults, *faults_in(error))) from None
+        raise NotAnOrder((*faults, *faults_in(error, at))) from None
     statement = OrderStatement.model_validate(order.model_dump(exclude={"message_id"}))
-    if faults := [*faults, *faults_of(statement)]:
+    faults += [replace(fault, pointer=f"{at}{fault.pointer}") for fault in faults_of(statement)]
+    if faults:
         raise NotAnOrder(tuple(faults))
     return ReadOrder(statement=statement, message_id=order.message_id, said=codec.json_bytes(item))
-
-
-_CLEARED = Fault("/cleared", "To delete a value, send the value itself as null.")
 
 
 def _not_json(sentence: str) -> NotAnOrder:

@@ -59,7 +59,11 @@ def unknown_fields(model: type[BaseModel], value: object, at: str = "") -> Itera
     for name, part in value.items():
         if name not in model.model_fields:
             known = ", ".join(model.model_fields)
-            yield Fault(at + pointer([name]), f"There is no field of this name here; there are {known}.")
+            yield Fault(
+                at + pointer([name]),
+                f"There is no field of this name here; there are {known}.",
+                is_of_an_unknown_field=True,
+            )
             continue
         for inner in _models_in(model.model_fields[name].annotation):
             parts = enumerate(part) if isinstance(part, list) else [(None, part)]

@@ -28,6 +28,9 @@ from overread.runtime.telemetry import BATCH_SECONDS, CONSUMED, DEAD_LETTERS, PA
 DEFECT_ATTEMPTS = 5
 RESUME_SECONDS = 0.5
 
+Opens = Callable[["SourceRecord"], Event[Any]]
+"""Makes a record of others an event of ours; raises `Malformed` with the reason why it is none."""
+
 Handler = Callable[[Sequence["Delivered"], Transaction], Awaitable[None]]
 SetAside = Callable[[SourceRecord, Transaction], Awaitable[None]]
 """What a service keeps of a record that it sets aside, in the transaction of the dead letter."""
@@ -79,11 +82,18 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     """One topic as one service reads it."""
 
     def __init__(
-        self, service: UnitsOfWork, topic: Topic, handler: Handler, *, set_aside: SetAside | None = None
+        self,
+        service: UnitsOfWork,
+        topic: Topic,
+        handler: Handler,
+        *,
+        set_aside: SetAside | None = None,
+        opens: Opens | None = None,
     ) -> None:
         self._service = service
         self._handler = handler
         self._note_set_aside = set_aside
+        self._opens = opens
         self._processed: dict[int, int] = {}
         self._watch: asyncio.Task[None] | None = None
         self.topic = topic
@@ -131,7 +141,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     def _open(self, source: SourceRecord, broker_milliseconds: int) -> _Opened:
         try:
-            event = codec.decode(source.value, self.topic.bodies)
+            event = self._opens(source) if self._opens else codec.decode(source.value, self.topic.bodies)
         except Malformed as fault:
             return _Opened(source, None, fault)
         return _Opened(source, Delivered(event, broker_milliseconds, source.partition, source.offset), None)

@@ -20,7 +20,7 @@ from faststream.security import BaseSecurity, SASLScram256, SASLScram512
 from overread.contracts.errors import Unavailable
 from overread.contracts.topics import REPLAYS_REQUESTED, Topic, topic_named
 from overread.runtime.clock import Clock, utc_now
-from overread.runtime.consume import Consumption, Handler, SetAside
+from overread.runtime.consume import Consumption, Handler, Opens, SetAside
 from overread.runtime.database import away_as_unavailable, migrate, migrations_of, open_pool
 from overread.runtime.dead_letters import record_at
 from overread.runtime.health import Answer, Health, operations_app, serve_on_socket
@@ -105,15 +105,17 @@ class Service:
         self._migrations.append((name, sql))
         self._migrations.sort()
 
-    def consumes(self, topic: Topic, *, set_aside: SetAside | None = None) -> Callable[[H], H]:
+    def consumes(
+        self, topic: Topic, *, set_aside: SetAside | None = None, opens: Opens | None = None
+    ) -> Callable[[H], H]:
         """Register a handler for `topic`: a batch of unseen events and one transaction at a time.
 
-        `set_aside` is told of each record that is set aside. Who consumes anything also takes its own dead letters again
+        `set_aside` is told of each record that is set aside; `opens` reads records that are not in our envelope. Who consumes anything also takes its own dead letters again
         when an operator asks for it.
         """
 
         def register(handler: H) -> H:
-            self._subscribe(Consumption(self, topic, handler, set_aside=set_aside))
+            self._subscribe(Consumption(self, topic, handler, set_aside=set_aside, opens=opens))
             if REPLAYS_REQUESTED.name not in self.consumptions:
                 source = record_at if self._proves_replays else None
                 replays = Replays(self.name, self.settings, self.consumptions, source=source)

@@ -1,7 +1,7 @@
 """Orders that come as anything but HL7 v2: one canonical statement about one order, and the bytes that it was read from."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, StringConstraints
 
@@ -95,6 +95,20 @@ class OrderForm(StrEnum):
     XML = "xml"
     MODALITY_WORKLIST = "mwl"
     KAFKA = "kafka"
+
+
+class OrderOffered(Body):
+    """A system that speaks Kafka offers a statement about an order: what its record on `orders.offered` holds.
+
+    It is the record's whole value, without an envelope. `link_id` names the sender, and is best the record's key too: what
+    shares a key keeps its order. `message_id` is the sender's own for this statement; without it the record's place counts,
+    and a record that is written twice is two. Of the statement, null asks to delete a value and absent says nothing.
+    """
+
+    type: Literal["OrderOffered.v1"]
+    link_id: LinkId
+    statement: OrderStatement
+    message_id: MessageId | None = None
 
 
 class OrderReceived(Body):

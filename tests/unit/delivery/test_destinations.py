@@ -8,10 +8,10 @@ from overread.delivery.destinations import (
     DicomForm,
     FhirDestination,
     Hl7Destination,
-    SendUnverified,
     load,
     parse,
 )
+from overread.delivery.receiver import SendUnverified
 from overread.delivery.rendering import messages_for
 from overread.delivery.sequence import Status
 from overread.protocols.hl7.oru_reading import read_back

@@ -3,11 +3,12 @@ import { computed, signal } from "@preact/signals";
 
 const path = signal(location.pathname);
 
-export type Place = { page: "worklist" } | { page: "case"; caseId: string } | { page: "ops" };
+export type Place = { page: "worklist" } | { page: "case"; caseId: string } | { page: "ops" } | { page: "desk" } | { page: "mapping" } | { page: "links" } | { page: "message"; eventId: string };
 
 export const place = computed<Place>(() => {
   const [, first, second] = path.value.split("/");
-  if (first === "ops") return { page: "ops" };
+  if (first === "ops" || first === "desk" || first === "mapping") return { page: first };
+  if (first === "links") return second ? { page: "message", eventId: second } : { page: "links" };
   return first === "case" && second ? { page: "case", caseId: second } : { page: "worklist" };
 });
 

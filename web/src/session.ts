@@ -8,6 +8,21 @@ import type { Me, SignInConfiguration } from "./shapes";
 export const me = signal<Me | null | undefined>(undefined);
 export const configuration = signal<SignInConfiguration | null>(null);
 
+/** Whether somebody may see how links are and look for messages. */
+export function looksAfterLinks(reader: Me): boolean {
+  return reader.operates || reader.roles.includes("integrator");
+}
+
+/** Whether somebody says what the links' codes mean. */
+export function mapsCodes(reader: Me): boolean {
+  return reader.roles.includes("integrator");
+}
+
+/** Whether somebody decides which order belongs to which study. */
+export function reconciles(reader: Me): boolean {
+  return reader.roles.includes("reconciler");
+}
+
 const DECISION = "overread.decision";
 
 /** Find out who is signed in. */

@@ -9,6 +9,7 @@ export interface Me {
   may_read: boolean;
   may_sign: boolean;
   operates: boolean;
+  roles: string[];
   signing_until: string;
   language: string;
 }
@@ -52,6 +53,7 @@ export type Status =
   | "superseded"
   | "withdrawn"
   | "new_images"
+  | "other_order"
   | "read_elsewhere";
 
 export interface Row {
@@ -250,7 +252,7 @@ export interface Reading {
   images: { study_instance_uid: string; are_all: boolean; series: Series[] } | null;
   segmentations: Segmentation[];
   finding_codes: FindingCode[];
-  task: { task_id: string; raised_at: string; may_answer: boolean } | null;
+  task: { task_id: string; kind: string; raised_at: string; may_answer: boolean } | null;
   not_signable: { kind: string; detail: string } | null;
   signing: { may_sign: boolean; is_fresh: boolean; fresh_until: string };
 }

@@ -166,7 +166,7 @@ def order_view(side: OrderSide) -> OrderView:
         modality=order.modality,
         priority=order.priority,
         scheduled_at=order.scheduled_at,
-        patient_location=order.patient_location.rstrip("^ "),
+        patient_location=" ".join(order.patient_location.replace("^", " ").split()),
         ordering_provider=(provider.text or provider.identifier).replace("^", " ").strip() if provider else "",
         patient=patient_view(side.patient),
     )

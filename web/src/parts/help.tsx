@@ -41,9 +41,19 @@ const READING: readonly (readonly [string, Word])[] = [
   ["o", "help.overlay"],
 ];
 
+const DESK: readonly (readonly [string, Word])[] = [
+  ["j  k  ↓  ↑", "help.move"],
+  ["←  →", "help.desk_candidate"],
+  ["a", "help.desk_attach"],
+  ["r", "help.desk_apart"],
+  ["d", "help.desk_detach"],
+  ["x", "help.desk_dismiss"],
+  ["u", "help.desk_undo"],
+];
+
 export function Help() {
   if (!isOpen.value) return null;
-  const keys = place.value.page === "case" ? READING : LIST;
+  const keys = place.value.page === "case" ? READING : place.value.page === "desk" ? DESK : LIST;
   return (
     <Dialog title={t("help.title")} wide={keys === READING} onClose={() => (isOpen.value = false)}>
       <dl class="keys">

@@ -1,7 +1,8 @@
 /** The bar above: where one is, who one is, and the language. */
 import { choose, LANGUAGES, language, t } from "../i18n";
 import { follow, place } from "../router";
-import { configuration, me, signOut } from "../session";
+import { configuration, looksAfterLinks, mapsCodes, me, reconciles, signOut } from "../session";
+import type { Me } from "../shapes";
 import { openHelp } from "./help";
 
 export function TopBar() {
@@ -21,7 +22,7 @@ export function TopBar() {
       )}
       {reader && <Places />}
       <span class="gap" />
-      {reader && place.value.page !== "ops" && (
+      {reader && !["ops", "links", "message", "mapping"].includes(place.value.page) && (
         <button class="plain" onClick={openHelp}>
           {t("help.open")} <kbd>?</kbd>
         </button>
@@ -50,18 +51,31 @@ export function TopBar() {
   );
 }
 
+/** The pages that somebody may see; one alone needs no way to it. */
 function Places() {
   const reader = me.value;
-  if (!reader?.operates || !reader.may_read) return null;
-  const isOps = place.value.page === "ops";
+  if (!reader) return null;
+  const pages = [
+    { to: "/", word: "worklist.title", isHere: ["worklist", "case"].includes(place.value.page), is: reader.may_read },
+    { to: "/desk", word: "desk.title", isHere: place.value.page === "desk", is: reconciles(reader) },
+    { to: "/ops", word: "ops.title", isHere: place.value.page === "ops" || isFirst(reader), is: reader.operates },
+    { to: "/links", word: "links.title", isHere: ["links", "message"].includes(place.value.page), is: looksAfterLinks(reader) },
+    { to: "/mapping", word: "mapping.title", isHere: place.value.page === "mapping", is: mapsCodes(reader) },
+  ] as const;
+  const shown = pages.filter((page) => page.is);
+  if (shown.length < 2) return null;
   return (
     <nav class="places" aria-label={t("nav")}>
-      <a href="/" aria-current={isOps ? undefined : "page"} onClick={(event) => follow(event, "/")}>
-        {t("worklist.title")}
-      </a>
-      <a href="/ops" aria-current={isOps ? "page" : undefined} onClick={(event) => follow(event, "/ops")}>
-        {t("ops.title")}
-      </a>
+      {shown.map((page) => (
+        <a key={page.to} href={page.to} aria-current={page.isHere ? "page" : undefined} onClick={(event) => follow(event, page.to)}>
+          {t(page.word)}
+        </a>
+      ))}
     </nav>
   );
+}
+
+/** Whether an operator who reads no studies stands at the beginning, which is then the page of operations. */
+function isFirst(reader: Me): boolean {
+  return !reader.may_read && place.value.page === "worklist";
 }

@@ -26,8 +26,8 @@ export function Situation({ reading }: { reading: Reading }) {
       )}
       {reading.task && (
         <div class="note note-warn" role="note">
-          <strong>{t("situation.new_images")}</strong>
-          <p>{t("situation.new_images.next")}</p>
+          <strong>{t(`situation.${reading.task.kind}` as Word)}</strong>
+          <p>{t(`situation.${reading.task.kind}.next` as Word)}</p>
         </div>
       )}
       {images && !images.are_all && !reading.task && row.status !== "arriving" && (

@@ -28,7 +28,7 @@ TOOLS: Mapping[str, str] = {
 COMMAND_SECONDS = 120
 READY_SECONDS = 120
 END_SECONDS = 60
-KEPT_VARIABLES = "FHIR HEAD API TOKEN AUTH ID DIGEST"
+KEPT_VARIABLES = "FHIR HEAD API TOKEN AUTH ID DIGEST STEP"
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(rf"(?<![\d.])({'|'.join(str(port) for port in (*PORTS, *PEERS))})(?!\d)")

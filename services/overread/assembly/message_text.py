@@ -60,7 +60,8 @@ class Rules(NamedTuple):
         except HL7Error as error:
             return self._refused(raw, error, language)
         places = self.received.accession_places or USUAL_PLACES
-        said = (name_of(message), *taken_as(message, time_zone=self.time_zone, accession_places=places))
+        used = taken_as(message, time_zone=self.time_zone, accession_places=places, language=language)
+        said = (name_of(message, language), *used)
         return Judged(self._code(raw, None).value, taken_as=tuple(map(printable, said)))
 
     def check(self, raw: bytes) -> Message:
@@ -90,9 +91,12 @@ class Rules(NamedTuple):
         return code_for(AcknowledgmentMode.ORIGINAL if was_original else mode_of(read_header(raw)), error)
 
 
-def explained(raw: bytes, fallback_charset: str, *, shows_patient: bool) -> Sequence[ExplainedSegment]:
+def explained(
+    raw: bytes, fallback_charset: str, language: Language = "en", *, shows_patient: bool
+) -> Sequence[ExplainedSegment]:
     """Return the message segment by segment; HL7Error when it can't be cut."""
-    return tuple(explain(tokenise(raw, fallback_charset or None), shows_patient=shows_patient))
+    message = tokenise(raw, fallback_charset or None)
+    return tuple(explain(message, shows_patient=shows_patient, language=language))
 
 
 def lines_of(raw: bytes, fallback_charset: str) -> list[str]:

@@ -52,12 +52,13 @@ class Opened:
     event: Event[HL7Received] | None
     raw: bytes | None
 
-    def explained(self, *, shows_patient: bool) -> Sequence[ExplainedSegment] | None:
+    def explained(self, language: Language, *, shows_patient: bool) -> Sequence[ExplainedSegment] | None:
         """Return its segments in words; None when they are not kept, or can't be cut."""
         if self.raw is None or self.event is None:
             return None
         try:
-            return message_text.explained(self.raw, self.event.data.fallback_charset, shows_patient=shows_patient)
+            charset = self.event.data.fallback_charset
+            return message_text.explained(self.raw, charset, language, shows_patient=shows_patient)
         except HL7Error:
             return None
 

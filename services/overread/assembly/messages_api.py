@@ -5,7 +5,7 @@ look is recorded. Numbers are looked for in a body, never in a URL, which server
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -17,6 +17,7 @@ from overread.assembly.message_index import accession_key, control_key, order_ke
 from overread.assembly.message_store import Found, Wanted
 from overread.assembly.messages import Messages, Opened
 from overread.protocols.hl7.explain import ExplainedSegment
+from overread.protocols.hl7.sentences import translate
 from overread.runtime.passes import Visitor
 
 Number = Annotated[str, StringConstraints(min_length=1, max_length=199, strip_whitespace=True)]
@@ -44,6 +45,7 @@ class SearchAsked(BaseModel):
     until: AwareDatetime | None = None
     before: Annotated[str, StringConstraints(max_length=100)] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
+    language: Tongue = "en"
 
 
 class MessageRow(BaseModel):
@@ -169,19 +171,19 @@ class MessagesApi:
             await self._messages.search(_wanted(asked, keys), visitor, of_patient=bool(asked.patient_id)), asked
         )
 
-    async def one(self, event_id: UUID, visitor: Asking) -> MessageView:
+    async def one(self, event_id: UUID, visitor: Asking, language: Tongue = "en") -> MessageView:
         """Return one message without the patient."""
         opened = await self._opened(event_id)
-        return MessageView(**_shown(opened, visitor, shows_patient=False))
+        return MessageView(**_shown(opened, visitor, language, shows_patient=False))
 
-    async def open(self, event_id: UUID, visitor: Asking) -> OpenedView:
+    async def open(self, event_id: UUID, visitor: Asking, language: Tongue = "en") -> OpenedView:
         """Return one message with the patient; it is recorded who looked."""
         _must_see_patients(visitor)
         opened = await self._opened(event_id)
         if opened.raw is None:
             raise NotFound("the topic does not keep this message any more")
         await self._messages.record(visitor, "view", opened.found)
-        return OpenedView(**_shown(opened, visitor, shows_patient=True), lines=opened.lines())
+        return OpenedView(**_shown(opened, visitor, language, shows_patient=True), lines=opened.lines())
 
     async def verdict(self, event_id: UUID, asked: VerdictAsked, visitor: Asking) -> VerdictView:
         """Say what the listener would answer to a mended message."""
@@ -238,19 +240,20 @@ class BadCursor(Refused):
 def _page(found: list[Found], asked: SearchAsked) -> SearchView:
     shown, is_last = found[: asked.limit], len(found) <= asked.limit
     after = None if is_last else f"{shown[-1].received_at.isoformat()} {shown[-1].event_id}"
-    return SearchView(items=[_row(one) for one in shown], next=after)
+    return SearchView(items=[_row(one, asked.language) for one in shown], next=after)
 
 
-def _row(found: Found) -> MessageRow:
+def _row(found: Found, language: Tongue) -> MessageRow:
     place = f"{message_store.TOPIC}/{found.partition}/{found.record_offset}"
-    names = MessageRow.model_fields.keys() - {"place"}
-    return MessageRow(place=place, **{name: getattr(found, name) for name in names})
+    names = MessageRow.model_fields.keys() - {"place", "reason"}
+    reason = translate(found.reason, language)
+    return MessageRow(place=place, reason=reason, **{name: getattr(found, name) for name in names})
 
 
-def _shown(opened: Opened, visitor: Visitor, *, shows_patient: bool) -> "dict[str, object]":
-    segments = opened.explained(shows_patient=shows_patient)
+def _shown(opened: Opened, visitor: Visitor, language: Tongue, *, shows_patient: bool) -> dict[str, Any]:
+    segments = opened.explained(language, shows_patient=shows_patient)
     return {
-        "message": _row(opened.found),
+        "message": _row(opened.found, language),
         "used_for": list(opened.used_for),
         "segments": None if segments is None else [_segment(segment) for segment in segments],
         "shows_patient": shows_patient,

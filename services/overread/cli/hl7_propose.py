@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from overread.cli.mapping_propose import to_be_filled_in
 from overread.cli.recordings import recorded, recorded_answers
 from overread.hl7_intake.settings import Link
 from overread.protocols.hl7.charset_guess import UNKNOWN
@@ -27,6 +28,7 @@ EXAMPLES = """\
 examples:
   overread hl7 propose day/                    the folder that `overread hl7 record` filled
   overread hl7 propose day/ | grep -A 20 '^\\[\\[link'
+  overread hl7 propose day/ --mapping codes.csv
 """
 
 
@@ -42,13 +44,27 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("place", type=Path, metavar="FILE|FOLDER", help="recorded messages")
+    parser.add_argument(
+        "--mapping", type=Path, metavar="FILE", help="also write the codes of its orders to FILE, a mapping to fill in"
+    )
     parser.set_defaults(run=run)
 
 
 def run(told: argparse.Namespace) -> int:
     """Print the table and the proposal."""
     print_proposal(told.place)
+    if told.mapping:
+        _write_mapping(told.place, told.mapping)
     return 0
+
+
+def _write_mapping(place: Path, file: Path) -> None:
+    """Write the codes that the recorded orders use, for `overread mapping import` once a person has filled them in."""
+    link = link_of(survey((each.raw for each in recorded(place)), recorded_answers(place)))
+    raws = (each.raw for each in recorded(place))
+    content = to_be_filled_in(raws, link_id=link["link_id"], fallback_charset=link.get("fallback_charset", ""))
+    file.write_text(content, encoding="utf-8-sig", newline="")
+    sys.stderr.write(f"{file}: {content.count(chr(10)) - 1} codes to fill in (docs/mapping.md)\n")
 
 
 def print_proposal(place: Path) -> None:

@@ -69,7 +69,7 @@ class WorklistRounds:
     async def round(self) -> str | None:
         """Ask, keep what is new, and return a warning, None when there is none; raise `Unavailable` as asking does."""
         today = self._today()
-        worklist = _together([await self._ask(question) for question in questions(self._link, today)])
+        worklist = together([await self._ask(question) for question in questions(self._link, today)])
         found = list(orders_of(worklist.items, self._link, self._time_zone))
         unusable = [one for one in found if isinstance(one, UnusableItem)]
         listed = [one for one in found if isinstance(one, ListedOrder)]
@@ -184,7 +184,8 @@ def _action(listed: OrderAction, before: Said | None) -> OrderAction:
     return OrderAction.NEW if before.statement.action in ENDED else listed
 
 
-def _together(worklists: Sequence[Worklist]) -> Worklist:
+def together(worklists: Sequence[Worklist]) -> Worklist:
+    """Return the answers to one round's questions as one."""
     return Worklist(
         items=tuple(item for worklist in worklists for item in worklist.items),
         undecodable=sum(worklist.undecodable for worklist in worklists),

@@ -42,7 +42,7 @@ def csv_rows(lines: Iterable[bytes], form: CsvForm) -> Iterator[Row]:
     if not form.has_header:
         _check_names(names, form, source_of_first.line)
         yield from _row(1, cells, source_of_first, names, head)
-    for number in count(2):
+    for number in count(1 if form.has_header else 2):
         if (cells := _next(reader)) is None:
             return
         yield from _row(number, cells, source.taken(), names, head)

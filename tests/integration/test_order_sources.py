@@ -163,7 +163,7 @@ async def test_orders_of_folders_and_of_a_ris_reach_their_cases(
             await until(lambda: _has_asked(fetching))
             (dropped / "b.csv").write_bytes(a_file(a_row(SoPhieu="CSV1", TrangThai="Hủy")))
             await until(lambda: _is_done(dropped / "done" / "b.csv"))
-            failing, warnings = await asyncio.to_thread(readiness_and_warnings_at, fetching.health) or ({}, {})
+            told_of_health = await asyncio.to_thread(lambda: readiness_and_warnings_at(fetching.health))
         asked = len(ris.asked)
         with fetching.running():  # killed above: what it said is known again
             await until(lambda: _asked_again(ris.asked, asked))
@@ -183,6 +183,8 @@ async def test_orders_of_folders_and_of_a_ris_reach_their_cases(
         ["OrderLinked"],
         ["OrderLinked"],
     ]
+    assert told_of_health is not None
+    failing, warnings = told_of_health
     assert failing == {}
     assert [(name.rpartition("-")[2], "can't be used" in why) for name, why in warnings.items()] == [("away", True)]
 

@@ -27,7 +27,7 @@ MODULES: Mapping[str, str] = {
     "dicom": "dicom",
     "simulate": "simulate",
     "links": "links",
-    "mapping": "mapping",
+    "orders": "orders",
     "mapping": "mapping",
     "link": "link",
 }

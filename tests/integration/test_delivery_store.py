@@ -63,6 +63,7 @@ from tests.builders.events import (
     a_case,
     a_patient,
     a_report_document,
+    a_service_request,
     a_signed_document,
     a_study,
     an_event,
@@ -130,7 +131,10 @@ class Desk:
 
     def signed(self, document: ReportDocument | None = None, **changed: Any) -> Event[ReportSigned]:
         content = document or a_signed_document(**self.names | changed)
-        raw = codec.document_bytes(content)
+        return self.signed_as(codec.document_bytes(content), content)
+
+    def signed_as(self, raw: bytes, content: ReportDocument) -> Event[ReportSigned]:
+        """Return the document as it was signed in these bytes."""
         assert content.signed_at is not None
         signature = signatures.sign(raw, self.clinician, password=PASSWORD)
         body = ReportSigned(
@@ -1003,6 +1007,7 @@ async def test_delivery_answers_how_the_way_to_each_destination_is(desk: Desk) -
     said = [(way.destination, way.kind, way.address, way.state, way.open, way.held) for way in listed]
     assert said == [("pacs", "dicom", "127.0.0.1:2582", "", 0, 0), ("emr", "hl7", "127.0.0.1:2580", "open", 1, 1)]
     assert [way.destination for way in without] == ["pacs"]
+    assert [way.oldest is not None for way in listed] == [False, True]
 
 
 async def test_an_operator_sees_how_the_way_to_a_destination_is(
@@ -1221,6 +1226,23 @@ async def test_a_message_is_overtaken_when_a_later_one_of_its_report_waits(desk:
     await _insert(desk, an_outbound_row(3), Status.CANCELLED)
 
     assert (before, await desk.outbox().is_overtaken(row)) == (False, True)
+
+
+async def test_an_order_dropped_after_an_upgrade_is_withdrawn_in_the_bytes_that_were_signed(desk: Desk) -> None:
+    """REQ-DSK-10: a document from before a field was known reads with it, but was signed without."""
+    wrong, right = (a_service_request(order_id=UUID(int=n), placer_order_number=f"P{n}") for n in (1, 2))
+    older = a_signed_document(orders=(wrong,), **desk.names)
+    raw = codec.document_bytes(older).replace(b'"parent_order_number":"",', b"")
+    assert raw != codec.document_bytes(older)
+    await desk.hear_case(desk.case(orders=(wrong,)))
+    await desk.hear_signed(desk.signed_as(raw, older))
+    await desk.judge()
+
+    await desk.hear_case(desk.case(revision=2, orders=(right,)))
+    await desk.hear_signed(desk.signed(report_revision=2, orders=(right,)))
+    await desk.judge()
+
+    assert await desk.sent() == [(1, "F", "waiting"), (1, "W", "waiting"), (2, "C", "waiting")]
 
 
 async def test_rows_of_the_insurance_table_reach_their_folder_and_one_that_can_not_be_made_is_named(

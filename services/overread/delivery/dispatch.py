@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, assert_never
 from overread.contracts import topics
 from overread.contracts.errors import Unavailable
 from overread.contracts.events.deliveries import GateDecided, GateVerdict
-from overread.contracts.events.reports import ReportDocument
 from overread.delivery import case_store, gate, store
 from overread.delivery.breaker import Breaker
 from overread.delivery.destinations import (
@@ -168,6 +167,7 @@ class GateKeeper:
         if locked is None:
             return None
         found = await case_store.case_of(tx.connection, request.site_id, request.case_id)
+        sent = await store.newest_documents(tx.connection, request.site_id, request.report_id)
         known = gate.Circumstances(
             root_pem=root_pem,
             has_read_to_the_end=has_read,
@@ -178,7 +178,8 @@ class GateKeeper:
             earlier=await store.positions(tx.connection, request.site_id, request.report_id),
             destinations=self._destinations,
             occasion=occasion_of(self._settings, tx.clock()),
-            previous=await self._previous(tx, request),
+            previous={destination: read_document(raw) for destination, raw in sent.items()},
+            previous_raw=sent,
             imaging=imaging,
         )
         verdict = await asyncio.to_thread(self._judge, locked, known)
@@ -197,10 +198,6 @@ class GateKeeper:
             case gate.Wait():
                 pass
         return verdict
-
-    async def _previous(self, tx: Transaction, request: gate.ReleaseRequest) -> dict[str, ReportDocument]:
-        found = await store.newest_documents(tx.connection, request.site_id, request.report_id)
-        return {destination: read_document(raw) for destination, raw in found.items()}
 
     async def _decide(
         self,

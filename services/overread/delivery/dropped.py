@@ -72,7 +72,8 @@ def _withdrawing(
     return replace(
         telling,
         document=before.model_copy(update=said),
-        raw=codec.document_bytes(before),
+        # The bytes that were signed: made anew, a document from before an upgrade would be others.
+        raw=telling.previous_raw or codec.document_bytes(before),
         status=status,
         occasion=replace(telling.occasion, reason=reason),
     )

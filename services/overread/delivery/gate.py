@@ -59,7 +59,7 @@ class Circumstances:
     `root_pem` is None while the root isn't there; `has_read_to_the_end` says whether `case` is what the broker's last
     word on it made of it, `has_case_letter` whether a word on it was set aside unread; `superseded_revision` is the newest
     study revision that newer images put out of date. `earlier` holds each destination's messages of this report,
-    `previous` the document that it was told last. `imaging` is there where a destination takes DICOM and the images could
+    `previous` the document that it was told last, `previous_raw` its bytes. `imaging` is there where a destination takes DICOM and the images could
     be read.
     """
 
@@ -73,6 +73,7 @@ class Circumstances:
     superseded_revision: int = 0
     has_case_letter: bool = False
     previous: Mapping[str, ReportDocument] = field(default_factory=dict)
+    previous_raw: Mapping[str, bytes] = field(default_factory=dict)
     imaging: "Imaging | None" = None
 
 
@@ -283,6 +284,7 @@ def _tellings(request: ReleaseRequest, document: ReportDocument, known: Circumst
             occasion=known.occasion,
             earlier=earlier,
             previous=known.previous.get(destination.name),
+            previous_raw=known.previous_raw.get(destination.name, b""),
             imaging=known.imaging,
         )
         yield from taking_back(telling, is_told=is_told)

@@ -45,7 +45,8 @@ class Telling(Generic[D]):
     """One report for one destination.
 
     `raw` are the bytes of the document that was drafted or signed. `earlier` is what the destination got of this report
-    or is about to get, `previous` the document it was told last. `imaging` is there where a form needs the images.
+    or is about to get, `previous` the document it was told last, in the bytes `previous_raw`. `imaging` is there where a form needs
+    the images.
     """
 
     document: ReportDocument
@@ -55,6 +56,7 @@ class Telling(Generic[D]):
     occasion: Occasion
     earlier: Sequence[Position] = ()
     previous: ReportDocument | None = None
+    previous_raw: bytes = b""
     imaging: "Imaging | None" = None
 
     @property

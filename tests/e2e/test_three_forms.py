@@ -286,6 +286,13 @@ class _Reconciler:
 
     def __init__(self, hospital: Hospital) -> None:
         self._user = hospital.user("reconciler")
+        self._hospital = hospital
+
+    def types(self, *words: str) -> str:
+        """Return what `overread desk` prints."""
+        done = self._hospital.overread("desk", *words, OVERREAD_PASSWORD=self._user.password)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def asks(self, path: str) -> dict[str, Any]:
         """Return what the desk shows."""
@@ -326,6 +333,7 @@ def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_
     report_id = str(clinician.draft(visit, has_order=False)["report_id"])
     [case] = clinician.cases(visit)
     case_id = str(case["case_id"])
+    models = hospital.count("inference", "SELECT count(*) FROM jobs WHERE case_id = $1::uuid", case_id)
 
     order_id = desk.order_like(case_id, other.accession_number)
     desk.decides("attach", case_id, order_id, reason="cùng tên, cùng ngày sinh", despite_conflict=True)
@@ -336,7 +344,9 @@ def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_
     final = next(stored for stored in _stored(pacs, visit, "SR", 2) if stored.VerificationFlag == "VERIFIED")
     _documents(records, other.accession_number, "T02")
 
-    desk.decides("detach", case_id, order_id, reason="chỉ định của người bệnh khác")
+    shown = desk.types("show", case_id, order_id)
+    assert ("attached" in shown, "identifiers_differ" in shown, "cùng tên, cùng ngày sinh" in shown) == (True,) * 3
+    assert desk.types("detach", case_id, order_id, "--reason", "chỉ định của người bệnh khác").startswith("detach  ")
     assert _question(hospital, case_id) == "other_order"
     assert _about(hospital.emr, visit, other.accession_number) == ["R", "F"]
     _withdraw(hospital, report_id)
@@ -354,6 +364,7 @@ def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_
     _reports(receiver, report_id, "corrected")
     _documents(records, visit.accession_number, "T")
     assert _about(hospital.emr, visit, other.accession_number) == ["R", "F", "C"]
+    assert hospital.count("inference", "SELECT count(*) FROM jobs WHERE case_id = $1::uuid", case_id) == models
 
 
 def _question(hospital: Hospital, case_id: str) -> str:

@@ -308,3 +308,56 @@ async def test_name_in_the_index_is_folded_as_names_are_compared(desk: Desk) -> 
 
     assert folded[:2] == [fold(name) for name in names[:2]]
     assert folded[2:] == [fold(name) for name in names[2:]]
+
+
+async def test_late_order_of_images_without_a_number_is_found_by_its_patient_and_attached(desk: Desk) -> None:
+    """REQ-DSK-02: the scanner sent no accession number; the order came an hour later, of the same patient."""
+    await desk.assembly.hears_images(desk.assembly.image(attributes={"accession_number": None}))
+    await desk.assembly.hears_orders(an_order(59, study="1.2.3.4"))
+
+    case_id = case_id_for(desk.assembly.site_id, STUDY)
+    [found] = (await desk.shown(f"/desk/cases/{case_id}"))["candidates"]
+    done = await desk.decides("attach", "no number at the scanner")
+
+    assert {"identifier_same"} <= {reason["code"] for reason in found["reasons"]}
+    assert done.status_code == 200
+    assert [order.accession_number for order in (await desk.assembly.case()).orders] == [ACCESSION]
+
+
+async def test_one_order_belongs_to_both_studies_into_which_it_was_split(desk: Desk) -> None:
+    """REQ-DSK-02: the scanner began a second study for the same order; each has it, and each report answers it."""
+    second = f"{STUDY}.2"
+    split = desk.assembly.image(2, study=second, attributes={"accession_number": None})
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_images(desk.assembly.image(), split)
+    [order] = await desk.assembly.orders()
+    case_id = case_id_for(desk.assembly.site_id, second)
+    shown = await desk.shown(f"/desk/orders/{order.order_id}")
+
+    pair = await desk.shown(f"/desk/pairs/{case_id}/{order.order_id}")
+    body = {"kind": "attach", "case_id": str(case_id), "order_id": str(order.order_id), "version": pair["version"]}
+    done = await desk.sends("/desk/decisions", body | {"reason": "the scanner split the study"})
+
+    assert [one["is_linked"] for one in shown["candidates"]] == [True, False]
+    assert done.status_code == 200
+    assert {case for case, _ in await desk.assembly.links()} == {
+        case_id,
+        case_id_for(desk.assembly.site_id, STUDY),
+    }
+
+
+async def test_order_of_another_patients_accession_number_is_found_where_it_belongs(desk: Desk) -> None:
+    """REQ-DSK-02: it lies on the desk beside the wrong images, and its own are the better candidate."""
+    own = desk.assembly.image(
+        2,
+        study=f"{STUDY}.2",
+        attributes={"accession_number": "TEST-ACC-7", "patient_id": "TEST-9999", "patient_name": "KHÁC^MỘT NGƯỜI"},
+    )
+    await desk.assembly.hears_images(desk.assembly.image(), own)
+    await desk.assembly.hears_orders(an_order(study="1.2.3.4", **OTHERS))
+
+    [entry] = (await desk.shown("/desk/entries"))["items"]
+    shown = await desk.shown(f"/desk/orders/{entry['order_id']}")
+
+    assert entry["case_id"] == str(case_id_for(desk.assembly.site_id, STUDY))
+    assert shown["candidates"][0]["study"]["accession_numbers"] == ["TEST-ACC-7"]

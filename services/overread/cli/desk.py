@@ -1,4 +1,4 @@
-"""`overread desk`: orders and images that could not be settled by themselves, and why."""
+"""`overread desk`: orders and images that could not be settled by themselves, why, and what a person decides."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import sys
 import asyncpg
 
 from overread.assembly import store
-from overread.cli import options
+from overread.cli import desk_deciding, options
 from overread.contracts.errors import Unavailable
 from overread.embedded.endpoints import Endpoints
 from overread.runtime.database import away_as_unavailable
@@ -17,13 +17,16 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add the command."""
     parser = subparsers.add_parser(
         "desk",
-        help="list orders and images that a person must decide about",
+        help="list orders and images that a person must decide about, and decide",
         description="An order whose numbers and patient do not agree with a study, a series that names another patient, "
         "an image that came twice with different content, a merge that waits or can't be, a number that looks wrong: "
         "each with its case, if it has one, and its reason, none with the patient. "
         "What settles itself, as an order that is corrected, is listed no more.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="{list,show,attach,detach,keep-apart,dismiss,undo}"
+    )
+    desk_deciding.add_to(actions)
     listing = actions.add_parser("list", help="what it is, its id or UID, its case, the reason")
     options.add_data(listing)
     listing.set_defaults(run=run_list)

@@ -74,7 +74,9 @@ async def ways(connection: "Connection", site_id: str) -> list[Mapping[str, Any]
         " (SELECT count(*) FROM outbound AS o WHERE o.site_id = d.site_id AND o.destination = d.destination"
         " AND o.state IN ('waiting', 'sending')) AS open,"
         " (SELECT count(*) FROM outbound AS o WHERE o.site_id = d.site_id AND o.destination = d.destination"
-        " AND o.state IN ('waiting', 'sending') AND o.held_at IS NOT NULL) AS held"
+        " AND o.state IN ('waiting', 'sending') AND o.held_at IS NOT NULL) AS held,"
+        " (SELECT min(o.created_at) FROM outbound AS o WHERE o.site_id = d.site_id AND o.destination = d.destination"
+        " AND o.state IN ('waiting', 'sending')) AS oldest"
         " FROM destination_states AS d WHERE d.site_id = $1 ORDER BY d.destination",
         site_id,
     )

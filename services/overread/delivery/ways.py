@@ -18,7 +18,8 @@ PATH = "/destinations"
 class Way:
     """How the way to one destination is: `state` is the breaker's (closed, half_open, open), empty before its first try.
 
-    `open` messages are not acknowledged yet, `held` ones of them wait for an operator; `reason` is the last failure's.
+    `open` messages are not acknowledged yet, the `oldest` since then, `held` ones of them wait for an operator; `reason` is
+    the last failure's.
     """
 
     destination: str
@@ -30,6 +31,7 @@ class Way:
     reason: str
     open: int
     held: int
+    oldest: datetime | None
 
 
 async def ways(service: Service, destinations: Sequence[Destination]) -> list[Way]:
@@ -55,6 +57,7 @@ def _way(destination: Destination, row: Mapping[str, Any]) -> Way:
         reason=row.get("reason", ""),
         open=row.get("open", 0),
         held=row.get("held", 0),
+        oldest=row.get("oldest"),
     )
 
 

@@ -42,7 +42,7 @@ export function LinksPage() {
 function Incoming({ links }: { links: Links }) {
   const intake = links.intake;
   return (
-    <section class="block" aria-labelledby="incoming">
+    <div class="block">
       <h2 id="incoming">{t("links.incoming")}</h2>
       {!intake && <p role="status">{t("links.no_intake")}</p>}
       {intake?.fault && (
@@ -79,7 +79,7 @@ function Incoming({ links }: { links: Links }) {
           </table>
         </div>
       )}
-    </section>
+    </div>
   );
 }
 
@@ -135,7 +135,7 @@ function portWords(port: Port): string {
 function Outgoing({ destinations }: { destinations: Destination[] | null }) {
   if (!destinations?.length) return null;
   return (
-    <section class="block" aria-labelledby="outgoing">
+    <div class="block">
       <h2 id="outgoing">{t("links.outgoing")}</h2>
       <div class="scrolls" tabIndex={0} role="region" aria-labelledby="outgoing">
         <table class="links">
@@ -163,7 +163,10 @@ function Outgoing({ destinations }: { destinations: Destination[] | null }) {
                   <State state={one.state} />
                   <div class="quiet">{moment(one.since)}</div>
                 </td>
-                <td class="num">{number(one.open)}</td>
+                <td class="num">
+                  {number(one.open)}
+                  {one.oldest && <div class="quiet">{t("links.since", { when: moment(one.oldest) })}</div>}
+                </td>
                 <td class="num">{number(one.held)}</td>
                 <td lang="en">{one.reason}</td>
               </tr>
@@ -171,6 +174,6 @@ function Outgoing({ destinations }: { destinations: Destination[] | null }) {
           </tbody>
         </table>
       </div>
-    </section>
+    </div>
   );
 }

@@ -31,7 +31,7 @@ export function MessageSearch() {
     }
   };
   return (
-    <section class="block" aria-labelledby="search">
+    <div class="block">
       <h2 id="search">{t("messages.search")}</h2>
       <form
         class="search"
@@ -58,7 +58,7 @@ export function MessageSearch() {
         </button>
       </form>
       {found.value && <Results found={found.value} onMore={() => void look(found.value?.next ?? null)} />}
-    </section>
+    </div>
   );
 }
 

@@ -30,6 +30,7 @@ export interface Destination {
   reason: string;
   open: number;
   held: number;
+  oldest: string | null;
 }
 
 export interface Links {

@@ -29,7 +29,7 @@ body { font: 11pt/1.4 sans-serif; margin: 2cm auto; max-width: 18cm; color: #111
 h1 { font-size: 17pt; } h2 { font-size: 13pt; margin-top: 1.6em; break-after: avoid; }
 table { border-collapse: collapse; width: 100%; } th, td { border: 1px solid #777; padding: .3em .5em; text-align: left; vertical-align: top; }
 td { overflow-wrap: anywhere; } td.number { text-align: right; } pre { font-size: 8.5pt; white-space: pre-wrap; overflow-wrap: anywhere; }
-.signatures td { height: 2.4em; } tr, .signatures { break-inside: avoid; } thead { display: table-header-group; }
+.types td:first-child { white-space: nowrap; } .signatures td { height: 2.4em; } tr, .signatures { break-inside: avoid; } thead { display: table-header-group; }
 @page { size: A4; margin: 1.5cm; } @media print { body { margin: 0; max-width: none; } }
 """
 
@@ -61,7 +61,7 @@ def _judgements(judged: Judged, language: Language) -> Iterator[str]:
     yield _table(("type", "messages", "would be taken", "refused"), _types(judged), language)
     yield _heading("Findings", language)
     columns = ("type", "messages", "what", "what to change", "control IDs, for example")
-    yield _table(columns, _findings(judged, language), language)
+    yield _table(columns, _findings(judged, language), language, ' class="types"')
     yield _heading("Text", language)
     yield _table(("MSH-18 says", "read as", "messages"), _texts(judged, language), language)
     yield _heading("Answers", language)

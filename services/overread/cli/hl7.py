@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-ACTIONS = ("explain", "send", "record", "propose", "replay", "watch", "acceptance")
+ACTIONS = ("explain", "send", "record", "propose", "replay", "watch", "acceptance", "conformance")
 """Each action's module is `overread.cli.hl7_…`, with `add_to(actions)`."""
 
 EPILOG = """\

@@ -624,7 +624,7 @@ async def test_one_unreadable_object_is_its_archives_outcome_and_a_store_that_is
         await desk.hear_draft(manifest_key=key, report_revision=2)
     assert told == await desk.sent() == [(1, "R", "waiting")]
     assert (untold.destination, untold.outcome) == ("pacs", DeliveryOutcome.GIVEN_UP)
-    assert untold.reason == "an object can't be read, although its store answers"
+    assert untold.reason == "the images of the report are not at hand"
 
 
 async def test_a_large_message_is_a_stored_object_and_leaves_as_it_was_rendered(desk: Desk, tmp_path: Path) -> None:

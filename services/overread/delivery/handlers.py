@@ -19,7 +19,7 @@ from overread.contracts.topics import DELIVERIES_DONE
 from overread.delivery import case_store, store
 from overread.delivery.destinations import Destination
 from overread.delivery.dropped import taking_back
-from overread.delivery.large_messages import ObjectBroken, put_aside
+from overread.delivery.large_messages import put_aside
 from overread.delivery.rendering import messages_for
 from overread.delivery.sequence import Position, Status, may_follow, must_take_back
 from overread.delivery.settings import DeliverySettings
@@ -135,8 +135,6 @@ class Handlers:
         for telling in tellings:
             try:
                 messages = await asyncio.to_thread(messages_for, await self._with_images(telling))
-            except ObjectBroken as broken:
-                self._give_up(telling, broken, event, tx)
             except Unavailable:
                 raise
             except (OverreadError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -18,7 +18,7 @@ class ObjectsAway(Unavailable):
 
 
 class ObjectBroken(ObjectsAway):
-    """One object can't be read while its store answers: what needs it waits, or is given up where others wait for it."""
+    """One object can't be read while its store answers: waiting alone mends nothing."""
 
 
 class MessageChanged(OverreadError):

@@ -10,7 +10,7 @@ from overread.contracts.errors import OverreadError, Unavailable
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery.destinations import Destination
 from overread.delivery.forms import needs_images
-from overread.delivery.large_messages import objects_away
+from overread.delivery.large_messages import ObjectBroken, objects_away
 from overread.delivery.telling import orders_of
 from overread.runtime.object_store import LocalObjectStore
 from overread.runtime.telemetry import log
@@ -53,15 +53,18 @@ class StudyImages:
 async def images_for(
     images: StudyImages, document: ReportDocument, destinations: Iterable[Destination]
 ) -> "Imaging | None":
-    """Return the images where one of the destinations is told of them; None, and a line in the log, when they are unfit."""
+    """Return the images where one of the destinations is told of them; None, and a line in the log, when they are unfit.
+
+    One that can't be read while the store answers is unfit too: nobody mends it by waiting.
+    """
     has_order = bool(orders_of(document))
     if not any(needs_images(d) and d.takes(document.site_id, has_order=has_order) for d in destinations):
         return None
     try:
         return await images.of(document)
-    except Unavailable:
-        raise
     except OverreadError as unfit:
+        if isinstance(unfit, Unavailable) and not isinstance(unfit, ObjectBroken):
+            raise
         log.error("images_unfit", report_id=str(document.report_id), reason=str(unfit))
         return None
 

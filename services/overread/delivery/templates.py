@@ -82,6 +82,11 @@ class Attachments(BaseModel):
     document_code: Code = IMAGING_DOCUMENT.write()
     document_type: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,20}$")] = "AP"
 
+    @field_validator("what")
+    @classmethod
+    def _names_each_once(cls, what: tuple[Media, ...]) -> tuple[Media, ...]:
+        return tuple(dict.fromkeys(what))
+
     @field_validator("page_url")
     @classmethod
     def _names_our_page(cls, page_url: str) -> str:

@@ -18,15 +18,17 @@ from overread.delivery.forms import needs_images
 from overread.delivery.gate import Held, Released
 from overread.delivery.rendering import written
 from overread.delivery.sequence import Status
+from overread.delivery.study_images import StudyImages, images_for
 from overread.delivery.telling import Telling
 from overread.protocols.dicom.picture import as_jpeg, shows
 from overread.protocols.hl7.conformance import require_conformance
 from overread.protocols.hl7.oru_content import UNCONFIRMED, Attachment, Language, Media
 from overread.protocols.hl7.tokenise import Segment, tokenise
+from overread.runtime.object_store import ObjectUnreadable
 from tests.builders.delivery import a_destination, a_release_request, a_telling, some_circumstances
 from tests.builders.events import CASE_ID, a_patient
 from tests.builders.released_study import a_signed_imaged_document
-from tests.builders.reported_study import an_imaged_case, an_imaged_document, some_imaging
+from tests.builders.reported_study import an_imaged_case, an_imaged_document, some_imaging, the_objects
 
 PAGE = "https://overread.bvx.example"
 BOTH = {"attach": "embedded", "what": ["jpeg", "pdf"]}
@@ -203,6 +205,27 @@ def test_without_its_images_a_result_leaves_without_a_picture() -> None:
     [page] = said_by(told(imaging=None))["oru"]
 
     assert page.field(5).component(3).text == "PDF"
+
+
+async def test_a_picture_is_made_of_the_studys_images_where_a_receiver_gets_one() -> None:
+    """REQ-OUT-30: read for who gets pictures and for nobody else; one image that can't be read costs the picture alone."""
+    document = a_signed_imaged_document()
+    stored: Any = the_objects()
+    broken: Any = BrokenObjects()
+
+    read = await images_for(StudyImages(stored), document, [a_destination(attachments=BOTH)])
+    unread = await images_for(StudyImages(stored), document, [a_destination(attachments=BOTH | {"what": ["pdf"]})])
+    unreadable = await images_for(StudyImages(broken), document, [a_destination(attachments=BOTH)])
+
+    assert read is not None
+    assert (len(read.segmentations), unread, unreadable) == (1, None, None)
+
+
+class BrokenObjects:
+    """A store that answers, and whose every object is on a bad sector."""
+
+    def read(self, _key: str) -> bytes:
+        raise ObjectUnreadable("an object can't be read, although its store answers")
 
 
 def test_the_gate_holds_a_picture_that_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,8 @@ def _kind(media: Media, layout: Layout) -> tuple[str, str]:
 
 def media_of(segment: Segment, layout: Layout) -> Media | None:
     """Return what an OBX is an attachment of by its identifier; None where it is an observation of another kind."""
+    if layout.picture is None and layout.document is None:
+        return None
     said = tuple(segment.field(3).component(part).text for part in (1, 3))
     names = {(code.identifier, code.coding_system): media for media, code in _codes(layout).items()}
     return names.get((said[0], said[1]))

@@ -33,7 +33,7 @@ def topics_diagram() -> Iterator[str]:
 
 def _arrows(topic: Topic) -> Iterator[str]:
     told = sorted(set(_built(topic, topic.consumers)) - {_LISTENER})
-    for producer in _built(topic, topic.producers):
+    for producer in ("others",) if topic.from_outside else _built(topic, topic.producers):
         yield from (f"    {producer} -->|{topic.name}| {consumer}" for consumer in told if consumer != producer)
 
 

@@ -147,6 +147,7 @@ def _unchecked_order(
         ),
         parent_order_number=request.parent.entity_identifier if request.parent else old.parent_order_number,
         link_id=(message.link_id if service else "") or old.link_id,
+        body_part=_coded(request.body_part) if request.body_part else old.body_part,
     )
 
 

@@ -50,6 +50,7 @@ def read(received: OrderReceived) -> list[OrderMessage]:
             request=request,
             is_synthetic=received.statement.is_synthetic,
             received_at=received.received_at,
+            link_id=received.link_id,
         )
         for request in _requests(received)
     ]
@@ -91,6 +92,7 @@ def _request(message_id: str, said: OrderStatement, order_control: str) -> Order
         visit=_visit(said),
         cleared=frozenset(_FIELDS.get(name.value, name.value) for name in said.cleared),
         parent=_number(said.parent),
+        body_part=_coded(said.body_part) if said.body_part else None,
     )
 
 

@@ -62,7 +62,8 @@ class ServiceRequest(Value):
     """An imaging order as its last message left it.
 
     `scheduled_at` is when the examination is to begin (TQ1-7); absent where no message said so. `parent_order_number`
-    names the order that this one is a child of (ORC-8), empty where it is none.
+    names the order that this one is a child of (ORC-8), empty where it is none. `body_part` is what a sender that does not
+    speak HL7 v2 says it is of; absent where none did.
 
     `service`, `patient_location` and `ordering_provider` are the sender's own, and go back to it. What the site's mapping
     makes of them is `procedure`, `location` and `requester`, and the names of `models` that are to read the study; each is
@@ -94,6 +95,7 @@ class ServiceRequest(Value):
     location: NamedCode | None = None
     requester: CodedElement | None = None
     link_id: str = ""
+    body_part: CodedElement | None = None
 
 
 class OrderChanged(Body):

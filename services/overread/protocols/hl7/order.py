@@ -56,6 +56,7 @@ class OrderRequest:
     Messages about one order are put in sequence by `ordered_at` (ORC-9) or else `message_datetime` (MSH-7).
     `order_control` is one of `CONTROLS`. `parent` is the order that this one is a child of (ORC-8, OBR-29), and
     `inherits_number` says that its placer number is the parent's: then only the filler's tells it from the parent.
+    `body_part` is said in other forms than HL7 v2 alone.
     """
 
     message_control_id: str
@@ -78,6 +79,7 @@ class OrderRequest:
     cleared: frozenset[str]
     parent: EntityIdentifier | None = None
     inherits_number: bool = False
+    body_part: CodedElement | None = None
 
 
 def check_supported(header: Header, acceptance: Acceptance) -> None:

@@ -1333,6 +1333,36 @@ async def test_a_signed_report_reaches_its_destination(desk: Desk) -> None:
     assert [body.status for body in said if isinstance(body, DeliveryDone)] == ["R", "F"]
 
 
+async def test_a_page_in_the_message_arrives_as_it_was_rendered_each_time(desk: Desk) -> None:
+    """REQ-OUT-30, REQ-ONE-05: the receiver decodes what the gate compared, also when the same bytes come again."""
+    got: list[bytes] = []
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                got.append((await reader.readuntil(b"\x1c\r"))[1:-2])
+                code = b"AE" if len(got) == 1 else b"AA"
+                answer = b"MSH|^~\\&|EMR||||20261122||ACK|A|P|2.5.1\rMSA|" + code + b"|" + got[-1].split(b"|")[9]
+                writer.write(mllp.encode(answer + b"\r"))
+        writer.close()
+
+    server = await asyncio.start_server(peer, "127.0.0.1", 0, limit=2**20)
+    url = f"mllp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    page = {"attach": "embedded", "what": ["pdf"]}
+    desk.destinations = (a_destination(site_id=desk.site, url=url, attachments=page),)
+    dispatch = asyncio.create_task(Dispatch(desk.service, desk.settings, desk.destinations).run())
+
+    await desk.hear_case(desk.case())
+    await desk.hear_signed(desk.signed())
+    await _ended(desk, 1)
+    dispatch.cancel()
+    server.close()
+
+    [attached] = read_back(got[0], desk.destinations[0].layout).attachments
+    assert attached.content.startswith(b"%PDF-")
+    assert got[0] == got[1] == await desk.service.pool.fetchval(NEWEST_MESSAGE, desk.site)
+
+
 async def test_only_one_process_sends_at_a_time(desk: Desk) -> None:
     """The lock goes with the connection: a second process waits, and takes over when the first has gone."""
     entered: list[str] = []

@@ -3,7 +3,7 @@ import { duration, number, t } from "../i18n";
 import type { Flow, Services } from "../shapes";
 
 const ORDER = [
-  ["hl7_intake", "dicom_intake", "dicomweb"],
+  ["hl7_intake", "order_intake", "dicom_intake", "dicomweb"],
   ["archive", "assembly"],
   ["routing"],
   ["inference_worker"],

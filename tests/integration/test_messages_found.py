@@ -12,12 +12,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from overread.assembly.message_taking import Forgetting
+from overread.assembly.message_taking import DEAD_LETTERS_STAY, Forgetting
 from overread.assembly.messages import Messages
 from overread.assembly.web import build
 from overread.contracts.envelope import Event
 from overread.contracts.topics import AUDIT_RECORDED, CORRECTIONS_REQUESTED, HL7_RECEIVED
 from overread.runtime.dead_letter import SourceRecord
+from tests.builders.events import NOON
 from tests.builders.hl7 import an_omi, an_orm
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench
 from tests.fakes.behind import serving
@@ -242,14 +243,21 @@ async def test_verdict_says_where_and_what_to_change_in_the_readers_language(ind
 
 
 async def test_message_whose_record_is_gone_is_named_without_content_and_forgotten_in_time(index: Index) -> None:
-    """REQ-MSG-06: the index keeps no longer than the topic."""
+    """REQ-MSG-06: the index keeps no longer than the topic, and what was set aside no longer than its dead letter."""
     [event] = await index.hears(an_omi(control_id="OLD"))
+    await index.hears(an_omi(control_id="BAD", put=UNCUT))
     index.records.clear()
     shown = (await index.asked(f"/messages/{event.id}")).json()
 
-    index.assembly.clock.now += HL7_RECEIVED.retention + timedelta(days=1)
-    await Forgetting(index.assembly.service).forget()
-    rows = await index.assembly.service.pool.fetch("SELECT 1 FROM messages WHERE site_id = $1", index.assembly.site_id)
+    kept = []
+    for retention in (HL7_RECEIVED.retention, DEAD_LETTERS_STAY):
+        index.assembly.clock.now = NOON + retention + timedelta(days=1)
+        await Forgetting(index.assembly.service).forget()
+        kept.append(
+            await index.assembly.service.pool.fetch(
+                "SELECT message_control_id AS id FROM messages WHERE site_id = $1", index.assembly.site_id
+            )
+        )
 
     assert (shown["segments"], UUID(shown["message"]["event_id"])) == (None, event.id)
-    assert rows == []
+    assert [[row["id"] for row in rows] for rows in kept] == [["BAD"], []]

@@ -20,8 +20,8 @@ from tests.fakes.mllp_lines import HOST
 _CHAPTER = (CHECKOUT / "docs" / "hl7.md").read_text(encoding="utf-8").partition("\n## Tools\n")[2].partition("\n## ")[0]
 _BLOCKS = re.findall(r"^```sh\n(.*?)^```$", _CHAPTER, re.MULTILINE | re.DOTALL)
 _STAYS = "in a terminal of its own"
-_NEEDS_A_STACK = ("hl7 watch",)
-"""Typed by integration/test_hl7_watch.py against a stack's broker."""
+_NEEDS_A_STACK = ("hl7 watch", "links --running", "dead ", "wrong.hl7 > mended.hl7")
+"""Typed by integration/test_hl7_watch.py against a stack's broker, and by e2e/test_messages_document.py."""
 
 LISTENER, FREE_PORTS = "2575", ("2599", "2580")
 COMMAND_SECONDS = 60

@@ -23,6 +23,10 @@ TOPIC = HL7_RECEIVED.name
 
 _PRUNED_AT_ONCE = 10_000
 
+# Apart, so that what is sought by a number is found by it, however the database guesses about the newest.
+_WITH_KEYS = "WITH looked_at AS MATERIALIZED (SELECT * FROM messages WHERE keys @> $2::text[])"
+_OF_ALL = "WITH looked_at AS (SELECT * FROM messages WHERE $2::text[] = '{}')"
+
 
 class Found(NamedTuple):
     """A message as a search finds it, and the message that answers it, where somebody mended it."""
@@ -77,7 +81,7 @@ async def search(connection: "Connection", site_id: str, wanted: Wanted) -> list
     """Return the messages that are wanted, the newest first."""
     before = wanted.before or (None, None)
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM messages WHERE site_id = $1 AND (keys @> $2::text[] OR $2::text[] = '{{}}')"  # noqa: S608 - constants
+        f"{_WITH_KEYS if wanted.keys else _OF_ALL} SELECT {_COLUMNS} FROM looked_at WHERE site_id = $1"  # noqa: S608 - constants
         " AND ($3::text IS NULL OR link_id = $3) AND ($4::text IS NULL OR outcome = $4)"
         " AND ($5::timestamptz IS NULL OR received_at >= $5) AND ($6::timestamptz IS NULL OR received_at < $6)"
         " AND ($7::timestamptz IS NULL OR (received_at, event_id) < ($7, $8::uuid))"
@@ -154,12 +158,13 @@ async def patients_of(connection: "Connection", site_id: str, found: Found) -> l
     return [UUID(str(row["record_id"])) for row in rows]
 
 
-async def prune(connection: "Connection", before: datetime) -> int:
-    """Forget some of the messages whose records the topic keeps no more; return how many."""
+async def prune(connection: "Connection", before: datetime, set_aside_before: datetime) -> int:
+    """Forget some of the messages whose records no topic keeps any more; return how many."""
     done: str = await connection.execute(
-        "DELETE FROM messages WHERE (site_id, event_id) IN"
-        " (SELECT site_id, event_id FROM messages WHERE received_at < $1 LIMIT $2)",
+        "DELETE FROM messages WHERE (site_id, event_id) IN (SELECT site_id, event_id FROM messages"
+        " WHERE received_at < $1 AND (outcome = 'used' OR received_at < $2) LIMIT $3)",
         before,
+        set_aside_before,
         _PRUNED_AT_ONCE,
     )
     return int(done.rpartition(" ")[2])

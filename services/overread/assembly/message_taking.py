@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from overread.assembly import message_store
 from overread.assembly.message_index import IndexedMessage, digests_under, indexed
@@ -19,6 +20,8 @@ from overread.runtime.object_store import LocalObjectStore, ObjectMissing
 from overread.runtime.service import Service
 
 PRUNE_SECONDS = 600.0
+DEAD_LETTERS_STAY = timedelta(days=90)
+"""As long as a dead letter is kept it can be mended."""
 
 
 class Contents:
@@ -94,9 +97,9 @@ class Forgetting:
             await asyncio.sleep(PRUNE_SECONDS)
 
     async def forget(self) -> None:
-        """Forget what is older than the topic's retention, some at a time."""
-        before = self._service.clock() - HL7_RECEIVED.retention
+        """Forget what is older than the topic's retention, or than that of its dead letters, some at a time."""
+        now = self._service.clock()
         gone = 1
         while gone:
             async with self._service.transaction() as tx:
-                gone = await message_store.prune(tx.connection, before)
+                gone = await message_store.prune(tx.connection, now - HL7_RECEIVED.retention, now - DEAD_LETTERS_STAY)

@@ -14,6 +14,10 @@ CAPABILITIES_SINCE = "2026-11-26"
 
 _KINDS = {
     400: "structure",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
     406: "not-supported",
     409: "conflict",
     413: "too-long",

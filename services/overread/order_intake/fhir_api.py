@@ -52,7 +52,7 @@ class FhirApi:
             message_id = _creates(order, if_none_exist, idempotency_key(request))
             kept = await self._create(order, await request.body(), link_of(request), message_id, if_none_exist)
         except OverreadError as error:
-            return _refusal(error)
+            return refusal(error)
         return self._answer(order, kept, 200 if kept.is_repeat else 201)
 
     async def update(self, request: Request, resource_id: str) -> JSONResponse:
@@ -64,7 +64,7 @@ class FhirApi:
             message_id = _updates(order, request.headers.get("if-match", ""), idempotency_key(request))
             kept = await self._keep(order, await request.body(), link_of(request), message_id)
         except OverreadError as error:
-            return _refusal(error)
+            return refusal(error)
         return self._answer(order, kept, 200)
 
     async def bundle(self, request: Request) -> JSONResponse:
@@ -79,7 +79,7 @@ class FhirApi:
             does = self._transaction if kind == "transaction" else self._batch
             responses = await does(entries, link_of(request), key)
         except OverreadError as error:
-            return _refusal(error)
+            return refusal(error)
         return JSONResponse(fhir_answers.bundle(kind, responses), media_type=MEDIA_TYPE)
 
     async def _transaction(self, entries: Sequence[Entry], link_id: str, key: str) -> Sequence[Mapping[str, Any]]:
@@ -234,7 +234,8 @@ def _along(entry: Entry) -> Mapping[str, Any]:
     return {"status": status, "outcome": fhir_answers.read_along()}
 
 
-def _refusal(error: OverreadError) -> JSONResponse:
+def refusal(error: OverreadError) -> JSONResponse:
+    """Return the OperationOutcome of what was refused as the answer."""
     if not isinstance(error, Malformed | Unavailable | Refused):
         raise error
     status = fhir_answers.status_of(error)

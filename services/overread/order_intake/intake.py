@@ -26,6 +26,10 @@ CLAIM_CHECK_BYTES = 64 * 1024
 """Larger bytes are stored as an object that the event names; the statement beside them must fit too."""
 
 
+MOST_LINKS = 10_000
+"""So many links are known to have been read back; the oldest is read back again if it speaks again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A statement is kept: its event, when it came first, and whether it was kept before."""
@@ -138,10 +142,13 @@ class Intake:
 
     async def _know(self, link_id: str) -> None:
         """Return once what the link sent before this start is known; all who ask meanwhile wait for one reading."""
-        if link_id not in self._recalled:
-            self._recalled[link_id] = asyncio.ensure_future(self._recall(self, link_id))
-        if not self._recalled[link_id].done():
-            await asyncio.shield(self._recalled[link_id])
+        recalled = self._recalled.get(link_id)
+        if recalled is None:
+            if len(self._recalled) >= MOST_LINKS:  # who makes up a name for each record must not fill the memory
+                self._recalled.pop(next(iter(self._recalled)))
+            recalled = self._recalled[link_id] = asyncio.ensure_future(self._recall(self, link_id))
+        if not recalled.done():
+            await asyncio.shield(recalled)
 
     def _known(self, key: Key, digest: str) -> Awaitable[Answer] | None:
         """Return the first answer to a repeat, None for what is to be published; raise `ReusedMessageId`."""

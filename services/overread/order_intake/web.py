@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from overread.contracts.errors import Malformed, OverreadError, Unavailable
-from overread.order_intake import problems
+from overread.order_intake import fhir_api, problems
 from overread.order_intake.callers import AUDIENCE, PLACERS
 from overread.order_intake.fhir_api import FhirApi
 from overread.order_intake.intake import Intake
@@ -30,7 +31,16 @@ def build(service: Service, settings: OrderIntakeSettings, secret: bytes, intake
     app.include_router(router)
     for refusal in (problems.Refused, Malformed, Unavailable):
         app.add_exception_handler(refusal, _refused)
+    app.add_exception_handler(HTTPException, _http)
     return app
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a pass that is missing, and for a route or method that is not there, in the words of who asked."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    sentence = str(error.detail) if isinstance(error, HTTPException) else ""
+    refused = problems.Refused(status, "http", sentence, "See docs/orders.md for what there is.")
+    return fhir_api.refusal(refused) if request.url.path.startswith("/fhir") else problems.answer(refused)
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

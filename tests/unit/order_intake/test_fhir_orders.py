@@ -253,6 +253,17 @@ async def test_only_json_is_spoken(headers: dict[str, str], status: int) -> None
     assert answer.json()["resourceType"] == "OperationOutcome"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", f"{PATH}/1", 405), ("DELETE", f"{PATH}/1", 405), ("GET", "/fhir/Patient/1", 404)],
+)
+async def test_what_is_not_done_here_is_said_in_fhirs_words(method: str, path: str, status: int) -> None:
+    """No read, no search, no delete: an OperationOutcome too."""
+    (answer,) = await sent(OrderBroker(), {}, path=path, method=method)
+
+    assert (answer.status_code, answer.json()["resourceType"]) == (status, "OperationOutcome")
+
+
 async def test_what_the_broker_cannot_keep_is_503() -> None:
     """REQ-NON-01: the outcome says that it is to be sent again."""
     broker = OrderBroker()

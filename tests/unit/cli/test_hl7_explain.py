@@ -156,7 +156,7 @@ def test_control_characters_reach_no_terminal(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("language", "mark", "words"),
     [
-        ("vi", "TỪ CHỐI", "Bên gửi cần ghi số hồ sơ bệnh nhân vào PID-3"),
+        ("vi", "TỪ CHỐI", "Bên gửi cần ghi số hồ sơ người bệnh vào PID-3"),
         ("fr", "REFUSÉ", "L'émetteur doit mettre le numéro de dossier"),
     ],
 )

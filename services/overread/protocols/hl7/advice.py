@@ -37,12 +37,12 @@ _OF_PLACES: Mapping[tuple[MessageErrorCondition, str], Said] = {
     ),
     (_C.SEGMENT_SEQUENCE_ERROR, "PID"): (
         "Let the sender add a PID segment with the patient's number in PID-3.",
-        "Bên gửi cần thêm đoạn PID với số bệnh nhân ở PID-3.",
+        "Bên gửi cần thêm đoạn PID với mã người bệnh ở PID-3.",
         "L'émetteur doit ajouter un segment PID avec le numéro du patient en PID-3.",
     ),
     (_C.SEGMENT_SEQUENCE_ERROR, "ORC"): (
         "Let the sender put an ORC segment before each OBR, with the control in ORC-1.",
-        "Bên gửi cần đặt đoạn ORC trước mỗi OBR, với mã lệnh ở ORC-1.",
+        "Bên gửi cần đặt đoạn ORC trước mỗi OBR, với mã điều khiển chỉ định ở ORC-1.",
         "L'émetteur doit mettre un segment ORC avant chaque OBR, avec le code de commande en ORC-1.",
     ),
     (_C.SEGMENT_SEQUENCE_ERROR, "OBR"): (
@@ -62,12 +62,12 @@ _OF_PLACES: Mapping[tuple[MessageErrorCondition, str], Said] = {
     ),
     (_C.REQUIRED_FIELD_MISSING, "PID-3"): (
         "Let the sender put the record number into PID-3, as in BN000123^^^BVX^MR.",
-        "Bên gửi cần ghi số hồ sơ bệnh nhân vào PID-3, ví dụ BN000123^^^BVX^MR.",
+        "Bên gửi cần ghi số hồ sơ người bệnh vào PID-3, ví dụ BN000123^^^BVX^MR.",
         "L'émetteur doit mettre le numéro de dossier en PID-3, comme BN000123^^^BVX^MR.",
     ),
     (_C.REQUIRED_FIELD_MISSING, "ORC-1"): (
         "Let the sender put NW (new), XO (change) or CA (cancel) into ORC-1.",
-        "Bên gửi cần ghi NW (mới), XO (sửa) hoặc CA (hủy) vào ORC-1.",
+        "Bên gửi cần ghi NW (mới), XO (sửa) hoặc CA (huỷ) vào ORC-1.",
         "L'émetteur doit mettre NW (nouveau), XO (modifier) ou CA (annuler) en ORC-1.",
     ),
     (_C.REQUIRED_FIELD_MISSING, "ORC-2"): (
@@ -97,7 +97,7 @@ _OF_PLACES: Mapping[tuple[MessageErrorCondition, str], Said] = {
     ),
     (_C.TABLE_VALUE_NOT_FOUND, "ORC-1"): (
         "Let the sender use one of the order controls that are taken.",
-        "Bên gửi cần dùng một mã lệnh được nhận.",
+        "Bên gửi cần dùng một mã điều khiển chỉ định được nhận.",
         "L'émetteur doit employer un des codes de commande acceptés.",
     ),
 }

@@ -60,14 +60,14 @@ SENTENCES = (
     Sentence(
         "several-messages",
         "The frame holds more than one message.",
-        "Khung truyền chứa nhiều hơn một thông điệp.",
+        "Khối chứa nhiều hơn một thông điệp.",
         "Le bloc contient plus d'un message.",
     ),
     Sentence(
         "batch",
         "The frame holds a batch (FHS, BHS, BTS, FTS); batches are taken as files, not on a link.",
-        "Khung truyền chứa một lô (FHS, BHS, BTS, FTS); lô chỉ được nhận dưới dạng tệp, không qua kênh này.",
-        "Le bloc contient un lot (FHS, BHS, BTS, FTS) ; les lots se prennent en fichiers, pas sur un lien.",
+        "Khối chứa một lô (FHS, BHS, BTS, FTS); lô chỉ được nhận dưới dạng tệp, không qua kênh này.",
+        "Le bloc contient un lot (FHS, BHS, BTS, FTS) ; les lots sont acceptés en fichiers, pas sur un lien.",
     ),
     Sentence(
         "continued-message",
@@ -122,7 +122,7 @@ SENTENCES = (
         "sender-not-of-link",
         "This sender (MSH-3, MSH-4) is not one of this link.",
         "Bên gửi này (MSH-3, MSH-4) không thuộc kênh này.",
-        "Cet émetteur (MSH-3, MSH-4) n'est pas de ce lien.",
+        "Cet émetteur (MSH-3, MSH-4) ne fait pas partie de ce lien.",
     ),
     Sentence(
         "no-control-id",
@@ -256,12 +256,12 @@ SENTENCES = (
         "no-service",
         "The universal service identifier (OBR-4) is missing.",
         "Thiếu mã dịch vụ (OBR-4).",
-        "L'identifiant de l'examen (OBR-4) manque.",
+        "L'identifiant de l'acte (OBR-4) manque.",
     ),
     Sentence(
         "no-order-number",
         "The order has neither a placer order number (ORC-2) nor a filler order number (ORC-3).",
-        "Chỉ định không có số của bên yêu cầu (ORC-2) lẫn bên thực hiện (ORC-3).",
+        "Chỉ định không có số của bên yêu cầu (ORC-2) lẫn số của bên thực hiện (ORC-3).",
         "La demande n'a ni numéro du demandeur (ORC-2) ni numéro de l'exécutant (ORC-3).",
     ),
     Sentence(

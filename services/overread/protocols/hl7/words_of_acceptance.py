@@ -97,11 +97,11 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "Un message refusé est montré à un utilisateur de l'émetteur, avec sa raison.",
     ),
     "An order, its change and its cancellation are seen at Overread in this order.": (
-        "Chỉ định, sửa và hủy chỉ định hiện ở Overread theo đúng thứ tự.",
+        "Chỉ định, sửa và huỷ chỉ định hiện ở Overread theo đúng thứ tự.",
         "Une demande, sa modification et son annulation se voient chez Overread dans cet ordre.",
     ),
     "A patient's name with every Vietnamese mark reads at Overread as it does at the sender.": (
-        "Họ tên bệnh nhân có đủ dấu tiếng Việt hiện ở Overread giống như ở bên gửi.",
+        "Họ tên người bệnh có đủ dấu tiếng Việt hiện ở Overread giống như ở bên gửi.",
         "Un nom de patient avec tous les signes vietnamiens se lit chez Overread comme chez l'émetteur.",
     ),
     "While Overread is stopped for five minutes the sender keeps its messages, and sends them afterwards in order.": (

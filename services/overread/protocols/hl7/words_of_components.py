@@ -13,7 +13,7 @@ Assigning facility ID | cơ sở cấp | établissement d'attribution
 Assigning jurisdiction | khu vực cấp | juridiction d'attribution
 Bed | giường | lit
 Body site | vị trí cơ thể | site anatomique
-Building | tòa nhà | bâtiment
+Building | toà nhà | bâtiment
 Check digit | số kiểm tra | chiffre de contrôle
 Check digit nm | số kiểm tra | chiffre de contrôle
 Check digit scheme | cách tính số kiểm tra | méthode du chiffre de contrôle

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 SENTENCES: Mapping[str, tuple[str, str]] = {
     # values
     'two double quotes: "delete what is stored"': (
-        'hai dấu nháy kép: "xóa giá trị đang lưu"',
+        'hai dấu nháy kép: "xoá giá trị đang lưu"',
         "deux guillemets : « effacer ce qui est conservé »",
     ),
     "hidden, a date": ("đã ẩn, là ngày", "masqué, une date"),
@@ -110,15 +110,15 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     # what is made of a message
     "What PID says of the patient is taken over; where the patient lies or left is passed over.": (
-        "Thông tin bệnh nhân trong PID được cập nhật; khoa, giường và việc ra viện được bỏ qua.",
+        "Thông tin người bệnh trong PID được cập nhật; khoa, giường và việc ra viện được bỏ qua.",
         "Ce que PID dit du patient est repris ; son lit et sa sortie sont ignorés.",
     ),
     "The number in MRG-1 ends: its orders and cases go to the patient of PID-3.": (
-        "Mã trong MRG-1 chấm dứt: chỉ định và ca chụp của mã đó chuyển sang bệnh nhân ở PID-3.",
+        "Mã trong MRG-1 chấm dứt: chỉ định và ca chụp của mã đó chuyển sang người bệnh ở PID-3.",
         "Le numéro de MRG-1 prend fin : ses demandes et ses examens passent au patient de PID-3.",
     ),
     "Laboratory and bedside results are shown beside the studies of their patient.": (
-        "Kết quả xét nghiệm và theo dõi tại giường hiện cạnh các ca chụp của bệnh nhân.",
+        "Kết quả xét nghiệm và theo dõi tại giường hiện cạnh các ca chụp của người bệnh.",
         "Les résultats de laboratoire et de chevet s'affichent à côté des examens du patient.",
     ),
     "A radiologist's final report closes what we have for its study as read elsewhere.": (
@@ -161,12 +161,12 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "accession_places.": (
         (
             "Không thấy số phiếu (accession number) ở {places}, cũng không thấy Study Instance UID ở IPC-3 hay ZDS-1: ảnh không "
-            "tự tìm được chỉ định này, phải có người gắn ở bàn đối chiếu. Nếu số phiếu nằm ở chỗ khác, hãy khai báo "
+            "tự tìm được chỉ định này, phải có người gắn ở trang Đối chiếu chỉ định. Nếu số phiếu nằm ở chỗ khác, hãy khai báo "
             "chỗ đó trong accession_places của kênh."
         ),
         (
             "Aucun numéro d'accession en {places}, ni Study Instance UID en IPC-3 ou ZDS-1 : aucune image ne trouve seule cette "
-            "demande, une personne doit les lier au bureau. Si le numéro est ailleurs, nommez sa place dans "
+            "demande, une personne doit les lier à la page Rapprochement. Si le numéro est ailleurs, nommez sa place dans "
             "accession_places du lien."
         ),
     ),
@@ -174,11 +174,11 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "them at the desk.": (
         (
             "Không thấy số phiếu (accession number) ở {places}: ảnh tìm chỉ định này qua Study Instance UID, hoặc có người gắn "
-            "ở bàn đối chiếu."
+            "ở trang Đối chiếu chỉ định."
         ),
         (
             "Aucun numéro d'accession en {places} : les images trouvent cette demande par leur Study Instance UID, ou une "
-            "personne les lie au bureau."
+            "personne les lie à la page Rapprochement."
         ),
     ),
     "The accession number {number} was found in {place}.": (

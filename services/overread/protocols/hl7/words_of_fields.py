@@ -4,7 +4,7 @@ TABLE = """
 Message header | Phần đầu thông điệp | En-tête du message
 Software | Phần mềm | Logiciel
 Event type | Loại sự kiện | Type d'événement
-Patient identification | Thông tin định danh bệnh nhân | Identification du patient
+Patient identification | Thông tin định danh người bệnh | Identification du patient
 Additional demographics | Thông tin hành chính bổ sung | Données démographiques complémentaires
 Merge information: the number that ends | Thông tin gộp: mã chấm dứt | Fusion : le numéro qui prend fin
 Next of kin | Người thân | Proche
@@ -42,7 +42,7 @@ Batch trailer | Cuối lô | Fin de lot
 File trailer | Cuối tệp | Fin de fichier
 Segment of the sender's own | Đoạn riêng của bên gửi | Segment propre à l'émetteur
 Field separator | Ký tự phân cách trường | Séparateur de champs
-Encoding characters | Các ký tự mã hóa | Caractères d'encodage
+Encoding characters | Các ký tự mã hoá | Caractères d'encodage
 Sending application | Ứng dụng gửi | Application émettrice
 Sending facility | Cơ sở gửi | Établissement émetteur
 Receiving application | Ứng dụng nhận | Application réceptrice
@@ -81,24 +81,24 @@ Set ID patient ID | Số thứ tự đoạn | Numéro d'ordre
 Set ID patient visit | Số thứ tự đoạn | Numéro d'ordre
 Set ID observation request | Số thứ tự đoạn | Numéro d'ordre
 Set ID notes and comments | Số thứ tự đoạn | Numéro d'ordre
-Patient ID | Mã bệnh nhân | Identifiant du patient
-Patient ID external ID | Mã bệnh nhân bên ngoài | Identifiant externe du patient
-Patient ID internal ID | Mã bệnh nhân nội bộ | Identifiant interne du patient
-Patient identifier list | Danh sách mã bệnh nhân | Liste des identifiants du patient
-Alternate patient ID | Mã bệnh nhân khác | Autre identifiant du patient
-Patient name | Họ tên bệnh nhân | Nom du patient
+Patient ID | Mã người bệnh | Identifiant du patient
+Patient ID external ID | Mã người bệnh bên ngoài | Identifiant externe du patient
+Patient ID internal ID | Mã người bệnh nội bộ | Identifiant interne du patient
+Patient identifier list | Danh sách mã người bệnh | Liste des identifiants du patient
+Alternate patient ID | Mã người bệnh khác | Autre identifiant du patient
+Patient name | Họ tên người bệnh | Nom du patient
 Mother's maiden name | Họ tên mẹ | Nom de jeune fille de la mère
 Date of birth | Ngày sinh | Date de naissance
 Date time of birth | Ngày giờ sinh | Date et heure de naissance
 Sex | Giới tính | Sexe
 Administrative sex | Giới tính hành chính | Sexe administratif
-Patient alias | Tên khác của bệnh nhân | Autre nom du patient
+Patient alias | Tên khác của người bệnh | Autre nom du patient
 Race | Dân tộc | Origine
-Patient address | Địa chỉ bệnh nhân | Adresse du patient
+Patient address | Địa chỉ người bệnh | Adresse du patient
 County code | Mã quận, huyện | Code du comté
 Phone number home | Điện thoại nhà | Téléphone personnel
 Phone number business | Điện thoại cơ quan | Téléphone professionnel
-Patient telecommunication information | Thông tin liên lạc của bệnh nhân | Coordonnées du patient
+Patient telecommunication information | Thông tin liên lạc của người bệnh | Coordonnées du patient
 Primary language | Ngôn ngữ chính | Langue principale
 Marital status | Tình trạng hôn nhân | État civil
 Religion | Tôn giáo | Religion
@@ -123,17 +123,17 @@ Identity unknown indicator | Không rõ danh tính | Identité inconnue
 Identity reliability code | Độ tin cậy của danh tính | Fiabilité de l'identité
 Last update date time | Thời điểm cập nhật cuối | Dernière mise à jour
 Last update facility | Cơ sở cập nhật cuối | Établissement de la dernière mise à jour
-Prior patient identifier list | Danh sách mã bệnh nhân cũ | Liste des identifiants antérieurs
-Prior patient ID | Mã bệnh nhân cũ | Identifiant antérieur du patient
-Prior patient ID internal | Mã bệnh nhân nội bộ cũ | Identifiant interne antérieur
-Prior patient ID external | Mã bệnh nhân bên ngoài cũ | Identifiant externe antérieur
-Prior alternate patient ID | Mã bệnh nhân khác cũ | Autre identifiant antérieur
+Prior patient identifier list | Danh sách mã người bệnh cũ | Liste des identifiants antérieurs
+Prior patient ID | Mã người bệnh cũ | Identifiant antérieur du patient
+Prior patient ID internal | Mã người bệnh nội bộ cũ | Identifiant interne antérieur
+Prior patient ID external | Mã người bệnh bên ngoài cũ | Identifiant externe antérieur
+Prior alternate patient ID | Mã người bệnh khác cũ | Autre identifiant antérieur
 Prior patient account number | Số tài khoản viện phí cũ | Numéro de compte antérieur
 Prior visit number | Số lượt khám cũ | Numéro de venue antérieur
 Prior alternate visit ID | Mã lượt khám khác cũ | Autre identifiant de venue antérieur
 Prior patient name | Họ tên cũ | Nom antérieur du patient
-Patient class | Loại bệnh nhân | Catégorie de patient
-Assigned patient location | Vị trí của bệnh nhân | Localisation du patient
+Patient class | Loại người bệnh | Catégorie de patient
+Assigned patient location | Vị trí của người bệnh | Localisation du patient
 Admission type | Hình thức nhập viện | Type d'admission
 Preadmit number | Số chờ nhập viện | Numéro de préadmission
 Prior patient location | Vị trí trước | Localisation précédente
@@ -144,7 +144,7 @@ Hospital service | Khoa | Service hospitalier
 Temporary location | Vị trí tạm thời | Localisation temporaire
 Admit source | Nơi chuyển đến | Provenance
 Admitting doctor | Bác sĩ cho nhập viện | Médecin d'admission
-Patient type | Đối tượng bệnh nhân | Type de patient
+Patient type | Đối tượng người bệnh | Type de patient
 Visit number | Số lượt khám | Numéro de venue
 Financial class | Đối tượng thanh toán | Classe financière
 Discharge disposition | Hình thức ra viện | Mode de sortie
@@ -308,7 +308,7 @@ Parent results observation identifier | Mã kết quả cha | Observation du ré
 Alternate placer order number | Số chỉ định khác của bên yêu cầu | Autre numéro du demandeur
 Ambulatory status | Khả năng đi lại | Autonomie de marche
 Bed status | Tình trạng giường | État du lit
-Vip indicator | Bệnh nhân đặc biệt | Indicateur VIP
+Vip indicator | Người bệnh đặc biệt | Indicateur VIP
 Re admission indicator | Tái nhập viện | Réadmission
 Readmission indicator | Tái nhập viện | Réadmission
 Preadmit test indicator | Xét nghiệm trước nhập viện | Examens de préadmission
@@ -333,7 +333,7 @@ Transport logistics of collected sample | Vận chuyển mẫu | Transport de l'
 Transport arrangement responsibility | Người chịu trách nhiệm di chuyển | Responsable du transport
 Transport arranged | Đã sắp xếp di chuyển | Transport organisé
 Escort required | Cần người đi kèm | Accompagnement requis
-Planned patient transport comment | Ghi chú di chuyển bệnh nhân | Commentaire sur le transport
+Planned patient transport comment | Ghi chú di chuyển người bệnh | Commentaire sur le transport
 Placer supplemental service information | Thông tin bổ sung của bên yêu cầu | Complément du demandeur
 Filler supplemental service information | Thông tin bổ sung của bên thực hiện | Complément de l'exécutant
 Result handling | Cách xử lý kết quả | Traitement du résultat

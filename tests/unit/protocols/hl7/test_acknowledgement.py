@@ -56,7 +56,7 @@ CODED = "ERR||OBR^1^4|101^Required field missing^HL70357|E|no-service^^99OVERREA
     [
         ("en", "|The universal service identifier (OBR-4) is missing."),
         ("vi", "The universal service identifier (OBR-4) is missing.|Thiếu mã dịch vụ (OBR-4)."),
-        ("fr", "The universal service identifier (OBR-4) is missing.|L'identifiant de l'examen (OBR-4) manque."),
+        ("fr", "The universal service identifier (OBR-4) is missing.|L'identifiant de l'acte (OBR-4) manque."),
     ],
 )
 def test_error_is_told_in_the_links_language(language: Language, told: str) -> None:

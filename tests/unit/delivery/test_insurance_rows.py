@@ -339,6 +339,31 @@ def test_every_known_version_takes_a_result_and_is_marked_unchecked(version: str
     assert xml4.head_of(message.message)["table"] == version
 
 
+def test_an_order_that_is_answered_no_more_leaves_no_row() -> None:
+    """REQ-OUT-34, REQ-DSK-10: its file is replaced without a row, before the other order's file comes."""
+    other = ORDER.model_copy(update={"order_id": UUID(int=2), "visit_number": "TEST-V-2"})
+    before, after = an_insured_document(), an_insured_document(report_revision=2, orders=(other,))
+    [first] = messages_for(told(before))
+    known = some_circumstances(
+        case=a_case(patient=INSURED, orders=(other,)),
+        destinations=(a_folder(),),
+        released_revision=1,
+        earlier={"insurance": as_earlier(first)},
+        previous={"insurance": before},
+    )
+
+    verdict = gate.check(a_release_request(after), known)
+
+    assert isinstance(verdict, Released), verdict
+    assert [(m.status, m.report_revision, len(rows_of(m))) for m in verdict.messages] == [
+        (Status.WITHDRAWN, 1, 0),
+        (Status.CORRECTED, 2, 2),
+    ]
+    heads = [xml4.head_of(message.message) for message in verdict.messages]
+    assert [head["replaces"] for head in heads] == [first.message_control_id, ""]
+    assert heads[0]["result"] != heads[1]["result"]
+
+
 def test_held_is_what_the_result_itself_can_not_say() -> None:
     """REQ-OUT-35: only what is beside the result is passed over."""
     verdict = judged(a_folder(), an_insured_document(conclusion="", findings=()))

@@ -136,6 +136,16 @@ class Sources:
             self._states.pop(link_id, None)
 
     async def _run(self, state: LinkState) -> None:
+        """Run one link until cancelled; what ends it is a defect, after which it is opened anew."""
+        while True:
+            try:
+                await or_any_defect(self._rounds(state), link=state.source.link_id)
+                self._note(state, DEFECT, failures=state.failures + 1)
+            except Unavailable as away:
+                self._note(state, str(away), failures=state.failures + 1)
+            await asyncio.sleep(wait_seconds(state.source, state.failures))
+
+    async def _rounds(self, state: LinkState) -> None:
         away = ORDER_SOURCE_AWAY.labels(state.source.link_id)
         rounds = await self._open(state.source)
         try:

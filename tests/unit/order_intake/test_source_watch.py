@@ -49,8 +49,11 @@ class Opened:
     def __init__(self) -> None:
         self.rounds: dict[str, list[FakeRounds]] = {}
         self.failures: dict[str, Exception] = {}
+        self.broken: set[str] = set()
 
     async def open(self, source: Source) -> Rounds:
+        if source.link_id in self.broken:
+            raise KeyError("a bug")
         one = FakeRounds()
         one.failure = self.failures.get(source.link_id)
         self.rounds.setdefault(source.link_id, []).append(one)
@@ -125,6 +128,19 @@ async def test_a_link_that_fails_is_a_warning_and_the_others_go_on(tmp_path: Pat
     assert "defect" in warnings["link b"]
     assert (view["a"]["failures"], view["a"]["last_round_at"]) == (1, None)
     assert (view["c"]["failures"], view["c"]["last_round_at"]) == (0, NOON.isoformat())
+
+
+async def test_a_link_that_can_not_be_opened_is_a_warning_too(tmp_path: Path) -> None:
+    """REQ-NON-27: a bug of ours in one link is told, and ends nothing else."""
+    file, opened = tmp_path / "orders.toml", Opened()
+    file.write_text(FOLDER.format("a", 60) + FOLDER.format("b", 60))
+    opened.broken = {"a"}
+
+    async with watching(file, opened) as sources:
+        warnings = sources.warnings()
+
+    assert list(warnings) == ["link a"]
+    assert opened.rounds["b"][0].rounds == 1
 
 
 def test_a_link_waits_longer_with_each_failure() -> None:

@@ -93,6 +93,21 @@ def test_a_name_without_its_character_set_is_read_as_the_link_says() -> None:
     assert item.patient_name == "NGUYỄN^VĂN ANH"
 
 
+def test_what_is_inside_an_item_has_the_items_character_set() -> None:
+    """PS3.5, 7.5.3: (0008,0005) holds for the sequences too."""
+    item = a_read_item(
+        SpecificCharacterSet="ISO_IR 100",
+        PatientName="É^A",
+        step={"ScheduledProcedureStepDescription": "Écho"},
+        RequestingPhysician="",
+        ReferringPhysicianName="",
+        RequestedProcedureDescription="",
+        ReasonForTheRequestedProcedure="",
+    )
+
+    assert (item.patient_name, item.step_description, item.undecodable) == ("É^A", "Écho", ())
+
+
 def test_a_name_that_is_not_in_its_character_set_is_no_order() -> None:
     """Quarantine, never mojibake."""
     raw = a_read_item().raw.replace("ĐẶNG".encode(), b"\xff" * len("ĐẶNG".encode()))

@@ -46,7 +46,7 @@ class InsuranceForm:
         if order is None or any(row.get(Source.VISIT) != nfc(order.visit_number).strip() for row in said.rows):
             yield "visit"
         conclusions = {row.get(Source.CONCLUSION, "") for row in said.rows}
-        if said.rows and conclusions != {"\n".join(faithful.lines(telling.document.conclusion))}:
+        if said.rows and conclusions != {nfc(_in_words(telling)[1]).strip()}:
             yield "conclusion"
         signer = telling.document.signed_by
         readers = {row.get(Source.READER) for row in said.rows}
@@ -102,12 +102,18 @@ def _name(result: str, position: Position) -> str:
 def _rows(telling: Telling_, order: contract.ServiceRequest) -> Iterator[Row]:
     """Yield the result in words, then each number whose index the destination names."""
     common = _common(telling, order)
-    described = "\n".join(_described(finding) for finding, _ in telling.stated)
-    yield {**common, Source.DESCRIPTION: described}
+    yield {**common, Source.DESCRIPTION: _in_words(telling)[0]}
     for finding, _ in telling.stated:
         index = telling.destination.indices.get(finding.code)
         if index and finding.value is not None:
             yield {**common, **_measured(finding, index)}
+
+
+def _in_words(telling: Telling_) -> tuple[str, str]:
+    """Return description and conclusion: of imaging the insurance wants both, so the one stands for a missing other."""
+    described = "\n".join(_described(finding) for finding, _ in telling.stated)
+    concluded = "\n".join(faithful.lines(telling.document.conclusion))
+    return described or concluded, concluded or described
 
 
 def _common(telling: Telling_, order: contract.ServiceRequest) -> dict[Source, str]:
@@ -116,7 +122,7 @@ def _common(telling: Telling_, order: contract.ServiceRequest) -> dict[Source, s
     return {
         Source.VISIT: order.visit_number,
         Source.SERVICE: telling.destination.services.get(service, service),
-        Source.CONCLUSION: "\n".join(faithful.lines(telling.document.conclusion)),
+        Source.CONCLUSION: _in_words(telling)[1],
         Source.RESULTED_AT: xml4.moment(telling.said_at),
         Source.READER: telling.destination.reader_of(signer.subject) if signer else "",
     }

@@ -105,6 +105,27 @@ def test_a_signed_result_is_a_row_in_words_and_one_for_each_named_number() -> No
     assert number == common | measured
 
 
+@pytest.mark.parametrize(
+    ("changed", "description", "conclusion"),
+    [
+        ({"findings": ()}, "Thể tích phổi 5512,3 mL.", "Thể tích phổi 5512,3 mL."),
+        ({"conclusion": ""}, "Lung volume: 5512.3 mL", "Lung volume: 5512.3 mL"),
+    ],
+)
+def test_a_result_in_words_has_description_and_conclusion(
+    changed: dict[str, Any], description: str, conclusion: str
+) -> None:
+    """REQ-OUT-32: of imaging the insurance wants both; the one that there is stands for the other."""
+    telling = told(an_insured_document(**changed))
+
+    [message] = messages_for(telling)
+
+    [written] = InsuranceForm().write(telling)
+    assert list(InsuranceForm().unlike(written, telling)) == []
+    words = rows_of(message)[0]
+    assert (words["MO_TA"], words["KET_LUAN"]) == (description, conclusion)
+
+
 def test_a_file_says_that_its_table_is_not_checked_and_names_nobody() -> None:
     """REQ-OUT-33: in the file, where a reader of the table passes over it; no name in it, none in the file's name."""
     [message] = messages_for(told())
@@ -207,7 +228,7 @@ def test_the_gate_releases_rows_beside_the_result() -> None:
     assert [message.form for message in verdict.messages] == ["oru", FORM]
 
 
-@pytest.mark.parametrize("number", ["", "x" * 16])
+@pytest.mark.parametrize("number", ["", "x" * 21])
 def test_a_row_that_the_table_can_not_take_holds_no_result(number: str) -> None:
     """REQ-OUT-35: care does not wait for it: the EMR has its result, and the folder is named with the column."""
     order = ORDER.model_copy(update={"service": CodedElement(identifier=number, text="CT ngực")})

@@ -21,6 +21,11 @@ export async function ask<T>(method: "GET" | "POST", path: string, body?: unknow
   return (await answer.json()) as T;
 }
 
+/** Return the answer to a file that is sent. */
+export async function send<T>(path: string, file: Blob): Promise<T> {
+  return (await (await answerTo("POST", path, file)).json()) as T;
+}
+
 /** Return an answer that is no JSON; null where there is nothing (204). */
 export async function bytesOf(path: string): Promise<Uint8Array | null> {
   const answer = await answerTo("GET", path);
@@ -34,8 +39,9 @@ export async function textOf(path: string): Promise<string> {
 
 async function answerTo(method: string, path: string, body?: unknown): Promise<Response> {
   const headers: Record<string, string> = method === "GET" ? {} : { "X-Overread-Request": "1" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const sent = body === undefined ? (method === "GET" ? null : "") : JSON.stringify(body);
+  const isFile = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
+  const sent = isFile ? body : body === undefined ? (method === "GET" ? null : "") : JSON.stringify(body);
   let answer: Response;
   try {
     answer = await fetch(path, { method, headers, body: sent, credentials: "same-origin" });

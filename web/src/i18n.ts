@@ -46,9 +46,14 @@ export function tIn(code: string, word: Word): string {
 }
 
 /** Return the sentence `prefix.key`, or `otherwise` where there is none for this key. */
-export function tOf(prefix: string, key: string, otherwise: string = key): string {
+export function tOf(
+  prefix: string,
+  key: string,
+  otherwise: string = key,
+  filled: Record<string, string | number> = {},
+): string {
   const word = `${prefix}.${key.replaceAll("-", "_")}`;
-  return word in WORDS.en ? t(word as Word) : otherwise;
+  return word in WORDS.en ? t(word as Word, filled) : otherwise;
 }
 
 /** Say a moment as a date with its time. */

@@ -123,6 +123,15 @@ export interface Order {
   ordering_provider: CodedElement | null;
   patient_location: string;
   clinical_information: string;
+  procedure?: NamedCode | null;
+  location?: NamedCode | null;
+  requester?: CodedElement | null;
+}
+
+/** What the mapping calls a code: `text` is Vietnamese. */
+export interface NamedCode extends CodedElement {
+  text_en: string;
+  text_fr: string;
 }
 
 export interface ContextObservation {

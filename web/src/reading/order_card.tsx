@@ -1,6 +1,6 @@
 /** What was asked, and why. */
-import { moment, t, tOf } from "../i18n";
-import type { Appointment, Order } from "../shapes";
+import { language, moment, t, tOf } from "../i18n";
+import type { Appointment, NamedCode, Order } from "../shapes";
 
 export function OrderCard({ orders, appointments }: { orders: Order[]; appointments: Appointment[] }) {
   return (
@@ -11,10 +11,10 @@ export function OrderCard({ orders, appointments }: { orders: Order[]; appointme
         <div key={order.order_id} class="order">
           {order.clinical_information && <p class="clinical">{order.clinical_information}</p>}
           <dl>
-            <Pair name={t("order.service")} value={order.service?.text || order.service?.identifier} />
+            <Pair name={t("order.service")} value={mapped(order.procedure) || order.service?.text || order.service?.identifier} />
             <Pair name={t("order.priority")} value={tOf("priority", order.priority)} />
-            <Pair name={t("order.by")} value={order.ordering_provider?.text || order.ordering_provider?.identifier} />
-            <Pair name={t("order.where")} value={order.patient_location} />
+            <Pair name={t("order.by")} value={order.requester?.text || order.ordering_provider?.text || order.ordering_provider?.identifier} />
+            <Pair name={t("order.where")} value={mapped(order.location) || order.patient_location} />
             <Pair name={t("order.number")} value={order.placer_order_number} />
             {order.status !== "active" && (
               <Pair name={t("order.status")} value={tOf("order.status", order.status)} />
@@ -28,6 +28,12 @@ export function OrderCard({ orders, appointments }: { orders: Order[]; appointme
       ))}
     </section>
   );
+}
+
+/** Return the site's own name of a code, in the reader's language where it has one. */
+function mapped(named: NamedCode | null | undefined): string | undefined {
+  const texts = { vi: named?.text, en: named?.text_en, fr: named?.text_fr };
+  return texts[language.value] || named?.text;
 }
 
 function said(appointment: Appointment | undefined): string | undefined {

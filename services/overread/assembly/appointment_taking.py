@@ -5,6 +5,7 @@ from datetime import tzinfo
 from uuid import UUID
 
 from overread.assembly import appointment_store, appointments, context_telling, order_store
+from overread.assembly.appointments import Notice
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import HL7Received
 from overread.protocols.hl7.lengths import check_numbers
@@ -24,11 +25,11 @@ class AppointmentTaking:
     async def take(self, received: Sequence[Received], tx: Transaction) -> None:
         """Note what the messages say of their orders; of two words about one appointment the later sent holds."""
         touched: dict[UUID, Event[HL7Received]] = {}
-        for event, raw in received:
-            message = tokenise(raw, event.data.fallback_charset or None)
-            check_numbers(message)
-            notice = appointments.notice_of(read_appointment(message, time_zone=self._time_zone), event.data)
-            await order_store.lock_matching(tx, event.site_id, {f"appointment {notice.key}"})
+        told = [(event, self._read(event.data, raw)) for event, raw in received]
+        for site_id in sorted({event.site_id for event, _ in told}):
+            keys = {f"appointment {notice.key}" for event, notice in told if event.site_id == site_id}
+            await order_store.lock_matching(tx, site_id, keys)
+        for event, notice in told:
             known = await appointment_store.known_of(tx, event.site_id, notice)
             if known is None or known.said_at <= notice.said_at:
                 await appointment_store.save(tx, event.site_id, notice)
@@ -38,3 +39,8 @@ class AppointmentTaking:
                 cases = await appointment_store.cases_of_orders(tx, event.site_id, named)
                 touched |= dict.fromkeys(cases, event)
         await context_telling.tell_what_differs(tx, touched)
+
+    def _read(self, received: HL7Received, raw: bytes) -> Notice:
+        message = tokenise(raw, received.fallback_charset or None)
+        check_numbers(message)
+        return appointments.notice_of(read_appointment(message, time_zone=self._time_zone), received)

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from itertools import groupby
 
 from overread.assembly import (
     collecting,
@@ -15,6 +14,7 @@ from overread.assembly import (
     patient_store,
     patient_taking,
     stated_orders,
+    store,
 )
 from overread.assembly.appointment_taking import AppointmentTaking
 from overread.assembly.result_taking import ResultTaking
@@ -29,36 +29,45 @@ from overread.runtime.object_store import LocalObjectStore
 Received = tuple[Event[HL7Received], bytes]
 """A message as the intake kept it: its event, and its bytes."""
 
+ORDERS = ""
+"""Every message of a type that is not named is about orders."""
+
 Takes = Callable[[Sequence[Received], Transaction], Awaitable[None]]
 
 
 class Handlers:
     """What assembly does with each topic; `objects` holds large messages and the manifests.
 
-    Both first lock the numbers of what they take together, so that an order and its images can't miss each other: of a
-    batch of images, of a run of orders. Runs of one batch lock one after another; should two batches come to wait for
-    each other, PostgreSQL ends one, and its records are taken one by one.
+    Each first locks the numbers of what it takes together, so that an order and its images can't miss each other, and
+    then rows of orders and of cases, each all at once and in one order: no two batches wait for each other. One of
+    several kinds locks for each kind anew, so it is alone with the site's patients meanwhile.
     """
 
     def __init__(self, settings: AssemblySettings, objects: LocalObjectStore) -> None:
         self._settings = settings
         self._objects = objects
-        self._kinds: Mapping[str, Takes] = {  # by MSH-9.1; every other message is an order
+        self._kinds: Mapping[str, Takes] = {  # by MSH-9.1, in the order in which a batch's are taken
             "ADT": self._take_patients,
-            "ORU": ResultTaking(settings).take,
+            ORDERS: self._take_orders,
             "SIU": AppointmentTaking(settings.time_zone).take,
+            "ORU": ResultTaking(settings).take,
         }
 
     async def hl7_received(self, batch: Sequence[Delivered], tx: Transaction) -> None:
-        """Put each message to use by its kind: orders, patients, results of others, appointments.
+        """Put each message to use by its kind: patients, then orders, appointments, and results of others.
 
-        Runs of messages of one kind are taken together, and the runs in their order.
+        Messages of one kind are taken together and in their order; what of several kinds comes first makes no difference,
+        since each counts by its sender's time.
         """
-        is_of_patients = any(delivered.event.data.message_type == "ADT" for delivered in batch)
-        await patient_store.lock_patients(tx, {d.event.site_id for d in batch}, to_change=is_of_patients)
-        for message_type, run in groupby(batch, key=lambda delivered: str(delivered.event.data.message_type)):
-            takes = self._kinds.get(message_type, self._take_orders)
-            await takes([(delivered.event, await self._raw(delivered.event)) for delivered in run], tx)
+        by_kind: dict[str, list[Delivered]] = {}
+        for delivered in batch:
+            message_type = delivered.event.data.message_type
+            by_kind.setdefault(message_type if message_type in self._kinds else ORDERS, []).append(delivered)
+        is_alone = len(by_kind) > 1 or "ADT" in by_kind
+        await patient_store.lock_patients(tx, {d.event.site_id for d in batch}, to_change=is_alone)
+        for kind, takes in self._kinds.items():
+            if run := by_kind.get(kind):
+                await takes([(delivered.event, await self._raw(delivered.event)) for delivered in run], tx)
 
     async def _take_orders(self, received: Sequence[Received], tx: Transaction) -> None:
         told = [(event, message) for event, raw in received for message in self._read_orders(event.data, raw)]
@@ -97,8 +106,9 @@ class Handlers:
         await patient_store.lock_patients(tx, {d.event.site_id for d in batch}, to_change=False)
         for site_id in sorted({d.event.site_id for d in batch}):
             mine = [d for d in batch if d.event.site_id == site_id]
-            numbers = collecting.numbers_of([d.event for d in mine])
-            await order_store.lock_matching(tx, site_id, matching.matching_keys(*numbers))
+            accessions, studies = collecting.numbers_of([d.event for d in mine])
+            accessions |= await store.accessions_of_studies(tx, site_id, studies)
+            await order_store.lock_matching(tx, site_id, matching.matching_keys(accessions, studies))
             for study_instance_uid, of_study in _by_study(site_id, mine):
                 await collecting.take(tx, site_id, study_instance_uid, of_study, self._settings)
             await late_survivors.note_imaged(tx, site_id, [d.event for d in mine])

@@ -15,6 +15,7 @@ from overread.assembly import (
     order_store,
     orders,
     patient_store,
+    store,
 )
 from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.order_store import KeptMessage, Naming
@@ -158,12 +159,21 @@ class _Register:
         await patient_store.note_doubtful(self._tx, self._site_id, known, ordered)
         mapping = await mapping_store.current(self._tx, self._site_id)
         await mapping_noting.note_unmapped(self._tx, self._site_id, mapping, self._asked)
+        await self._lock_cases(of_studies)
         for change in self._changes:
             order, patient = mapping.shown(change.after.order), known.shown(change.after.patient)
             tell(self._tx, change.event, order, change.after.revision, patient)
             if change.after.order.order_id in of_studies:
                 await self._settle(change)
         await self._save(of_studies)
+
+    async def _lock_cases(self, of_studies: Iterable[UUID]) -> None:
+        """Hold the cases of all changes at once: taken change by change, two batches could wait for each other."""
+        theirs = {change.after.order.order_id: change.after.order for change in self._changes}
+        orders_of_cases = [theirs[order_id] for order_id in sorted(of_studies)]
+        found = [await order_store.cases_for_order(self._tx, self._site_id, order) for order in orders_of_cases]
+        if len(found) > 1:
+            await store.lock_cases(self._tx, self._site_id, {case_id for cases in found for case_id in cases})
 
     async def _save(self, order_ids: Iterable[UUID]) -> None:
         lives = [self._touched[order_id] for order_id in sorted(order_ids)]

@@ -82,6 +82,26 @@ async def lock_case(tx: Transaction, site_id: str, case_id: UUID) -> CaseRow | N
     )
 
 
+async def lock_cases(tx: Transaction, site_id: str, case_ids: Iterable[UUID]) -> None:
+    """Hold the rows of several cases, all at once and in the order of their ids, as whoever holds several does."""
+    await tx.connection.execute(
+        "SELECT FROM cases WHERE site_id = $1 AND case_id = ANY($2::uuid[]) ORDER BY case_id FOR UPDATE",
+        site_id,
+        sorted(case_ids),
+    )
+
+
+async def accessions_of_studies(tx: Transaction, site_id: str, study_instance_uids: Iterable[str]) -> set[str]:
+    """Return the accession numbers that the studies' images carried before."""
+    rows = await tx.connection.fetch(
+        "SELECT a.accession_number FROM cases c JOIN case_accessions a USING (site_id, case_id)"
+        " WHERE c.site_id = $1 AND c.study_instance_uid = ANY($2::text[])",
+        site_id,
+        sorted(study_instance_uids),
+    )
+    return {row["accession_number"] for row in rows}
+
+
 async def imaged_study(tx: Transaction, site_id: str, case: CaseRow) -> ImagedStudy:
     """Return what the images of the case say about order and patient."""
     rows = await tx.connection.fetch(

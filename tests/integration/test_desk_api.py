@@ -118,7 +118,7 @@ async def test_assembly_itself_asks_for_the_fronts_pass(desk: Desk, tmp_path: Pa
     assert answer.status_code == 401
 
 
-OTHERS = {"patient_id": "TEST-9999^^^HIS^PI"}
+OTHERS: dict[str, Any] = {"patient_id": "TEST-9999^^^HIS^PI"}
 
 
 async def test_order_of_another_patient_is_attached_on_a_persons_word_alone(desk: Desk) -> None:

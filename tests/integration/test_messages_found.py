@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,21 @@ async def test_message_that_was_set_aside_is_found_with_its_reason(index: Index)
     [item] = (await index.asked("/messages/search", {"outcome": "set_aside"})).json()["items"]
     assert (item["message_control_id"], item["outcome"]) == ("BAD", "set_aside")
     assert "PID-3" in item["reason"]
+
+
+async def test_message_whose_bytes_were_missing_is_found_by_all_its_numbers_once_it_was_replayed(index: Index) -> None:
+    """REQ-MSG-01: what was set aside is found by its control ID alone, and used after the replay it is like any other."""
+    raw, key = an_omi(control_id="LARGE", accession="ACC-L"), f"{index.assembly.site_id}/hl7/large"
+    await index.hears(raw, raw_base64=None, object_key=key)
+    before = [await index.found(control_id="LARGE", outcome="set_aside"), await index.found(accession_number="ACC-L")]
+    await index.assembly.objects.put(key, [raw])
+
+    [source] = index.records.values()
+    again = index.assembly.service.consumptions[HL7_RECEIVED.name].take_again
+    await again(replace(source, replay_attempt=1), broker_milliseconds=0)
+
+    assert before == [["LARGE"], []]
+    assert await index.found(accession_number="ACC-L", outcome="used") == ["LARGE"]
 
 
 async def test_mended_message_stands_for_the_one_set_aside_once(index: Index) -> None:

@@ -69,7 +69,8 @@ async def note(tx: Transaction, site_id: str, messages: Sequence[IndexedMessage]
         " SELECT $1, e, p, o, l, t, g, c, r, w, b, x, string_to_array(k, $14) FROM unnest($2::uuid[], $3::int[],"
         " $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::text[],"
         " $12::uuid[], $13::text[]) AS one (e, p, o, l, t, g, c, r, w, b, x, k)"
-        " ON CONFLICT (site_id, event_id) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason",
+        " ON CONFLICT (site_id, event_id) DO UPDATE"
+        " SET outcome = excluded.outcome, reason = excluded.reason, keys = excluded.keys",
         site_id,
         *zip(*(message[:-1] for message in messages), strict=True),
         [_SEPARATOR.join(message.keys) for message in messages],

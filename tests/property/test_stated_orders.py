@@ -51,6 +51,16 @@ FACETS: Sequence[tuple[Mapping[str, str], Mapping[str, Any]]] = (
         {"patient": a_patient(identifiers=[OTHER], family_name="", given_name="", birth_date=None, sex="")},
     ),
 )
+CONTROLS: Mapping[OrderAction, str] = {
+    OrderAction.NEW: "NW",
+    OrderAction.CHANGE: "XO",
+    OrderAction.CANCEL: "CA",
+    OrderAction.DISCONTINUE: "DC",
+    OrderAction.HOLD: "HD",
+    OrderAction.RELEASE: "RL",
+    OrderAction.COMPLETE: "SC",
+}
+"""What a HIS sends in ORC-1 (docs/orders.md)."""
 ACTIONS = sorted(OrderAction)
 steps = st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.integers(0, len(FACETS) - 1))
 
@@ -58,7 +68,7 @@ steps = st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.integers(0, le
 def in_hl7(minute: int, action: OrderAction, facet: int) -> OrderMessage:
     """Return what an OMI^O23 says."""
     plain = {"ORC-9": f"2026112209{minute:02d}00+0700", "ORC-5": "CM" if action is OrderAction.COMPLETE else ""}
-    raw = an_order(minute, stated_orders.ORDER_CONTROLS[action], put={**plain, **FACETS[facet][0]})
+    raw = an_order(minute, CONTROLS[action], put={**plain, **FACETS[facet][0]})
     return a_message(raw)
 
 

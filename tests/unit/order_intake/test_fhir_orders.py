@@ -130,6 +130,14 @@ async def test_what_cannot_be_taken_is_refused_with_its_fhirpath(changed: dict[s
     assert broker.records == []
 
 
+async def test_a_draft_is_refused_with_the_reason() -> None:
+    """REQ-NON-07: it is no order yet; who sends it is told when to send it again."""
+    (answer,) = await sent(OrderBroker(), a_fhir_request(status="draft"))
+
+    (issue,) = answer.json()["issue"]
+    assert (issue["code"], "no order yet" in issue["details"]["text"]) == ("business-rule", True)
+
+
 async def test_a_created_order_says_where_it_is_and_its_repeat_is_200() -> None:
     """REQ-NON-07: 201 with Location and ETag; the same content again is the same order, with the same answer."""
     first, again = await sent(OrderBroker(), a_fhir_request(), a_fhir_request())

@@ -131,7 +131,7 @@ def test_links_are_read_in_their_order() -> None:
     ],
 )
 def test_a_fault_names_file_link_field_and_what_to_write(text: str, sentence: str) -> None:
-    """Whoever wrote the file mends it with this sentence alone."""
+    """REQ-TOOL-13: whoever wrote the file mends it with this sentence alone."""
     with pytest.raises(LinksRefused, match=rf"^/etc/overread/links\.toml.*{re.escape(sentence)}"):
         parsed(text)
 
@@ -189,7 +189,7 @@ def test_what_is_on_other_machines_has_no_port_here() -> None:
 
 
 def test_a_port_that_the_offset_moves_beyond_the_last_is_a_fault() -> None:
-    """65535 is the last there is, and the sentence says which one would do."""
+    """REQ-TOOL-13: 65535 is the last there is, and the sentence says which one would do."""
     moved = HL7IntakeSettings(site_id="site", port_offset=13000)
 
     assert "it is 65536, and there is none above 65535; write 52535 or less" in _refusal("[[link]]\nport=52536", moved)

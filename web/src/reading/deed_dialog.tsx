@@ -44,6 +44,7 @@ export function DeedDialog({ asked, reading, onClose }: Props) {
   const [typed, setTyped] = useState("");
   const [words, setWords] = useState("");
   const [isWrongPatient, setWrongPatient] = useState(false);
+  const isAboutOrder = asked === "no-change" && reading.task?.kind === "other_order";
   const isReady = asked === "reject" ? typed !== "" : words.trim() !== "";
   const doIt = async (event: Event) => {
     event.preventDefault();
@@ -53,7 +54,7 @@ export function DeedDialog({ asked, reading, onClose }: Props) {
   };
   return (
     <Dialog title={t(TITLES[asked])} onClose={onClose}>
-      <p>{t(MEANINGS[asked])}</p>
+      <p>{t(isAboutOrder ? "deed.no_change.order_means" : MEANINGS[asked])}</p>
       <p class="whose">
         {nameOf(reading.row.patient)} · <span class="code">{reading.row.accession_numbers.join(", ")}</span>
       </p>

@@ -14,8 +14,10 @@ from pydicom.dataset import Dataset
 from overread.contracts.errors import Unavailable
 from overread.order_intake.worklist_query import Worklist, WorklistQuery
 from overread.protocols.dicom.modality_worklist import Question
+from overread.runtime.tls import server_context
 from tests.builders.worklist import NAME, a_worklist_item, a_worklist_link
 from tests.fakes.archives import free_port
+from tests.fakes.mllp_lines import Authority
 from tests.fakes.worklists import Ris, running_orthanc_worklist, running_ris, running_wlmscpfs
 
 WEEK = Question(first_day=date(2026, 11, 20), last_day=date(2026, 11, 26))
@@ -171,6 +173,20 @@ async def test_a_rejected_association_is_told_with_its_reason(changed: dict[str,
 async def test_nobody_there_is_told() -> None:
     with pytest.raises(Unavailable, match="no association"):
         await ask(Ris(port=free_port()), connect_seconds=1)
+
+
+async def test_a_ris_is_asked_over_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
+    """BCP 195: a RIS whose certificate is another authority's is not told who is asked for."""
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    server, client = authority.issue("ris"), authority.issue("overread")
+    told = {"host": "localhost", "uses_tls": True, "certificate_file": client[0], "key_file": client[1]}
+    with running_ris([a_worklist_item()], tls=server_context(*server, authority.root)) as ris:
+        worklist = await ask(ris, ca_file=authority.root, **told)
+        with pytest.raises(Unavailable):
+            await ask(ris, ca_file=other.root, **told)
+
+    assert [item.accession_number for item in worklist.items] == ["RIS00001"]
+    assert len(ris.asked) == 1
 
 
 async def test_a_service_that_stops_does_not_wait_for_a_ris() -> None:

@@ -179,7 +179,7 @@ async def test_a_ris_is_asked_over_tls_with_certificates_on_both_sides(tmp_path:
     """BCP 195: a RIS whose certificate is another authority's is not told who is asked for."""
     authority, other = Authority(tmp_path), Authority(tmp_path / "other")
     server, client = authority.issue("ris"), authority.issue("overread")
-    told = {"host": "localhost", "uses_tls": True, "certificate_file": client[0], "key_file": client[1]}
+    told: dict[str, Any] = {"host": "localhost", "uses_tls": True, "certificate_file": client[0], "key_file": client[1]}
     with running_ris([a_worklist_item()], tls=server_context(*server, authority.root)) as ris:
         worklist = await ask(ris, ca_file=authority.root, **told)
         with pytest.raises(Unavailable):

@@ -145,7 +145,7 @@ async def test_a_machine_gets_a_token_by_its_secret_and_in_no_other_way(tmp_path
     signed_in = await issuer.sign_in(PLACER, PASSWORD, as_client=True)
 
     identity = await verified(issuer, issuer.grant_to(signed_in).access_token, clock)
-    assert (identity.subject, identity.roles, identity.may_sign) == (PLACER, {"order_placer"}, False)
+    assert (identity.subject, identity.roles, identity.may_sign) == (PLACER, frozenset({"order_placer"}), False)
     for username, as_client in ((PLACER, False), (READER, True)):
         with pytest.raises(SignInRefused):
             await issuer.sign_in(username, PASSWORD, as_client=as_client)

@@ -191,10 +191,10 @@ async def test_identity_provider_that_is_away_is_unavailable() -> None:
 
 async def test_a_machines_token_need_not_say_when_somebody_signed_in() -> None:
     """REQ-NON-06: by client credentials nobody does (RFC 6749, 4.4); any provider's token with the role alone counts."""
-    machine = {"auth_time": None, "entitlements": None, "iat": NOW}
+    machine: dict[str, Any] = {"auth_time": None, "entitlements": None, "iat": NOW}
 
     identity = await a_verifier().verify(a_token(sub="his", roles=["order_placer"], **machine))
     with pytest.raises(NotSignedIn):
         await a_verifier().verify(a_token(roles=["order_placer", "radiologist"], **machine))
 
-    assert (identity.roles, identity.auth_time) == ({"order_placer"}, NOON)
+    assert (identity.roles, identity.auth_time) == (frozenset({"order_placer"}), NOON)

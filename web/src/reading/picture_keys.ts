@@ -27,10 +27,10 @@ export function pictureKeys({ stage, presets, onTool, onOverlay, onSeries }: Act
   const chosen = presets.map((preset, n) => [String(n + 1), to((on) => on.preset(preset))] as const);
   return {
     ...Object.fromEntries(chosen),
-    ArrowDown: to((on) => (measured ? nudge(on, 0, 1) : on.step(1))),
-    ArrowUp: to((on) => (measured ? nudge(on, 0, -1) : on.step(-1))),
-    ArrowRight: to((on) => (measured ? nudge(on, 1, 0) : on.step(1))),
-    ArrowLeft: to((on) => (measured ? nudge(on, -1, 0) : on.step(-1))),
+    ArrowDown: to((on) => (held(on) ? nudge(on, 0, 1) : on.step(1))),
+    ArrowUp: to((on) => (held(on) ? nudge(on, 0, -1) : on.step(-1))),
+    ArrowRight: to((on) => (held(on) ? nudge(on, 1, 0) : on.step(1))),
+    ArrowLeft: to((on) => (held(on) ? nudge(on, -1, 0) : on.step(-1))),
     PageDown: to((on) => on.step(10)),
     PageUp: to((on) => on.step(-10)),
     Home: to((on) => on.go(0)),
@@ -56,15 +56,20 @@ export function pictureKeys({ stage, presets, onTool, onOverlay, onSeries }: Act
   };
 }
 
+/** The length that arrows move; one of a case that has left the screen, or that was deleted, is none. */
+function held(stage: Stage): Measure | null {
+  return measured && stage.measures.includes(measured) ? measured : null;
+}
+
 /** `m` begins a length in the middle of the picture; again, it moves the other end; a third time, it is done. */
 function next(stage: Stage): void {
   const picture = stage.picture;
   if (!picture) return;
-  if (measured && isFromEnd) {
+  if (held(stage) && isFromEnd) {
     measured = null;
     return;
   }
-  if (measured) {
+  if (held(stage)) {
     isFromEnd = true;
     return;
   }
@@ -76,8 +81,9 @@ function next(stage: Stage): void {
 }
 
 function nudge(stage: Stage, columns: number, rows: number): void {
-  if (!measured || measured.imageId !== stage.picture?.imageId) return;
-  const end = isFromEnd ? measured.from : measured.to;
+  const moved = held(stage);
+  if (!moved || moved.imageId !== stage.picture?.imageId) return;
+  const end = isFromEnd ? moved.from : moved.to;
   end.column += columns;
   end.row += rows;
   stage.draw();

@@ -10,31 +10,43 @@ export interface Frame {
 const LINE = "#ffd479";
 
 export class Canvas2d {
-  constructor(private readonly canvas: HTMLCanvasElement) {}
+  /** The canvas on screen now; it is another one after each clearing. */
+  element = canvasOf(0, 0);
+  private context = contextOf(this.element);
+  private isBlank = true;
 
   /** Make the canvas as large as the picture. */
   fill(width: number, height: number): void {
     const ratio = window.devicePixelRatio || 1;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
+    this.renew(Math.round(width * ratio), Math.round(height * ratio));
   }
 
+  /**
+   * Take everything away, by a canvas on which nothing was ever drawn. One that was cleared, by clearRect or by setting
+   * its width, and not drawn on again, was seen to show for seconds what had been on it: Chromium under load gave back an
+   * older of its buffers, so that a length that the reader had deleted, or an overlay switched off, stood there again.
+   */
   clear(): void {
-    this.context.setTransform(1, 0, 0, 1, 0, 0);
-    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    if (!this.isBlank) this.renew(this.element.width, this.element.height);
   }
 
   draw(frame: Frame, masks: readonly Mask[], measures: readonly Measure[], say: (of: Measure) => string): void {
-    this.clear();
+    if (!masks.length && !measures.length) return this.clear();
+    this.isBlank = false;
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
+    this.context.clearRect(0, 0, this.element.width, this.element.height);
     for (const mask of masks) this.drawMask(frame, mask);
     const ratio = window.devicePixelRatio || 1;
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     for (const measure of measures) this.drawMeasure(frame, measure, say(measure));
   }
 
-  private get context(): CanvasRenderingContext2D {
-    // Drawn by the processor: a canvas of this kind was seen to show what had been cleared where the graphics card draws.
-    return this.canvas.getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D;
+  private renew(width: number, height: number): void {
+    const fresh = canvasOf(width, height);
+    this.element.replaceWith(fresh);
+    this.element = fresh;
+    this.context = contextOf(fresh);
+    this.isBlank = true;
   }
 
   private drawMask(frame: Frame, mask: Mask): void {
@@ -78,4 +90,17 @@ export class Canvas2d {
     context.strokeText(said, to.x + 10, to.y - 8);
     context.fillText(said, to.x + 10, to.y - 8);
   }
+}
+
+function canvasOf(width: number, height: number): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.className = "above";
+  canvas.width = width;
+  canvas.height = height;
+  return canvas;
+}
+
+/** Drawn by the processor: a canvas of this kind was seen to show what had been cleared where the graphics card draws. */
+function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  return canvas.getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D;
 }

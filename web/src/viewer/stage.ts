@@ -41,7 +41,7 @@ function start(): void {
 
 export class Stage {
   private readonly engine: RenderingEngine;
-  private readonly canvas: Canvas2d;
+  private readonly canvas = new Canvas2d();
   private pictures: readonly Picture[] = [];
   private shown = 0;
   private chosen: Window | null = null;
@@ -51,8 +51,7 @@ export class Stage {
   measures: Measure[] = [];
   onSeen: (seen: Seen) => void = () => undefined;
 
-  private readonly element = layer("div", "pixels");
-  private readonly above = layer("canvas", "above");
+  private readonly element = pixels();
 
   private constructor(host: HTMLElement) {
     start();
@@ -64,7 +63,6 @@ export class Stage {
       element: this.element,
       defaultOptions: { background: [0, 0, 0] },
     });
-    this.canvas = new Canvas2d(this.above);
     this.element.addEventListener(Enums.Events.IMAGE_RENDERED, () => this.draw());
     new ResizeObserver(() => this.resize()).observe(this.element);
   }
@@ -84,7 +82,7 @@ export class Stage {
     this.onSeen = () => undefined;
     this.canvas.clear();
     this.element.remove();
-    this.above.remove();
+    this.canvas.element.remove();
   }
 
   /** Put a series on screen, beginning in its middle; the rest is fetched from there outwards. */
@@ -211,7 +209,7 @@ export class Stage {
   }
 
   private mount(host: HTMLElement): void {
-    host.prepend(this.element, this.above);
+    host.prepend(this.element, this.canvas.element);
   }
 
   private resize(): void {
@@ -260,9 +258,9 @@ export class Stage {
   }
 }
 
-function layer<K extends "div" | "canvas">(name: K, style: string): HTMLElementTagNameMap[K] {
-  const element = document.createElement(name);
-  element.className = style;
+function pixels(): HTMLDivElement {
+  const element = document.createElement("div");
+  element.className = "pixels";
   return element;
 }
 

@@ -123,6 +123,13 @@ def test_code_of_the_site_and_second_code_count(code: str) -> None:
     assert one.concept == "creatinine"
 
 
+def test_urea_nitrogen_is_shown_under_its_own_name() -> None:
+    """By mass urea is 2.14 times as much: 20 mg/dL of nitrogen under the name of urea would be another patient's kidney."""
+    both = shown(a_result(an_obx("3094-0^BUN^LN", "20"), an_obx("22664-7^Urea^LN", "7.1", sub_id="2")))
+
+    assert {one.concept: one.value for one in both} == {"urea_nitrogen": "20", "urea": "7.1"}
+
+
 def test_value_older_than_its_window_is_not_shown() -> None:
     """D-dimer is of use for a week, creatinine for three months."""
     said = (NOON - timedelta(days=8)).strftime("%Y%m%d%H%M%S+0000")

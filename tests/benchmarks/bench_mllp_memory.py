@@ -77,7 +77,7 @@ def measured(messages: int, seconds: float, *, offset: int, catch_up_seconds: fl
     """Send `messages`, for `seconds` at most, to a stack of its own and return what its services held meanwhile."""
     with (
         tempfile.TemporaryDirectory(prefix="overread-bench-") as folder,
-        _stack(Path(folder), offset) as running,
+        hl7_stack(Path(folder), offset) as running,
         asyncio.Runner() as runner,
         _Applied(runner, running) as applied,
     ):
@@ -85,7 +85,8 @@ def measured(messages: int, seconds: float, *, offset: int, catch_up_seconds: fl
 
 
 @contextmanager
-def _stack(folder: Path, offset: int) -> Iterator[StackThread]:
+def hl7_stack(folder: Path, offset: int) -> Iterator[StackThread]:
+    """Yield a broker, a database, the listener and assembly, and nothing else."""
     profile = Profile(data_dir=folder, port_offset=offset)
     whole = profile.stack()
     services = [spec for spec in profile.services(whole.endpoints) if spec.name in SERVICES]

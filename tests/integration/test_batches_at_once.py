@@ -35,7 +35,7 @@ class Exam:
         self._bench = bench
         self.study = f"1.2.826.0.1.3680043.10.1338.8{ord(name)}"
         self._patient = f"TEST-{name}^^^HIS^PI"
-        self._names = {"placer": f"P-{name}^HIS", "accession": f"ACC-{name}"}
+        self._names: dict[str, Any] = {"placer": f"P-{name}^HIS", "accession": f"ACC-{name}"}
 
     def order(self, minute: int) -> Event[Body]:
         """Return a change of the order."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -19,7 +19,8 @@ from overread.assembly.remapping import Remapping
 from overread.assembly.web import build
 from overread.cli.api_client import Api
 from overread.cli.app import main
-from overread.contracts.topics import AUDIT_RECORDED, CASES_CHANGED, ORDERS_CHANGED
+from overread.contracts.topics import AUDIT_RECORDED, CASES_CHANGED, ORDERS_CHANGED, REPORTS_SIGNED
+from tests.builders.events import a_report_signed, an_event
 from tests.builders.mappings import a_doctor, a_service, a_ward
 from tests.builders.orders import a_cancellation, an_order
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
@@ -137,9 +138,8 @@ async def test_read_study_is_left_as_it_was_told(site: Site) -> None:
     """REQ-MAP-05: once a report is signed."""
     await site.assembly.hears_images(*slices(site.assembly, 1))
     await site.assembly.hears_orders(asked())
-    case = await site.assembly.case()
-    async with site.assembly.service.transaction() as tx:
-        await mapping_store.note_read(tx, [(site.assembly.site_id, case.case_id)])
+    signed = a_report_signed(case_id=(await site.assembly.case()).case_id)
+    await site.assembly.hears(REPORTS_SIGNED, an_event(signed, site_id=site.assembly.site_id, own_key=str(uuid4())))
     told = len(await site.assembly.told(ORDERS_CHANGED))
 
     said = await site.takes(a_service())

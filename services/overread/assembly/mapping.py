@@ -13,6 +13,7 @@ from overread.contracts.events.orders import CodedElement, NamedCode, Procedure,
 STANDARD_SYSTEMS = frozenset({"LN", "SCT", "RADLEX", "DCM", "I9", "I10", "C4", "UCUM", "ICD10"})
 """Names of code systems (table HL70396) that mean the same everywhere."""
 LOCAL_SYSTEM = "L"
+_MOST_FOUND = 10_000
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,25 @@ class SiteMapping:
         return {row.key: row for row in self.rows}
 
     @cached_property
+    def _found(self) -> dict[tuple[str, str, str, str], MappingRow | None]:
+        """Return what was asked before, and the answer."""
+        return {}
+
+    @cached_property
     def _systems(self) -> frozenset[str]:
         """Return the local code systems whose codes rows name."""
         return frozenset(row.system for row in self.rows if row.system)
 
     def find(self, kind: Kind, link: str, code: str, system: str = "") -> MappingRow | None:
-        """Return the row that says what the code means, None where there is none."""
+        """Return the row that says what the code means, None where there is none; few codes make up a day's orders."""
+        asked = (kind.value, link, code, system)
+        if asked not in self._found:
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            self._found[asked] = self._look(kind, link, code, system)
+        return self._found[asked]
+
+    def _look(self, kind: Kind, link: str, code: str, system: str) -> MappingRow | None:
         for one_link in dict.fromkeys((link, "")):
             for one_system in dict.fromkeys((system, self._canonical(link, system), "")):
                 if row := self._by_key.get(Key(kind, one_link, code, one_system)):

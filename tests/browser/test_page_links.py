@@ -66,7 +66,10 @@ def test_message_that_was_set_aside_is_found_shown_by_role_mended_and_its_order_
     integrator.press("Enter")
     integrator.say("Được thay bằng")
 
+    operator.go("/ops")
+    link = operator.page.locator("table.dead tr", has=operator.page.get_by_role("link", name=control_id, exact=True))
     assert barriers == []
+    assert "đã sửa và gửi lại" in link.inner_text()
     assert _counted(hospital, orders, visit.accession_number) == 1
 
 

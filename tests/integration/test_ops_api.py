@@ -214,6 +214,7 @@ async def test_dead_letter_is_listed_and_given_back_on_request(operated: Operate
     [event] = await operated.bench.published(REPLAYS_REQUESTED)
     recorded = [one.data.action for one in await operated.bench.published(AUDIT_RECORDED)]
     assert (letter["kind"], letter["reason"], letter["consumer"]) == ("Malformed", "not JSON", "governance")
+    assert letter["source"] == f"{DELIVERIES_DONE.name}/3/7"
     assert "NGUYEN" not in str(listed)
     assert answer.json()["given_back"] == [{"place": letter["place"], "consumer": "governance"}]
     assert (event.data.consumer, event.data.requested_by, event.subject) == ("governance", OPERATOR, letter["place"])

@@ -290,6 +290,7 @@ export interface DeadLetters {
   items: {
     place: string;
     topic: string;
+    source: string;
     kind: string;
     reason: string;
     consumer: string;

@@ -44,10 +44,11 @@ class ServicesView(BaseModel):
 
 
 class LetterView(BaseModel):
-    """One dead letter: where it lies, whose it is, and why it was set aside."""
+    """One dead letter: where it lies, where it came from, whose it is, and why it was set aside."""
 
     place: str
     topic: str
+    source: str
     partition: int
     offset: int
     kind: str
@@ -178,6 +179,7 @@ def _letter_view(letter: DeadLetter) -> LetterView:
     return LetterView(
         place=letter.place,
         topic=letter.record.topic,
+        source=f"{letter.again.topic}/{letter.again.partition}/{letter.again.offset}",
         partition=letter.record.partition,
         offset=letter.record.offset,
         kind=letter.kind,

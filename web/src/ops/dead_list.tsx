@@ -5,6 +5,7 @@ import { moment, t } from "../i18n";
 import { announce } from "../parts/announcer";
 import { noteEnd } from "../session";
 import type { DeadLetters } from "../shapes";
+import { LetterMessage, useSetAside } from "./letter_message";
 
 interface Props {
   dead: DeadLetters;
@@ -13,6 +14,7 @@ interface Props {
 
 export function DeadList({ dead, onReplayed }: Props) {
   const [busy, setBusy] = useState("");
+  const messages = useSetAside(dead.items.map((letter) => letter.topic));
   const replay = async (place: string) => {
     setBusy(place);
     try {
@@ -48,6 +50,7 @@ export function DeadList({ dead, onReplayed }: Props) {
                 <tr key={letter.place} data-place={letter.place}>
                   <td lang="en">
                     <strong>{letter.kind}</strong> {letter.reason}
+                    <LetterMessage row={messages.get(letter.source)} />
                   </td>
                   <td class="code">{letter.consumer}</td>
                   <td>

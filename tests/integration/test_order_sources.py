@@ -116,7 +116,7 @@ class Fetching:
         view = answer_at(self.health, SOURCES)
         return {link["link"].rpartition("-")[2]: link for link in view["links"]} if view else {}
 
-    async def received(self, kind: str) -> Sequence[Event[Any]]:
+    async def received(self, kind: str, most: int = 1000) -> Sequence[Event[Any]]:
         """Return what a link's statements became, oldest first."""
         settings = OrderIntakeSettings(
             site_id=self.endpoints.site_id,
@@ -126,7 +126,7 @@ class Fetching:
         )
         since = datetime.now(UTC) - timedelta(hours=1)
         key = f"{self.name}-{kind}".encode()
-        newest_first = tail(settings, ORDERS_RECEIVED.name, key, most=1000, since=since)
+        newest_first = tail(settings, ORDERS_RECEIVED.name, key, most=most, since=since)
         return [codec.decode(value, ORDERS_RECEIVED.bodies) async for value in newest_first][::-1]
 
 
@@ -187,6 +187,38 @@ async def test_orders_of_folders_and_of_a_ris_reach_their_cases(
     failing, warnings = told_of_health
     assert failing == {}
     assert [(name.rpartition("-")[2], "can't be used" in why) for name, why in warnings.items()] == [("away", True)]
+
+
+async def test_what_a_file_says_is_an_order_once_through_kills(
+    stack: Any, tmp_path: Path, bench: AssemblyBench
+) -> None:
+    """REQ-NON-25: kill -9 while a file's rows are kept, and a little later; then it is let finish."""
+    rows, dropped = 3000, tmp_path / "csv"
+    with running_ris() as ris:
+        fetching = Fetching(stack, tmp_path, ris.port)
+    (dropped / "a.csv").write_bytes(a_file(*(a_row(SoPhieu=f"K{number}") for number in range(rows))))
+
+    interrupted = []
+    for later in (0.0, 0.3):
+        with fetching.running():
+            await until(lambda: _is_there(dropped / "taking" / "a.csv", dropped / "done" / "a.csv"))
+            await asyncio.sleep(later)
+        interrupted.append((dropped / "taking" / "a.csv").exists())
+    with fetching.running():
+        await until(lambda: _is_done(dropped / "done" / "a.csv"))
+
+    received = await fetching.received("csv", most=5 * rows)
+    again = [event.model_copy(update={"site_id": bench.site_id}) for event in received]
+    for part in range(0, len(again), 500):
+        await bench.hears(ORDERS_RECEIVED, *again[part : part + 500])
+    applied = [order.placer_order_number for order in await bench.orders()]
+    assert any(interrupted)
+    assert sorted(applied) == sorted(f"K{number}" for number in range(rows))
+    assert len({event.id for event in received}) == rows
+
+
+async def _is_there(*files: Path) -> bool:
+    return any(await asyncio.to_thread(lambda: [file.exists() for file in files]))
 
 
 async def _is_done(*files: Path) -> bool:

@@ -138,6 +138,35 @@ def test_length_is_measured_without_a_pointer(radiologist: Hands, cases: Cases) 
     radiologist.wait_for_marks(are_there=False)
 
 
+def test_what_was_taken_away_stays_away_while_the_browser_is_slow(radiologist: Hands, cases: Cases) -> None:
+    """Chromium under load gave back an older buffer of a canvas that was cleared: a deleted length stood there again."""
+    slow = radiologist.page.context.new_cdp_session(radiologist.page)
+    radiologist.open(cases.normal[0])
+    radiologist.wait_for_marks(are_there=True)
+    slow.send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    radiologist.press("o")
+
+    for _ in range(4):
+        radiologist.press("m")
+        radiologist.wait_for_marks(are_there=True)
+        radiologist.press("Delete")
+        for _ in range(4):
+            radiologist.wait_for_marks(are_there=False)
+
+
+def test_arrows_scroll_again_in_the_next_case(radiologist: Hands, cases: Cases) -> None:
+    """A length that was begun in one case, and not ended, holds the arrows of no other."""
+    radiologist.open(cases.normal[0])
+    radiologist.press("m", "Escape")
+    radiologist.row(cases.normal[1]).wait_for()
+    radiologist.open(cases.normal[1])
+    before = radiologist.page.locator(".bottom-left").inner_text()
+
+    radiologist.press("ArrowDown")
+
+    radiologist.page.locator(".bottom-left", has_not_text=before).wait_for()
+
+
 def test_normal_film_is_signed_with_three_keys_and_the_next_opens(
     radiologist: Hands, hospital: Hospital, cases: Cases
 ) -> None:

@@ -10,9 +10,11 @@ EPILOG = """\
 a new sender, in this order:
   overread hl7 explain order.hl7                      is the vendor's sample right, and what would we do with it
   overread hl7 record --port 2599 --into day          what it really sends; at the end its link is proposed
+  overread link add                                   its link, by questions; then the vendor's set-up sheet
   overread hl7 replay day --to mllp://HOST:2575       that day against your listener, offline
   overread hl7 send order.hl7 --to mllp://HOST:2575   one message, and the answer in words
   overread hl7 watch                                  each message that is taken, and what it changed
+  overread hl7 acceptance day --out protocol.html     both sides sign; `hl7 conformance` is what the vendor reads first
 """
 
 

@@ -1,5 +1,6 @@
 """The desk behind the front: who may ask, and what a reconciler is told."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,6 +281,8 @@ async def test_pages_of_the_desk_follow_each_other(desk: Desk) -> None:
             break
 
     assert len(seen) == len(set(seen)) == 5
+    assert (await desk.asked("/desk/entries?kind=no_images&after=nowhere")).status_code == 422
+    assert (await desk.asked("/desk/entries?kind=no_images&after=WyIyMDI2LTExLTIyIiwieCJd")).status_code == 422
 
 
 async def test_who_looks_and_decides_is_recorded(desk: Desk) -> None:
@@ -302,9 +305,13 @@ async def test_who_looks_and_decides_is_recorded(desk: Desk) -> None:
 
 async def test_name_in_the_index_is_folded_as_names_are_compared(desk: Desk) -> None:
     """REQ-DSK-02: all letters of Vietnamese; what the index does not find nobody is shown."""
+
+    def patient(name: str) -> str:
+        return json.dumps({"family_name": name, "given_name": ""})
+
     names = ["".join(LETTERS), "ĐẶNG  Thị^Hường", "", " ́"]
 
-    folded = [await desk.assembly.service.pool.fetchval("SELECT folded_name($1)", name) for name in names]
+    folded = [await desk.assembly.service.pool.fetchval("SELECT fold_name($1)", patient(name)) for name in names]
 
     assert folded[:2] == [fold(name) for name in names[:2]]
     assert folded[2:] == [fold(name) for name in names[2:]]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_FOUND = 60
 """Of each question: a person looks at ten, the best of what was found."""
 
-_NAME = "folded_name(({0} ->> 'family_name') || ' ' || ({0} ->> 'given_name')) = $2"
+_NAME = "folded_name <> '' AND folded_name = $2"
 _NUMBER = "jsonb_path_query_array({0}, '$.identifiers[*].id_number') ?| $2::text[]"
 _NEWEST_ORDERS = " ORDER BY newest_sent_at DESC NULLS LAST LIMIT $3"
 _NEWEST_CASES = " ORDER BY born_at DESC LIMIT $3"
@@ -119,7 +119,7 @@ async def _by_patient(
     tx: Transaction, site_id: str, patient: Patient, select: str, column: str, newest: str
 ) -> list["list[asyncpg.Record]"]:
     numbers = sorted(id_numbers(patient.identifiers))
-    name = patients.fold(f"{patient.family_name} {patient.given_name}")
+    name = patients.folded_name(patient)
     asked = [(_NUMBER, numbers)] if numbers else []
     questions: list[tuple[str, object]] = [*asked, *([(_NAME, name)] if name else [])]
     return [

@@ -130,7 +130,7 @@ def _identifiers(order: OrderSide, study: StudySide) -> Iterator[Reason]:
 
 
 def _name(order: OrderSide, study: StudySide) -> Iterator[Reason]:
-    ordered, imaged = (set(_folded(side.patient).split()) for side in (order, study))
+    ordered, imaged = (set(patients.folded_name(side.patient).split()) for side in (order, study))
     if not ordered or not imaged:
         return
     if ordered == imaged:
@@ -208,7 +208,3 @@ def _same_kind(modalities: Iterable[str]) -> frozenset[str]:
 def _words(texts: Sequence[str]) -> frozenset[str]:
     words = (word for text in texts for word in patients.fold(text).split() if len(word) >= _SHORTEST_WORD)
     return frozenset(_BODY_PARTS.get(word, word) for word in words)
-
-
-def _folded(patient: Patient) -> str:
-    return patients.fold(f"{patient.family_name} {patient.given_name}")

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from overread.runtime.database import Connection
 
-NO_ORDER, NO_IMAGES = "no_order", "no_images"
+DOUBT, NO_ORDER, NO_IMAGES = "doubt", "no_order", "no_images"
 RECENT = timedelta(days=60)
 """Studies without an order and orders without images are shown for so long; doubts until they are settled."""
 
 _ENTRIES = {
-    "doubt": (
+    DOUBT: (
         "SELECT * FROM (SELECT kind, subject, case_id, reason, raised_at FROM desk WHERE site_id = $1"
         " UNION ALL SELECT kind, subject::text, NULL, reason, raised_at FROM patient_desk WHERE site_id = $1) entries"
         " WHERE ($2::timestamptz IS NULL OR (raised_at, subject) > ($2, $3))"
@@ -25,21 +25,21 @@ _ENTRIES = {
     NO_ORDER: (
         "SELECT $6::text AS kind, c.case_id::text AS subject, c.case_id, '' AS reason, c.born_at AS raised_at"
         " FROM cases c WHERE c.site_id = $1 AND c.born_at > $4 AND c.study IS NOT NULL"
-        " AND ($2::timestamptz IS NULL OR (c.born_at, c.case_id::text) < ($2, $3))"
+        " AND ($2::timestamptz IS NULL OR (c.born_at, c.case_id) < ($2, $3::text::uuid))"
         " AND NOT EXISTS (SELECT FROM case_orders o WHERE o.site_id = $1 AND o.case_id = c.case_id)"
         " AND NOT EXISTS (SELECT FROM desk_dismissed d WHERE d.site_id = $1 AND d.entry_kind = $6"
         " AND d.entry_subject = c.case_id::text)"
-        " ORDER BY c.born_at DESC, c.case_id::text DESC LIMIT $5"
+        " ORDER BY c.born_at DESC, c.case_id DESC LIMIT $5"
     ),
     NO_IMAGES: (
         "SELECT $6::text AS kind, o.order_id::text AS subject, NULL AS case_id, '' AS reason,"
         " o.newest_sent_at AS raised_at FROM orders o WHERE o.site_id = $1 AND o.newest_sent_at > $4"
         " AND o.service_request ->> 'status' IN ('active', 'held')"
-        " AND ($2::timestamptz IS NULL OR (o.newest_sent_at, o.order_id::text) < ($2, $3))"
+        " AND ($2::timestamptz IS NULL OR (o.newest_sent_at, o.order_id) < ($2, $3::text::uuid))"
         " AND NOT EXISTS (SELECT FROM case_orders c WHERE c.site_id = $1 AND c.order_id = o.order_id)"
         " AND NOT EXISTS (SELECT FROM desk_dismissed d WHERE d.site_id = $1 AND d.entry_kind = $6"
         " AND d.entry_subject = o.order_id::text)"
-        " ORDER BY o.newest_sent_at DESC, o.order_id::text DESC LIMIT $5"
+        " ORDER BY o.newest_sent_at DESC, o.order_id DESC LIMIT $5"
     ),
 }
 KINDS = tuple(_ENTRIES)

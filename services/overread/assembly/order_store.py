@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from overread.assembly import patients
 from overread.assembly.matching import ImagedStudy
 from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.orders import OrderMessage, Place
@@ -139,23 +140,24 @@ async def save_orders(tx: Transaction, site_id: str, orders: Iterable[tuple[Stor
             stored.order.model_dump_json(),
             stored.patient.model_dump_json(),
             *(newest or (None, None, None)),
+            patients.folded_name(stored.patient),
         )
         for stored, newest in orders
     ]
     await tx.connection.execute(
         "INSERT INTO orders (site_id, order_id, revision, accession_number, study_instance_uid, service_request,"
-        " patient, newest_sent_at, newest_said_at, newest_rank)"
+        " patient, newest_sent_at, newest_said_at, newest_rank, folded_name)"
         " SELECT $1, order_id, revision, accession_number, study_instance_uid, service_request::jsonb, patient::jsonb,"
-        " sent_at, said_at, rank FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],"
-        " $8::timestamptz[], $9::timestamptz[], $10::int[]) AS told (order_id, revision, accession_number,"
-        " study_instance_uid, service_request, patient, sent_at, said_at, rank)"
+        " sent_at, said_at, rank, name FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],"
+        " $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[]) AS told (order_id, revision, accession_number,"
+        " study_instance_uid, service_request, patient, sent_at, said_at, rank, name)"
         " ON CONFLICT (site_id, order_id) DO UPDATE SET revision = excluded.revision,"
         " accession_number = excluded.accession_number, study_instance_uid = excluded.study_instance_uid,"
         " service_request = excluded.service_request, patient = excluded.patient,"
         " newest_sent_at = excluded.newest_sent_at, newest_said_at = excluded.newest_said_at,"
-        " newest_rank = excluded.newest_rank",
+        " newest_rank = excluded.newest_rank, folded_name = excluded.folded_name",
         site_id,
-        *_columns(rows, 9),
+        *_columns(rows, 10),
     )
 
 

@@ -20,6 +20,11 @@ def fold(name: str) -> str:
     return " ".join(sorted(words))
 
 
+def folded_name(patient: Patient) -> str:
+    """Return the whole name as it is compared and looked for."""
+    return fold(f"{patient.family_name} {patient.given_name}")
+
+
 def conflict(ordered: Patient, imaged: Patient) -> str | None:
     """Return why the order's patient can't be the study's, None when nothing speaks against it.
 

@@ -38,7 +38,7 @@ class Desk:
 
     async def page(self, kind: str, *, after: str, limit: int) -> PageView:
         """Return a page of one kind of entries; no patient is in it."""
-        place = _place(after) if after else None
+        place = _place(after, kind) if after else None
         found = await desk_store.entries(
             self._tx.connection, self._tx.site_id, kind, after=place, now=self._tx.clock(), limit=limit + 1
         )
@@ -158,9 +158,9 @@ def _cursor(entry: EntryView) -> str:
     return base64.urlsafe_b64encode(json.dumps([entry.raised_at.isoformat(), entry.subject]).encode()).decode()
 
 
-def _place(cursor: str) -> tuple[datetime, str]:
+def _place(cursor: str, kind: str) -> tuple[datetime, str]:
     try:
         at, subject = json.loads(base64.urlsafe_b64decode(cursor))
-        return datetime.fromisoformat(at), str(subject)
-    except (ValueError, TypeError, binascii.Error) as error:
+        return datetime.fromisoformat(at), str(subject if kind == desk_store.DOUBT else UUID(subject))
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise Malformed("this is no page of the desk: begin with the first") from error

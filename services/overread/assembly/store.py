@@ -8,6 +8,7 @@ from uuid import UUID
 
 from overread.assembly import case_context, decision_store, mapping_store, patient_store
 from overread.assembly.matching import ImagedStudy
+from overread.assembly.patients import folded_name
 from overread.contracts.events.cases import Case, Study
 from overread.contracts.events.intake import InstanceStored
 from overread.contracts.events.orders import Patient, ServiceRequest
@@ -52,12 +53,13 @@ class DeskEntry:
 async def open_case(tx: Transaction, site_id: str, first: InstanceStored, patient: Patient) -> bool:
     """Make sure that the case of the instance's study is there, born with its first instance; say whether it is new."""
     row = await tx.connection.fetchrow(
-        "INSERT INTO cases (site_id, case_id, study_instance_uid, imaged_patient) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT DO NOTHING RETURNING 1",
+        "INSERT INTO cases (site_id, case_id, study_instance_uid, imaged_patient, folded_name)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING 1",
         site_id,
         case_id_for(site_id, first.study_instance_uid),
         first.study_instance_uid,
         patient.model_dump_json(),
+        folded_name(patient),
     )
     return row is not None
 

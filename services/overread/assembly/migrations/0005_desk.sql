@@ -23,27 +23,32 @@ CREATE INDEX desk_decisions_by_number ON desk_decisions (site_id, number);
 CREATE INDEX desk_decisions_by_entry ON desk_decisions (site_id, entry_kind, entry_subject) WHERE kind = 'dismiss';
 CREATE UNIQUE INDEX desk_decisions_undone_once ON desk_decisions (site_id, undoes) WHERE undoes IS NOT NULL;
 
--- A name for comparison, as `patients.fold` has it: no diacritics, upper case, words in order of the alphabet.
-CREATE FUNCTION folded_name(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+-- A name for comparison, as `patients.fold` has it: no diacritics, upper case, words in order of the alphabet. Assembly
+-- writes it with each order and case; the function folds what was there before.
+CREATE FUNCTION fold_name(patient jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(string_agg(word, ' ' ORDER BY word COLLATE "C"), '')
     FROM regexp_split_to_table(
         regexp_replace(
-            upper(regexp_replace(normalize(translate(name, 'đĐ', 'dD'), NFD), '[\u0300-\u036f]', '', 'g')),
+            upper(regexp_replace(normalize(translate(
+                (patient ->> 'family_name') || ' ' || (patient ->> 'given_name'), 'đĐ', 'dD'
+            ), NFD), '[\u0300-\u036f]', '', 'g')),
             '[^A-Z0-9]+', ' ', 'g'
         ),
         ' '
     ) AS word
     WHERE word <> ''
 $$;
+ALTER TABLE orders ADD COLUMN folded_name text NOT NULL DEFAULT '';
+ALTER TABLE cases ADD COLUMN folded_name text NOT NULL DEFAULT '';
+UPDATE orders SET folded_name = coalesce(fold_name(patient), '');
+UPDATE cases SET folded_name = coalesce(fold_name(imaged_patient), '');
+CREATE INDEX orders_by_name ON orders (site_id, folded_name) WHERE folded_name <> '';
+CREATE INDEX cases_by_name ON cases (site_id, folded_name) WHERE folded_name <> '';
 
-CREATE INDEX orders_by_name ON orders
-    (site_id, folded_name((patient ->> 'family_name') || ' ' || (patient ->> 'given_name')));
-CREATE INDEX cases_by_name ON cases
-    (site_id, folded_name((imaged_patient ->> 'family_name') || ' ' || (imaged_patient ->> 'given_name')));
-CREATE INDEX orders_by_newest ON orders (site_id, newest_sent_at DESC, order_id);
+CREATE INDEX orders_by_newest ON orders (site_id, newest_sent_at DESC, order_id DESC);
 -- When the case's first image came; of cases from before, when this column did.
 ALTER TABLE cases ADD COLUMN born_at timestamptz NOT NULL DEFAULT now();
-CREATE INDEX cases_by_birth ON cases (site_id, born_at DESC, case_id);
+CREATE INDEX cases_by_birth ON cases (site_id, born_at DESC, case_id DESC);
 CREATE INDEX desk_by_time ON desk (site_id, raised_at);
 
 -- The dismissals that hold.

@@ -79,6 +79,8 @@ PROBES: tuple[Probe, ...] = (
     Probe("an order control that is not in the table", put(_OMI, "ORC-1", "RF")),
     Probe("a new order without a service", put(_OMI, "OBR-4", "")),
     Probe("no order number at all", put(put(put(put(_ORM, "ORC-2", ""), "ORC-3", ""), "OBR-2", ""), "OBR-3", "")),
+    Probe("a number of more than 199 characters", put(_OMI, "ORC-2", "X" * 200)),
+    Probe("a name in MSH-3 of more than 227 characters", put(_OMI, "MSH-3", "X" * 228)),
     Probe("a time that is none", put(_OMI, "TQ1-7", "tomorrow")),
     Probe("a result without PID", without(_ORU, "PID")),
     Probe("a result without OBR", without(_ORU, "OBR", "ORC", "OBX")),

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_interface
 from typing import Any
@@ -68,6 +69,8 @@ def of_toml(text: str, message: str) -> str:
 
 def _of_line(line: str, message: str) -> str:
     assigned = _ASSIGNED.match(line)
+    if "overwrite" not in message and _is_right_alone(line):
+        return "it is right by itself; a list [ or quotes before it are not closed: close them"
     if any(sign in line for sign in "“”‘’„"):
         return 'the quotes are those of a word processor; write straight ones: "…"'
     if assigned:
@@ -75,6 +78,13 @@ def _of_line(line: str, message: str) -> str:
     if line.lstrip().startswith("["):
         return "it is no heading of a link; write [[link]] with two brackets on each side"
     return 'it is no setting; write a name, the sign = and a value, as in link_id = "his"'
+
+
+def _is_right_alone(line: str) -> bool:
+    try:
+        return bool(tomllib.loads(line))
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _of_value(name: str, value: str, message: str) -> str:

@@ -62,6 +62,10 @@ def test_links_are_read_in_their_order() -> None:
         ('[[link]]\ntls_key = "C:\\certs\\k.pem"', "line 2, tls_key: a backslash in double quotes begins an escape"),
         ('[[link]]\nallowed_peers = ["10.0.0.0/8"', 'its list is not closed; write allowed_peers = ["10.0.0.0/8"]'),
         (
+            '[[link]]\nallowed_peers = ["10.0.0.0/8",\nport = 2581',
+            "line 3, it is right by itself; a list [ or quotes before it are not closed: close them",
+        ),
+        (
             '[[link]]\nlink_id = "a"\nidle_second = 9',
             "line 3, link a, idle_second: there is no such setting; write idle_seconds",
         ),

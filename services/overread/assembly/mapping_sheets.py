@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from openpyxl import Workbook, load_workbook
-from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
@@ -110,7 +110,7 @@ def workbook_of(cells: Iterable[Sequence[str]]) -> bytes:
     return content.getvalue()
 
 
-def _text_cell(sheet: Any, text: str) -> WriteOnlyCell:
+def _text_cell(sheet: Any, text: str) -> Cell:
     cell = WriteOnlyCell(sheet, value=text)
     cell.data_type = "s"
     cell.number_format = "@"

@@ -333,7 +333,7 @@ def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_
     report_id = str(clinician.draft(visit, has_order=False)["report_id"])
     [case] = clinician.cases(visit)
     case_id = str(case["case_id"])
-    models = hospital.count("inference", "SELECT count(*) FROM jobs WHERE case_id = $1::uuid", case_id)
+    models = hospital.count("inference_worker", "SELECT count(*) FROM jobs WHERE case_id = $1::uuid", case_id)
 
     order_id = desk.order_like(case_id, other.accession_number)
     desk.decides("attach", case_id, order_id, reason="cùng tên, cùng ngày sinh", despite_conflict=True)
@@ -364,7 +364,7 @@ def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_
     _reports(receiver, report_id, "corrected")
     _documents(records, visit.accession_number, "T")
     assert _about(hospital.emr, visit, other.accession_number) == ["R", "F", "C"]
-    assert hospital.count("inference", "SELECT count(*) FROM jobs WHERE case_id = $1::uuid", case_id) == models
+    assert hospital.count("inference_worker", "SELECT count(*) FROM jobs WHERE case_id = $1::uuid", case_id) == models
 
 
 def _question(hospital: Hospital, case_id: str) -> str:

@@ -75,6 +75,8 @@ def _of_line(line: str, message: str) -> str:
         return 'the quotes are those of a word processor; write straight ones: "…"'
     if assigned:
         return f"{assigned[1]}: {_of_value(assigned[1], assigned[2], message)}"
+    if line.lstrip()[:1] in {'"', "'"}:
+        return "in the list above it a comma is missing; write one behind each value"
     if line.lstrip().startswith("["):
         return "it is no heading of a link; write [[link]] with two brackets on each side"
     return 'it is no setting; write a name, the sign = and a value, as in link_id = "his"'
@@ -94,6 +96,8 @@ def _of_value(name: str, value: str, message: str) -> str:
         return f"a backslash in double quotes begins an escape; write single quotes: {name} = 'C:\\folder\\file'"
     if value[:1] in {'"', "'"} and value.count(value[0]) == 1:
         return f"its quotes are not closed; write {name} = {value}{value[0]}"
+    if value.endswith(","):
+        return f"its comma is too much; write {name} = {value[:-1].rstrip()}"
     if value.startswith("[") and "]" not in value:
         return f"its list is not closed; write {name} = {value}]"
     if _BARE.fullmatch(value):
@@ -118,6 +122,8 @@ def of_settings(error: ValidationError, written: Mapping[str, Any], text: str = 
 
 def _fault(fault: Any, written: Mapping[str, Any], text: str) -> str:
     place = [str(part) for part in fault["loc"]]
+    if place[0] in Link.model_fields:
+        return f"{place[0]}: it stands in no link; write [[link]] in a line above it"
     if place[0] != "link":
         return f"{place[0]}: there is no such table; write [[link]]"
     if len(place) == 1:
@@ -171,7 +177,8 @@ def _named(table: object, number: int) -> str:
 
 def _nearest(field: str) -> str:
     names = list(Link.model_fields)
-    near = [name for name in names if name.startswith(field)] or difflib.get_close_matches(field, names, 1)
+    like = [name for name in names if name.startswith(field)] or [name for name in names if field in name]
+    near = like or difflib.get_close_matches(field, names, 1)
     return f"write {near[0]}" if near else "leave it out (overread links --settings lists what there is)"
 
 

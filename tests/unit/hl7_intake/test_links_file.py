@@ -61,6 +61,13 @@ def test_links_are_read_in_their_order() -> None:
         ("[[link]]\nport = 2581\nport = 2582", "line 3, port: it stands twice in this link; leave one of the two out"),
         ('[[link]]\ntls_key = "C:\\certs\\k.pem"', "line 2, tls_key: a backslash in double quotes begins an escape"),
         ('[[link]]\nallowed_peers = ["10.0.0.0/8"', 'its list is not closed; write allowed_peers = ["10.0.0.0/8"]'),
+        ('[[link]]\nlink_id = "his",', 'line 2, link_id: its comma is too much; write link_id = "his"'),
+        (
+            '[[link]]\nallowed_applications = [\n  "HIS"\n  "RIS"\n]',
+            "line 4, in the list above it a comma is missing; write one behind each value",
+        ),
+        ('link_id = "his"', "link_id: it stands in no link; write [[link]] in a line above it"),
+        ("[[link]]\npeers = []", "peers: there is no such setting; write allowed_peers"),
         (
             '[[link]]\nallowed_peers = ["10.0.0.0/8",\nport = 2581',
             "line 3, it is right by itself; a list [ or quotes before it are not closed: close them",

@@ -38,6 +38,7 @@ A first look:   ./run demo --keep        the whole way once; then a worklist to 
 To send yours:  ./run up --emr mllp://127.0.0.1:2580
                 dcmsend -aec OVERREAD 127.0.0.1 11112 --scan-directories DIR
 To connect HL7: ./run overread link add; hl7 explain FILE · send · watch · record · replay; ./run overread simulate his
+Other orders:   ./run overread orders links · try FILE · worklist
 To connect DICOM: ./run overread dicom echo · worklist · step · send · commit · explain FILE
 What is there:  ./run overread status · flow · cases · reports · desk list · dead list · deliveries list
 """

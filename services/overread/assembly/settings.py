@@ -68,17 +68,6 @@ class AssemblySettings(ServiceSettings):
         """Return the key of the digests of patients' numbers."""
         return self.message_index_secret.get_secret_value().encode() if self.message_index_secret else None
 
-    message_index_secret: SecretStr | None = Field(
-        default=None,
-        min_length=16,
-        description="Keys the digests of patients' numbers in the index of messages; none: no search by patient.",
-    )
-
-    @property
-    def message_index_key(self) -> bytes | None:
-        """Return the key of the digests of patients' numbers."""
-        return self.message_index_secret.get_secret_value().encode() if self.message_index_secret else None
-
     @field_validator("local_observation_codes")
     @classmethod
     def _names_known_concepts(cls, codes: dict[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 
 from overread.contracts.errors import Unavailable
@@ -70,11 +71,10 @@ class Folder:
         with _explained():
             self._make_places()
             self.odd_names = 0
-            seen = [*self._looks(self._taking), *self._looks(self._link.folder)]
-            since = {
-                one.path: self._settled_since(one, now) for one in heapq.nsmallest(MOST_REMEMBERED, seen, self._rank)
-            }
-            whole = [one for one in seen if one.path in since and now - since[one.path][1] >= self._link.settle_seconds]
+            looks = chain(self._looks(self._taking), self._looks(self._link.folder))
+            seen = heapq.nsmallest(MOST_REMEMBERED, looks, self._rank)
+            since = {one.path: self._settled_since(one, now) for one in seen}
+            whole = [one for one in seen if now - since[one.path][1] >= self._link.settle_seconds]
             self._since = since
             first = heapq.nsmallest(self._link.files_per_round, whole, self._rank)
             return [taken for one in first if (taken := self._taken(one)) is not None]

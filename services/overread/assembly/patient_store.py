@@ -10,7 +10,9 @@ from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
 from overread.assembly.patient_numbers import id_numbers, key_of
 from overread.assembly.patient_records import CIRCLE, WAITS, Folded, Record, Statement, said_in
+from overread.assembly.shared_numbers import SHARED
 from overread.contracts.events.orders import Patient, PatientIdentifier, ServiceRequest
+from overread.contracts.identifiers import deterministic_id
 from overread.runtime.inbox import Cause, Transaction
 
 _STATEMENTS = TypeAdapter(Statement)
@@ -42,7 +44,11 @@ async def add_statement(tx: Transaction, site_id: str, statement: Statement) -> 
 
 
 async def statements_about(tx: Transaction, site_id: str, keys: frozenset[str]) -> list[Statement]:
-    """Return, in order of arrival, the statements that `keys` name, and those that these tie to them."""
+    """Return, in order of arrival, the statements that `keys` name, and those that these tie to them.
+
+    A number that is known to be shared by many ties nothing.
+    """
+    keys -= await shared_numbers(tx, site_id, keys)
     while True:
         rows = await tx.connection.fetch(
             "SELECT keys, statement FROM patient_statements WHERE site_id = $1 AND keys && $2::text[] ORDER BY arrival",
@@ -50,9 +56,28 @@ async def statements_about(tx: Transaction, site_id: str, keys: frozenset[str]) 
             sorted(keys),
         )
         reached = keys.union(*(row["keys"] for row in rows))
+        reached -= await shared_numbers(tx, site_id, reached)
         if reached == keys:
             return [_STATEMENTS.validate_json(row["statement"]) for row in rows]
         keys = reached
+
+
+async def shared_numbers(tx: Transaction, site_id: str, keys: Iterable[str]) -> frozenset[str]:
+    """Return those of the keys that are known to be shared by many patients."""
+    rows = await tx.connection.fetch(
+        "SELECT key FROM shared_numbers WHERE site_id = $1 AND key = ANY($2::text[])", site_id, sorted(keys)
+    )
+    return frozenset(row["key"] for row in rows)
+
+
+async def note_shared(tx: Transaction, site_id: str, keys: Iterable[str], message_control_id: str) -> None:
+    """Know the numbers as shared from now on, and let a person see it."""
+    for key in sorted(keys):
+        await tx.connection.execute(
+            "INSERT INTO shared_numbers (site_id, key) VALUES ($1, $2) ON CONFLICT DO NOTHING", site_id, key
+        )
+        subject = deterministic_id("shared number", site_id, key)
+        await _set_desk(tx, site_id, [subject], [("patient", subject, said_in(SHARED, message_control_id))])
 
 
 async def known(tx: Transaction, site_id: str, *patients: Patient) -> KnownPatients:

@@ -12,6 +12,7 @@ from overread.assembly import correcting, patient_store
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.patient_numbers import id_numbers, key_of, may_be_same, record_keys
 from overread.assembly.patient_records import CIRCLE, Record, Statement, fold
+from overread.assembly.shared_numbers import shared_among, without
 from overread.contracts.envelope import Event
 from overread.contracts.errors import Malformed
 from overread.contracts.events.intake import HL7Received
@@ -46,10 +47,16 @@ async def settle(tx: Transaction, cause: Cause, keys: frozenset[str]) -> Sequenc
     """
     site_id = cause.site_id
     statements = await patient_store.statements_about(tx, site_id, keys)
-    folded = fold(statements, site_id, known_elsewhere=await _known_elsewhere(tx, site_id, statements))
-    said = chain.from_iterable((*statement.identifiers, *statement.prior) for statement in statements)
+    tied = frozenset(chain.from_iterable(statement.keys for statement in statements))
+    known = await patient_store.shared_numbers(tx, site_id, tied)
+    own = without(statements, known)
+    if shared := shared_among(own):
+        await patient_store.note_shared(tx, site_id, shared, statements[-1].message_control_id)
+    said = chain.from_iterable((*statement.identifiers, *statement.prior) for statement in own)
     near = (await patient_store.known_by(tx, site_id, id_numbers(said))).records
-    before = _tied(near, frozenset(chain.from_iterable(statement.keys for statement in statements)))
+    before = _tied(near, tied - known)
+    own = without(own, shared)
+    folded = fold(own, site_id, known_elsewhere=await _known_elsewhere(tx, site_id, own))
     await patient_store.note_open(tx, site_id, statements, before, folded)
     if sorted(before, key=_by_id) != sorted(folded.records, key=_by_id):
         await patient_store.keep(tx, site_id, before, folded)

@@ -23,7 +23,7 @@ def test_a_scanner_works_from_the_worklist_and_its_list_completes_the_study(hosp
     visit = hospital.admit()
     hospital.order(visit)
     scanner = Scanner(hospital.dicom_port)
-    item = wait_until(lambda: scanner.worklist(visit), "the order on the worklist", 30)
+    (item,) = wait_until(lambda: scanner.worklist(visit), "the order on the worklist", 30)
     half = len(visit.datasets) // 2
 
     scanner.begins(item)
@@ -42,7 +42,7 @@ def test_a_scanner_works_from_the_worklist_and_its_list_completes_the_study(hosp
     assert (study["study_revision"], study["completeness_basis"]) == (1, "listed")
     assert study["instance_count"] == len(visit.datasets)
     assert vouched == {dataset.SOPInstanceUID for dataset in visit.datasets}
-    assert scanner.worklist(visit) is None
+    assert scanner.worklist(visit) == []
 
 
 class Scanner:
@@ -52,8 +52,8 @@ class Scanner:
         self._port = port
         self._step = f"2.25.{time.time_ns()}"
 
-    def worklist(self, visit: Visit) -> Dataset | None:
-        """Return the visit's item on today's worklist, None when there is none."""
+    def worklist(self, visit: Visit) -> list[Dataset]:
+        """Return the visit's items on the worklist."""
         step = announced.an_item(Modality="CT", ScheduledStationAETitle="CT01", ScheduledProcedureStepStartDate="")
         keys = announced.an_item(
             PatientName="",
@@ -64,8 +64,7 @@ class Scanner:
         )
         with self._associated(sop_classes.MODALITY_WORKLIST_FIND) as association:
             answers = list(association.send_c_find(keys, sop_classes.MODALITY_WORKLIST_FIND))
-        items = [item for _, item in answers if item is not None]
-        return items[0] if items else None
+        return [item for _, item in answers if item is not None]
 
     def begins(self, item: Dataset) -> None:
         """Begin the step that the worklist's item asks for."""

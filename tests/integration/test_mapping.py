@@ -67,12 +67,12 @@ class Site:
     async def settle(self) -> None:
         """Let orders follow the mapping until none is left."""
         remapping = Remapping(self.assembly.service, timedelta(days=60))
-        while self.assembly.site_id in dict(await self._waiting()):
+        while self.assembly.site_id in await self._waiting():
             await remapping.tick()
 
-    async def _waiting(self) -> list[tuple[str, int]]:
+    async def _waiting(self) -> set[str]:
         async with self.assembly.service.transaction() as tx:
-            return await mapping_store.waiting(tx)
+            return {site_id for site_id, *_ in await mapping_store.waiting(tx)}
 
 
 @pytest.fixture

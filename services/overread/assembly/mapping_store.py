@@ -244,12 +244,13 @@ async def note_read(tx: Transaction, cases: Iterable[tuple[str, UUID]]) -> None:
     )
 
 
-async def waiting(tx: Transaction) -> list[tuple[str, int]]:
-    """Return the oldest version of each site that orders must still be brought to."""
+async def waiting(tx: Transaction) -> list[tuple[str, int, UUID]]:
+    """Return the oldest version of each site that orders must still be brought to, and up to which order they are."""
     rows = await tx.connection.fetch(
-        "SELECT site_id, min(version) AS version FROM mapping_versions WHERE NOT is_applied GROUP BY site_id"
+        "SELECT DISTINCT ON (site_id) site_id, version, applied_to FROM mapping_versions WHERE NOT is_applied"
+        " ORDER BY site_id, version"
     )
-    return [(row["site_id"], row["version"]) for row in rows]
+    return [(row["site_id"], row["version"], UUID(str(row["applied_to"]))) for row in rows]
 
 
 async def lock_progress(tx: Transaction, site_id: str, version: int) -> UUID | None:
@@ -296,16 +297,28 @@ async def count_touched(tx: Transaction, site_id: str, keys: Iterable[Key], sinc
     return counted
 
 
-async def lock_touched(
+async def touched_after(
     tx: Transaction, site_id: str, keys: Iterable[Key], since: datetime, after: UUID, most: int
-) -> list[StoredOrder]:
-    """Return the next open orders that hold one of the codes, in the order of their ids, and hold their rows."""
+) -> list[UUID]:
+    """Return the next open orders that hold one of the codes, in the order of their ids; nobody waits for this look."""
     rows = await tx.connection.fetch(
-        "SELECT o.revision, o.service_request, o.patient"
-        f"{_TOUCHED} AND o.order_id > $8 ORDER BY o.order_id LIMIT $9 FOR UPDATE OF o",
+        f"SELECT o.order_id{_TOUCHED} AND o.order_id > $8 ORDER BY o.order_id LIMIT $9",
         *_touched_by(site_id, keys, since),
         after,
         most,
+    )
+    return [UUID(str(row["order_id"])) for row in rows]
+
+
+async def lock_touched(
+    tx: Transaction, site_id: str, keys: Iterable[Key], since: datetime, order_ids: Sequence[UUID]
+) -> list[StoredOrder]:
+    """Return those of the orders that still are as `touched_after` found them, in the order of their ids, and hold them."""
+    rows = await tx.connection.fetch(
+        "SELECT o.revision, o.service_request, o.patient"
+        f"{_TOUCHED} AND o.order_id = ANY($8::uuid[]) ORDER BY o.order_id FOR UPDATE OF o",
+        *_touched_by(site_id, keys, since),
+        order_ids,
     )
     return [_stored(row) for row in rows]
 

@@ -1,12 +1,15 @@
 """Brings orders that are there already to a new version of the mapping, while their study is not read; in small batches."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 from overread.assembly import linking, mapping_store, order_taking, patient_store, store
 from overread.assembly.mapping import SiteMapping
 from overread.assembly.mapping_difference import difference
+from overread.assembly.mapping_rows import Key
 from overread.assembly.order_folding import StoredOrder
 from overread.contracts.errors import Unavailable
 from overread.contracts.events import cases
@@ -31,6 +34,19 @@ class VersionMade:
         self.traceparent = new_traceparent()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Orders that a version may make read differently than the one before did; `after` is the order before them."""
+
+    site_id: str
+    version: int
+    after: UUID
+    old: SiteMapping
+    new: SiteMapping
+    keys: tuple[Key, ...]
+    order_ids: tuple[UUID, ...]
+
+
 class Remapping:
     """Tells each open order anew that reads differently under a new version, and the case that it belongs to."""
 
@@ -52,26 +68,36 @@ class Remapping:
         """Apply the oldest version that is not applied to the next orders; say whether there is more to do."""
         async with self._service.transaction() as tx:
             waiting = await mapping_store.waiting(tx)
-        for site_id, version in waiting:
+        for site_id, version, after in waiting:
             async with self._service.transaction() as tx:
-                await self._apply(tx, site_id, version)
+                batch = await self._next(tx, site_id, version, after)
+            async with self._service.transaction() as tx:
+                await self._apply(tx, batch)
         return bool(waiting)
 
-    async def _apply(self, tx: Transaction, site_id: str, version: int) -> None:
-        """Tell one batch, alone: no order or image is taken meanwhile."""
+    async def _next(self, tx: Transaction, site_id: str, version: int, after: UUID) -> Batch:
+        """Return the next orders that hold a code whose row changed; orders and images are taken meanwhile."""
+        old = await mapping_store.mapping_at(tx, site_id, version - 1) or SiteMapping()
+        new = await mapping_store.mapping_at(tx, site_id, version) or SiteMapping()
+        keys, since = tuple(difference(old.rows, new.rows).keys()), tx.clock() - self._reach
+        order_ids = await mapping_store.touched_after(tx, site_id, keys, since, after, BATCH)
+        return Batch(
+            site_id=site_id, version=version, after=after, old=old, new=new, keys=keys, order_ids=tuple(order_ids)
+        )
+
+    async def _apply(self, tx: Transaction, batch: Batch) -> None:
+        """Tell one batch, alone: no order or image is taken in that moment."""
+        site_id, old, new = batch.site_id, batch.old, batch.new
         await patient_store.lock_patients(tx, [site_id], to_change=True)
-        after = await mapping_store.lock_progress(tx, site_id, version)
-        old = await mapping_store.mapping_at(tx, site_id, version - 1)
-        new = await mapping_store.mapping_at(tx, site_id, version)
-        if after is None or old is None or new is None:
-            return
-        keys = difference(old.rows, new.rows).keys()
-        orders = await mapping_store.lock_touched(tx, site_id, keys, tx.clock() - self._reach, after, BATCH)
-        cause = VersionMade(site_id, version)
+        if await mapping_store.lock_progress(tx, site_id, batch.version) != batch.after:
+            return  # another process told it
+        since = tx.clock() - self._reach
+        orders = await mapping_store.lock_touched(tx, site_id, batch.keys, since, batch.order_ids)
+        cause = VersionMade(site_id, batch.version)
         differing = [stored for stored in orders if old.shown(stored.order) != new.shown(stored.order)]
         told = [stored for stored in differing if await self._tell(tx, cause, stored)]
-        reached = orders[-1].order.order_id if len(orders) == BATCH else None
-        await mapping_store.note_progress(tx, site_id, version, reached, len(told))
+        reached = batch.order_ids[-1] if len(batch.order_ids) == BATCH else None
+        await mapping_store.note_progress(tx, site_id, batch.version, reached, len(told))
 
     async def _tell(self, tx: Transaction, cause: Cause, stored: StoredOrder) -> bool:
         """Tell the order as it reads now, unless a reader's report of another system closes its study."""

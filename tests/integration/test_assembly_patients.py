@@ -364,3 +364,28 @@ async def test_admission_order_correction_and_merge_within_one_second_end_right(
     assert (case.patient, order.patient) == (survivor, survivor)
     assert [one.accession_number for one in case.orders] == ["TEST-ACC-1"]
     assert (await bench.desk(), await _desk(bench)) == ([], [])
+
+
+@pytest.mark.parametrize("place", range(6))
+async def test_admission_correction_and_merge_end_right_with_an_order_anywhere_in_their_batch(
+    bench: AssemblyBench, place: int
+) -> None:
+    """REQ-PAT-03: all within one second and polled at once, the order by a link of its own; images come before or after."""
+    patients = [
+        *(an_adt("A01"), an_adt("A01", patient_id=OLD), an_adt("A08", patient_id=OLD, name="THỬ NGHIỆM^CŨ")),
+        *(an_adt("A08", name=CORRECTED, sex="F"), a_merge()),
+    ]
+    told: list[Event[Body]] = [_adt(bench, one) for one in patients]
+    told.insert(place, bench.order(an_order(patient_id=OLD), link_id="ris"))
+
+    if place % 2:
+        await bench.hears_images(*slices(bench, 1, **OLD_IMAGES))
+    await bench.hears(HL7_RECEIVED, *told)
+    if not place % 2:
+        await bench.hears_images(*slices(bench, 1, **OLD_IMAGES))
+
+    case = await bench.case()
+    survivor = a_patient(identifiers=(an_identifier(MR),), family_name="THỬ NGHIỆM", given_name="TRẦN THỊ", sex="F")
+    assert (case.patient, [e.data.patient for e in await bench.told(ORDERS_CHANGED)][-1]) == (survivor, survivor)
+    assert [one.accession_number for one in case.orders] == ["TEST-ACC-1"]
+    assert (await bench.desk(), await _desk(bench)) == ([], [])

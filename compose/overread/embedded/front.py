@@ -12,7 +12,7 @@ _LOOKING_INTO_ARCHIVE = ("dicomweb", "ops")
 
 
 def told(service: str, endpoints: Endpoints, services: Sequence[str]) -> Mapping[str, str]:
-    """Return the settings that make `service` a part of the front, none for those that are not."""
+    """Return the settings that make `service` a part of the front or let it look into archive, none for others."""
     sockets = {name: str(endpoints.data.service_socket(f"{name}-http")) for name in BEHIND}
     shared = {"OVERREAD_FRONT_SECRET": endpoints.credentials.password("front")}
     if service == "review":

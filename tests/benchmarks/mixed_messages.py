@@ -1,6 +1,6 @@
 """A hospital's HL7 day as a stream of any length: orders through their life, patients, results, appointments, merges.
 
-Message `number` is always the same; ten of them tell one examination of a patient of their own.
+Message `number` is always the same; as many as there are kinds tell one examination of a patient of their own.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,18 @@ KINDS: tuple[str, ...] = (
     "ORM^O01 NW",
     "SIU^S12",
     "ORM^O01 XO",
+    "ORM^O01 HD",
+    "ORM^O01 RL",
     "ORU^R01 LIS",
     "ADT^A08",
     "OMI^O23 NW",
+    "ORM^O01 SC",
     "ORU^R01 RIS",
     "ADT^A40",
     "OMI^O23 CA",
+    "ORM^O01 DC",
 )
-"""What message `number` is: the one at `number % 10`."""
+"""What message `number` is: the kinds in turn."""
 
 
 def a_message(number: int, run: str) -> tuple[str, bytes]:
@@ -108,10 +112,14 @@ _WRITERS: tuple[Callable[[str, int], str], ...] = (
     _orm("NW"),
     _appointment,
     _orm("XO"),
+    _orm("HD"),
+    _orm("RL"),
     _laboratory,
     _correction,
     _omi("NW"),
+    _orm("SC"),
     _reader,
     _merge,
     _omi("CA"),
+    _orm("DC"),
 )

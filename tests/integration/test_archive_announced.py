@@ -141,6 +141,8 @@ async def test_what_never_comes_is_named_as_failed_after_a_while(bench: ArchiveB
         await asyncio.wait_for(bench.committer.tick(), 30)
 
     ((_, event_type, report),) = heard
+    (hint,) = [event.data for event in await bench.on_topic(StudyHint)]
+    assert set(hint.sop_instance_uids) == {stored.sop_instance_uid, missing}
     assert early["judged_at"] is None
     assert event_type == 2
     assert [(item.ReferencedSOPInstanceUID, item.FailureReason) for item in report.FailedSOPSequence] == [
@@ -148,8 +150,11 @@ async def test_what_never_comes_is_named_as_failed_after_a_while(bench: ArchiveB
     ]
 
 
+_ORDERS = "SELECT count(*) FROM worklist WHERE site_id = $1"
+
+
 async def test_an_order_is_on_the_worklist_until_its_step_is_completed(bench: ArchiveBench) -> None:
-    """PS3.4, K and F.7: told by the RIS, performed once; a step that is given up leaves it there."""
+    """PS3.4, K and F.7: told by the RIS, performed once; so is an order of the same accession number that comes later."""
     asks = ArchiveQueries(bench.reader_dsn, bench.site_id)
     order = a_service_request(study_instance_uid=STUDY, modality="CT", scheduled_at=NOON)
     end = {"is_new": False, "study_instance_uids": (), "accession_numbers": ()}
@@ -166,5 +171,11 @@ async def test_an_order_is_on_the_worklist_until_its_step_is_completed(bench: Ar
     await told(bench, announced.a_step_report(announced.an_ended_step([]), status="COMPLETED", **end))
 
     await bench.until(listed, 0)
+    late = a_service_request(order_id=uuid4(), accession_number="ACC-1", study_instance_uid="1.2.9", scheduled_at=NOON)
+    later = an_order_changed(order_id=late.order_id, order=late)
+    await bench.tells(an_event(later, site_id=bench.site_id, own_key=str(uuid4())), ORDERS_CHANGED)
+    await bench.until(lambda: bench.service.pool.fetchval(_ORDERS, bench.site_id), 2)
+
+    still_listed = await listed()
     await asks.close()
-    assert of_others == []
+    assert (of_others, still_listed) == ([], 0)

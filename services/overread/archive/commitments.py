@@ -52,7 +52,7 @@ def is_settled(failed: Sequence[Failed], requested_at: datetime, now: datetime) 
 
 
 def hints(row: commitment_store.CommitmentRow, study_instance_uid: str, instances: Sequence[str]) -> list[StudyHint]:
-    """Return what a study hears of a request: the instances of it that were listed and are kept."""
+    """Return what a study hears of a request: the instances that its modality has sent, or says that it has."""
     return study_lists.hints(
         study_instance_uid,
         instances,

@@ -67,16 +67,16 @@ class Committer:
             await commitment_store.wait_until(tx, row, tx.clock() + LOOK_AGAIN)
             return False
         await commitment_store.judged(tx, row, {one.reference.sop_instance_uid: one.reason for one in failed})
-        await self._tell_studies(tx, row, {one.reference.sop_instance_uid for one in failed})
+        await self._tell_studies(tx, row)
         log.info("commitment_judged", instances=len(row.references), failed=len(failed))
         return True
 
-    async def _tell_studies(self, tx: Transaction, row: CommitmentRow, failed: set[str]) -> None:
-        """Tell each study what its modality lists of it: a sign that it has sent all."""
-        listed = [one.sop_instance_uid for one in row.references if one.sop_instance_uid not in failed]
+    async def _tell_studies(self, tx: Transaction, row: CommitmentRow) -> None:
+        """Tell each study what its modality lists of it; of one that is alone in the list also what is not here."""
+        listed = [one.sop_instance_uid for one in row.references]
         by_study = await commitment_store.by_study(tx, row.site_id, listed)
-        for study_instance_uid, instances in sorted(by_study.items()):
-            for hint in commitments.hints(row, study_instance_uid, instances):
+        for study_instance_uid, held in sorted(by_study.items()):
+            for hint in commitments.hints(row, study_instance_uid, listed if len(by_study) == 1 else held):
                 own_key = f"{hint.list_id}/{study_instance_uid}/{hint.part}"
                 tx.publish(DICOM_RECEIVED, hint, subject="commitment", own_key=own_key, caused_by=row)
 

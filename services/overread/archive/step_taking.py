@@ -23,9 +23,10 @@ async def take(tx: Transaction, event: Event[ProcedureStepReported], data_set: b
     studies = known.study_instance_uids if known else reported.study_instance_uids
     if not studies:
         studies = tuple(await step_store.studies_of(tx, event.site_id, step.sop_instance_uids))
-    await step_store.save_step(tx, event, studies)
-    if reported.status in steps.ENDED:
-        await worklist_store.note_performed(tx, event.site_id, studies, is_performed=reported.status == COMPLETED)
+    accessions = known.accession_numbers if known else reported.accession_numbers
+    await step_store.save_step(tx, event, studies, accessions)
+    if reported.status == COMPLETED:
+        await worklist_store.note_performed(tx, event.site_id, studies, accessions)
     if reported.is_new or reported.status in steps.ENDED:
         for hint in steps.hints(event.site_id, reported, studies, step.sop_instance_uids):
             own_key = f"{reported.procedure_step_uid}/{hint.study_instance_uid}/{hint.part}"

@@ -12,7 +12,10 @@ async def save(tx: Transaction, events: Sequence[Event[OrderChanged]]) -> None:
     """Keep each order as it is now; what is older than what is kept changes nothing."""
     await tx.connection.executemany(
         "INSERT INTO worklist AS kept (site_id, order_id, revision, is_open, scheduled_at, modality, accession_number,"
-        " study_instance_uid, said) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " study_instance_uid, said, is_performed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+        # an order may come after its examination
+        " EXISTS (SELECT FROM procedure_steps s WHERE s.site_id = $1 AND s.status = 'COMPLETED'"
+        " AND (s.study_instance_uids @> ARRAY[$8] OR ($7 <> '' AND s.accession_numbers @> ARRAY[$7]))))"
         " ON CONFLICT (site_id, order_id) DO UPDATE SET revision = excluded.revision, is_open = excluded.is_open,"
         # an order that names no time stays on the day on which it came
         " scheduled_at = CASE WHEN excluded.said->'order'->>'scheduled_at' IS NULL THEN kept.scheduled_at"
@@ -39,12 +42,13 @@ def _row(event: Event[OrderChanged]) -> tuple[object, ...]:
 
 
 async def note_performed(
-    tx: Transaction, site_id: str, study_instance_uids: Sequence[str], *, is_performed: bool
+    tx: Transaction, site_id: str, study_instance_uids: Sequence[str], accession_numbers: Sequence[str]
 ) -> None:
-    """Take the orders of these studies off the worklist, or put them back: their step was completed, or given up."""
+    """Take the orders of these studies and accession numbers off the worklist: their step was completed."""
     await tx.connection.execute(
-        "UPDATE worklist SET is_performed = $3 WHERE site_id = $1 AND study_instance_uid = ANY($2::text[])",
+        "UPDATE worklist SET is_performed = true WHERE site_id = $1"
+        " AND (study_instance_uid = ANY($2::text[]) OR accession_number = ANY($3::text[]))",
         site_id,
         list(study_instance_uids),
-        is_performed,
+        [number for number in accession_numbers if number],
     )

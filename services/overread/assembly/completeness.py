@@ -29,6 +29,7 @@ class Arrivals:
     open_associations: int
     closed_associations: int
     is_listed: bool = False
+    is_final_list: bool = False
     missing: int = 0
     open_steps: int = 0
 
@@ -58,7 +59,8 @@ def _due(arrivals: Arrivals, times: QuietTimes) -> Due | None:
     """Return when the wait is over, None when only the cap ends it."""
     if arrivals.is_listed and arrivals.missing:
         return None
-    if arrivals.is_listed and not arrivals.open_steps:
+    is_last_word = arrivals.is_final_list or not arrivals.open_associations
+    if arrivals.is_listed and is_last_word and not arrivals.open_steps:
         return Due(arrivals.last_signal_at + times.after_list, CompletenessBasis.LISTED)
     if arrivals.open_associations:
         return None

@@ -173,6 +173,7 @@ async def note_signal(
         open_associations=counts["open"],
         closed_associations=counts["closed"],
         is_listed=lists.is_listed,
+        is_final_list=lists.is_final_list,
         missing=lists.missing,
         open_steps=lists.open_steps,
     )

@@ -10,9 +10,13 @@ from overread.runtime.inbox import Transaction
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """What the lists of a study say: whether there is a whole one, what of it is not here, and how many steps go on."""
+    """What the lists of a study say: whether there is one, what of them is not here, and how many steps go on.
+
+    `is_final_list`: one of them is of the whole study, not only of what was to be vouched for at a moment.
+    """
 
     is_listed: bool = False
+    is_final_list: bool = False
     missing: int = 0
     open_steps: int = 0
 
@@ -39,11 +43,12 @@ async def note(tx: Transaction, site_id: str, case_id: UUID, hints: Sequence[Stu
             )
         if hint.sop_instance_uids:
             await tx.connection.execute(
-                "INSERT INTO study_lists (site_id, case_id, list_id, part, parts, sop_instance_uids)"
-                " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                "INSERT INTO study_lists (site_id, case_id, list_id, kind, part, parts, sop_instance_uids)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
                 site_id,
                 case_id,
                 hint.list_id,
+                hint.kind.value,
                 hint.part,
                 hint.parts,
                 list(hint.sop_instance_uids),
@@ -55,6 +60,7 @@ async def listed(tx: Transaction, site_id: str, case_id: UUID) -> Listed:
     row = await tx.connection.fetchrow(
         "SELECT (SELECT count(*) FROM open_steps WHERE site_id = $1 AND case_id = $2) AS open_steps,"
         " (SELECT count(*) FROM study_lists WHERE site_id = $1 AND case_id = $2) AS lists,"
+        " (SELECT count(*) FROM study_lists WHERE site_id = $1 AND case_id = $2 AND kind <> $3) AS final_lists,"
         " (SELECT coalesce(sum(parts - here), 0) FROM (SELECT parts, count(*) AS here FROM study_lists"
         "   WHERE site_id = $1 AND case_id = $2 GROUP BY list_id, parts) AS incomplete) AS missing_parts,"
         " (SELECT count(*) FROM (SELECT DISTINCT unnest(sop_instance_uids) AS uid FROM study_lists"
@@ -62,11 +68,16 @@ async def listed(tx: Transaction, site_id: str, case_id: UUID) -> Listed:
         "   WHERE i.site_id = $1 AND i.case_id = $2 AND i.sop_instance_uid = wanted.uid)) AS missing",
         site_id,
         case_id,
+        HintKind.COMMITMENT_REQUESTED.value,
     )
     if row is None:
         return Listed()
-    missing = row["missing"] + int(row["missing_parts"])
-    return Listed(is_listed=row["lists"] > 0, missing=missing, open_steps=row["open_steps"])
+    return Listed(
+        is_listed=row["lists"] > 0,
+        is_final_list=row["final_lists"] > 0,
+        missing=row["missing"] + int(row["missing_parts"]),
+        open_steps=row["open_steps"],
+    )
 
 
 async def drop(tx: Transaction, site_id: str, case_id: UUID) -> None:

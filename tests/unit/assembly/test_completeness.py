@@ -57,7 +57,7 @@ def test_quiet_time_that_ends_with_the_cap_is_quiet() -> None:
 
 def test_a_list_all_of_which_is_here_ends_the_wait_soon() -> None:
     """A signal with a list completes when what it lists is a part of what we hold; an idle association holds nothing."""
-    due = judge(some_arrivals(is_listed=True, open_associations=1), TIMES)
+    due = judge(some_arrivals(is_listed=True, is_final_list=True, open_associations=1), TIMES)
 
     assert due == Due(at(12), CompletenessBasis.LISTED)
 
@@ -74,3 +74,12 @@ def test_a_step_that_goes_on_takes_no_end_of_an_association_for_the_last() -> No
     due = judge(some_arrivals(is_listed=True, open_steps=1, closed_associations=1), TIMES)
 
     assert due == Due(at(70), CompletenessBasis.QUIET)
+
+
+def test_a_request_for_commitment_is_no_last_word_while_images_may_come() -> None:
+    """Some modalities ask for what they sent so far, on the association on which they go on."""
+    going_on = judge(some_arrivals(is_listed=True, open_associations=1), TIMES)
+    ended = judge(some_arrivals(is_listed=True, closed_associations=1), TIMES)
+
+    assert going_on == Due(at(600), CompletenessBasis.HOLD_CAP)
+    assert ended == Due(at(12), CompletenessBasis.LISTED)

@@ -3,11 +3,15 @@ CREATE TABLE procedure_steps (
     procedure_step_uid text NOT NULL,
     status text NOT NULL CHECK (status IN ('IN PROGRESS', 'COMPLETED', 'DISCONTINUED')),
     study_instance_uids text[] NOT NULL,
+    accession_numbers text[] NOT NULL,
     calling_ae_title text NOT NULL,
     begun_at timestamptz,
     ended_at timestamptz,
     PRIMARY KEY (site_id, procedure_step_uid)
 );
+
+CREATE INDEX procedure_steps_by_study ON procedure_steps USING gin (study_instance_uids);
+CREATE INDEX procedure_steps_by_accession ON procedure_steps USING gin (accession_numbers);
 
 CREATE TABLE commitments (
     site_id text NOT NULL,

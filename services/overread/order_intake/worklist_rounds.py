@@ -1,7 +1,8 @@
 """One round of a worklist: what is new or reads differently is kept; what was kept before, also before a restart, is not.
 
-A message id holds what the order is known by, the digest of what is said, and the digest of what was said before: asked
-again after a crash it is the same id, and an order that is moved and moved back is told three times.
+A message id holds what the order is known by, the digest of what is said, and that of the message id before it: a chain.
+Asked again after a crash it is the same id, and what is cancelled, listed and cancelled again is told each time, however
+often: the same words after the same words are another link of the chain.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
+from overread.contracts import codec
 from overread.contracts.errors import Malformed
 from overread.contracts.events.order_statements import OrderAction, OrderForm, OrderReceived, OrderStatement
 from overread.order_intake.folder_rounds import Keep
@@ -31,10 +33,12 @@ Ask = Callable[[Question], Awaitable[Worklist]]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was last kept of an order."""
+    """What was last kept of an order: its message id, by which the next is another one, and on which day."""
 
     digest: str
     statement: OrderStatement
+    message_id: str
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class News:
     """A statement that is to be kept: of which order, and what its bytes are."""
 
     key: str
-    said: Said
+    digest: str
+    statement: OrderStatement
     raw: bytes
     media_type: str = MEDIA_TYPE
 
@@ -64,7 +69,8 @@ class WorklistRounds:
         key, _, rest = received.message_id.partition(":")
         digest, _, _ = rest.partition(":")
         if received.form is OrderForm.MODALITY_WORKLIST and digest:
-            self._said.setdefault(key, Said(digest, received.statement))
+            day = self._day_of(received.received_at)
+            self._said.setdefault(key, Said(digest, received.statement, received.message_id, day))
 
     async def round(self) -> str | None:
         """Ask, keep what is new, and return a warning, None when there is none; raise `Unavailable` as asking does."""
@@ -80,14 +86,17 @@ class WorklistRounds:
         return _warning(len(unusable) + worklist.undecodable, worklist, self._link)
 
     def _today(self) -> date:
-        return self._clock().astimezone(self._time_zone).date()
+        return self._day_of(self._clock())
+
+    def _day_of(self, moment: datetime) -> date:
+        return moment.astimezone(self._time_zone).date()
 
     def _news(self, listed: Sequence[ListedOrder]) -> Iterator[News]:
         for order in listed:
             before = self._said.get(order.key)
             if before is None or before.digest != short(order.digest):
                 statement = order.statement.model_copy(update={"action": _action(order.statement.action, before)})
-                yield News(order.key, Said(short(order.digest), statement), order.raw)
+                yield News(order.key, short(order.digest), statement, order.raw)
 
     def _gone(self, keys: AbstractSet[str], worklist: Worklist, today: date) -> Iterator[News]:
         """Yield a hold for each order of the window's days that a whole answer names no more, if the link wants it."""
@@ -97,11 +106,11 @@ class WorklistRounds:
             is_open = said.statement.action not in ENDED | {OrderAction.HOLD}
             if key not in keys and is_open and self._is_in_window(said.statement.scheduled_at, today):
                 held = said.statement.model_copy(update={"action": OrderAction.HOLD})
-                yield News(key, Said("held", held), GONE, "text/plain")
+                yield News(key, "held", held, GONE, "text/plain")
 
     def _is_in_window(self, moment: datetime | None, today: date) -> bool:
         before, after = timedelta(days=self._link.days_before), timedelta(days=self._link.days_after)
-        return moment is not None and today - before <= moment.astimezone(self._time_zone).date() <= today + after
+        return moment is not None and today - before <= self._day_of(moment) <= today + after
 
     async def _keep_news(self, news: Sequence[News], listed: int) -> None:
         for first in range(0, len(news), KEPT_AT_ONCE):
@@ -117,20 +126,25 @@ class WorklistRounds:
             log.info("worklist_taken", link=self._link.link_id, kept=kept, listed=listed)
 
     async def _keep_one(self, news: News) -> None:
-        before = self._said.get(news.key)
-        previous = before.digest if before else f"{self._today():%Y%m%d}"
+        message_id = self._message_id(news)
         try:
             await self._keep(
-                news.said.statement,
+                news.statement,
                 news.raw,
                 form=OrderForm.MODALITY_WORKLIST,
                 media_type=news.media_type,
                 link_id=self._link.link_id,
-                message_id=f"{news.key}:{news.said.digest}:{previous}",
+                message_id=message_id,
             )
         except Malformed as fault:
             self._note_faults([UnusableItem(news.key, type(fault).__name__)], 0)
-        self._said[news.key] = news.said
+        self._said[news.key] = Said(news.digest, news.statement, message_id, self._today())
+
+    def _message_id(self, news: News) -> str:
+        """Return the next id of an order's chain; the first is of its day."""
+        before = self._said.get(news.key)
+        previous = short(codec.sha256(before.message_id.encode())) if before else f"{self._today():%Y%m%d}"
+        return f"{news.key}:{news.digest}:{previous}"
 
     def _note_faults(self, unusable: Sequence[UnusableItem], undecodable: int) -> None:
         """Log each fault once, by a digest: the item comes again with every answer until the RIS mends it."""
@@ -145,13 +159,17 @@ class WorklistRounds:
             log.warning("worklist_items_undecodable", link=self._link.link_id, count=undecodable)
 
     def _forget(self, keys: AbstractSet[str], today: date) -> None:
-        """Forget what the worklist names no more once its day is over, or at once where it has none."""
+        """Forget what the worklist names no more once its day is over; never on the day on which it was said.
+
+        A chain that begins anew on a later day has other ids.
+        """
         first = today - timedelta(days=self._link.days_before + 1)
         self._said = {
             key: said
             for key, said in self._said.items()
             if key in keys
-            or ((at := said.statement.scheduled_at) is not None and at.astimezone(self._time_zone).date() >= first)
+            or said.day >= today
+            or ((at := said.statement.scheduled_at) is not None and self._day_of(at) >= first)
         }
 
 

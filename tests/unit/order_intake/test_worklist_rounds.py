@@ -14,6 +14,7 @@ from overread.protocols.dicom.modality_worklist import Question, WorklistItem
 from tests.builders.events import NOON
 from tests.builders.worklist import a_read_item, a_worklist_link
 from tests.fakes.hl7_intake import FakeClock
+from tests.fakes.order_intake import OrderBroker, an_order_intake
 from tests.fakes.order_sources import Keeper
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -120,6 +121,54 @@ async def test_an_order_that_is_moved_and_moved_back_is_told_each_time() -> None
         asking.restart()
 
     assert len(asking.keeper.kept) == 3
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_the_same_words_after_the_same_words_are_told_again(*, restarts: bool) -> None:
+    """REQ-NON-31: else a second cancellation passes for the first, and the order stays open."""
+    asking = Asking()
+
+    for status in ("SCHEDULED", "CANCELED") * 3:
+        await asking.hear(an_item(1, ScheduledProcedureStepStatus=status))
+        if restarts:
+            asking.restart()
+
+    assert asking.actions == ["change", "cancel", "new", "cancel", "new", "cancel"]
+
+
+async def test_an_order_that_is_gone_again_is_held_again() -> None:
+    """REQ-NON-32: for every time that it is gone."""
+    asking = Asking(disappeared="hold_for_desk")
+
+    for items in ((an_item(1),), ()) * 2:
+        await asking.hear(*items)
+
+    assert asking.actions == ["change", "hold", "release", "hold"]
+
+
+async def test_second_cancellation_reaches_the_topic() -> None:
+    """REQ-NON-31: the intake, which knows repeats by their ids, takes it for none."""
+    broker, asking = OrderBroker(), Asking()
+    intake = an_order_intake(broker, clock=asking.clock)
+    asking.rounds = WorklistRounds(asking.link, asking.ris.ask, intake.keep, HANOI, asking.clock)
+
+    for status in ("SCHEDULED", "CANCELED") * 2:
+        await asking.hear(an_item(1, ScheduledProcedureStepStatus=status))
+
+    assert [event.data.statement.action.value for event in broker.events] == ["change", "cancel", "new", "cancel"]
+
+
+async def test_an_order_that_was_off_the_list_for_a_moment_is_told_when_it_is_back() -> None:
+    """REQ-NON-31: one without a day of its own is forgotten no sooner than on the next, when ids are others."""
+    asking = Asking()
+    undated = {"ScheduledProcedureStepStartDate": "", "ScheduledProcedureStepStartTime": ""}
+
+    await asking.hear(an_item(1, **undated))
+    await asking.hear(an_item(1, ScheduledProcedureStepStatus="CANCELED", **undated))
+    await asking.hear()
+    await asking.hear(an_item(1, **undated))
+
+    assert asking.actions == ["change", "cancel", "new"]
 
 
 async def test_what_could_not_be_kept_is_kept_in_the_next_round() -> None:

@@ -368,3 +368,30 @@ async def test_order_of_another_patients_accession_number_is_found_where_it_belo
 
     assert entry["case_id"] == str(case_id_for(desk.assembly.site_id, STUDY))
     assert shown["candidates"][0]["study"]["accession_numbers"] == ["TEST-ACC-7"]
+
+
+SINCE = "a person attached this order to the study; since then: "
+
+
+@pytest.mark.parametrize(
+    ("ordered", "becomes", "doubt"),
+    [
+        ({}, "TEST-9999", "patient identifiers differ"),
+        ({"patient_id": "TEST-9999^^^HIS^PI"}, "TEST-7777", "the order names another patient"),
+    ],
+)
+async def test_attached_order_that_becomes_another_patients_is_a_new_entry(
+    desk: Desk, ordered: dict[str, Any], becomes: str, doubt: str
+) -> None:
+    """REQ-DSK-13: also where no number agreed and none does, and where both already were two."""
+    await desk.assembly.hears_orders(an_order(accession="TEST-ACC-2", study="1.2.3.4", **ordered))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.decides("attach", "the accession number was typed wrong", despite_conflict=True)
+    when_attached = await desk.assembly.desk()
+
+    changed = an_order(1, "XO", accession="TEST-ACC-2", study="1.2.3.4", patient_id=f"{becomes}^^^HIS^PI")
+    await desk.assembly.hears_orders(changed)
+
+    assert (when_attached, await desk.assembly.desk()) == ([], [SINCE + doubt])
+    again = await desk.decides("attach", "it is so", despite_conflict=True)
+    assert (again.status_code, await desk.assembly.desk()) == (200, [])

@@ -19,9 +19,10 @@ from overread.assembly import (
     store,
 )
 from overread.assembly.candidates import score
-from overread.assembly.decisions import AGREES, Decision, DecisionKind, verdict_of
+from overread.assembly.decisions import AGREES, Decision, DecisionKind, obeying, verdict_of
 from overread.assembly.door import NotFound, Refused
 from overread.assembly.order_folding import StoredOrder
+from overread.assembly.seen_patients import Persons
 from overread.runtime.inbox import Transaction
 from overread.runtime.telemetry import new_traceparent
 
@@ -91,8 +92,13 @@ class Pair:
     case: store.CaseRow
     is_linked: bool
     matched: matching.Decision
-    conflict: str
+    persons: Persons
     made: list[Decision]
+
+    @property
+    def conflict(self) -> str:
+        """Return why both can't be one patient, empty where nothing speaks against it."""
+        return self.persons.conflict
 
     @property
     def standing(self) -> Decision | None:
@@ -140,7 +146,7 @@ async def _pair(tx: Transaction, stored: StoredOrder, case: store.CaseRow) -> Pa
         case=case,
         is_linked=await store.is_linked(tx, tx.site_id, case.case_id, order_id),
         matched=await linking.matched_by_itself(tx, tx.site_id, stored, study),
-        conflict=await linking.patients_conflict(tx, tx.site_id, stored.patient, [study.patient]),
+        persons=await linking.persons_of(tx, tx.site_id, stored.patient, study.patient),
         made=await decision_store.of_pair(tx.connection, tx.site_id, case.case_id, order_id),
     )
 
@@ -226,16 +232,21 @@ async def _may_attach(tx: Transaction, asked: Asked, pair: Pair) -> None:
 
 def _speaks_up(pair: Pair) -> bool:
     """Say whether what came since speaks against the decision that holds."""
-    return pair.standing is not None and pair.standing.seen_verdict != pair.verdict
+    if pair.standing is None:
+        return False
+    decided = obeying(pair.standing, pair.matched, pair.persons)
+    has_doubt = not isinstance(decided, matching.ToTheDesk) and bool(decided.doubt)
+    return has_doubt or pair.standing.seen_verdict != pair.verdict
 
 
 async def _seen(tx: Transaction, pair: Pair, time_zone: tzinfo) -> dict[str, object]:
-    """Return what stood before the person: never a value of the patient's."""
+    """Return what stood before the person: of the patient digests, never a value."""
     side = await candidate_store.study_side(tx, tx.site_id, pair.case.case_id)
     order = await candidate_store.order_side(tx, tx.site_id, pair.stored)
     compared = score(order, side, time_zone) if side else None
     return {
         "verdict": pair.verdict,
+        "persons": pair.persons.to_keep(),
         "version": pair.version,
         "score": compared.points if compared else 0,
         "reasons": [reason.code for reason in compared.reasons] if compared else [],

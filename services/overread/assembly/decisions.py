@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from overread.assembly import matching
+from overread.assembly.seen_patients import Persons
 
 AGREES = "numbers and patient agree"
 NO_NUMBER = "no number agrees"
@@ -58,6 +59,11 @@ class Decision:
         """Return what matching said of the pair when the person decided."""
         return str(self.seen.get("verdict", ""))
 
+    @property
+    def seen_persons(self) -> dict[str, Any]:
+        """Return whom the person saw, as digests; empty of decisions from before that was kept."""
+        return dict(self.seen.get("persons") or {})
+
 
 def verdict_of(matched: matching.Decision) -> str:
     """Return what matching says of a pair, in the words that are kept with a decision."""
@@ -70,17 +76,25 @@ def verdict_of(matched: matching.Decision) -> str:
             return NO_NUMBER
 
 
-def obeying(standing: Decision | None, matched: matching.Decision) -> matching.Decision:
+def obeying(standing: Decision | None, matched: matching.Decision, persons: Persons | None = None) -> matching.Decision:
     """Return what is to be done about a pair: what a person decided, else what matching says.
 
     An order that is cancelled later stays attached, as one that linked itself does.
     """
     if standing is None:
         return matched
-    said = verdict_of(matched)
     if not standing.attaches:
+        said = verdict_of(matched)
         doubt = APART_BUT if said == AGREES != standing.seen_verdict else ""
         return matching.NoMatch(matched.order_id, doubt)
-    is_told = said in {AGREES, matching.CANCELLED_BEFORE, standing.seen_verdict}
     is_on_hold = isinstance(matched, matching.Link) and matched.is_on_hold
-    return matching.Link(matched.order_id, is_on_hold, "" if is_told else ATTACHED_BUT + said)
+    doubt = _doubt_since(standing, verdict_of(matched), persons or Persons())
+    return matching.Link(matched.order_id, is_on_hold, ATTACHED_BUT + doubt if doubt else "")
+
+
+def _doubt_since(attached: Decision, said: str, persons: Persons) -> str:
+    """Return what speaks against an attachment and was not seen: of the patients first, whatever the numbers say."""
+    if doubt := persons.doubt_since(attached.seen_persons):
+        return doubt
+    seen = {attached.seen_verdict, attached.seen_persons.get("conflict")}
+    return "" if said in {AGREES, matching.CANCELLED_BEFORE, *seen} else said

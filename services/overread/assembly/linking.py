@@ -17,6 +17,7 @@ from overread.assembly import (
 )
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import StoredOrder
+from overread.assembly.seen_patients import Person, Persons
 from overread.contracts.events import cases
 from overread.contracts.events.orders import OrderStatus, Patient
 from overread.contracts.identifiers import case_id_for
@@ -104,7 +105,8 @@ async def _decide(
     holding = await decision_store.holding(tx.connection, site_id, case_id)
     standing = holding.pop(order_id, None)
     matched = await matched_by_itself(tx, site_id, stored, study, is_linked=is_linked and standing is None)
-    decided = decisions.obeying(standing, matched)
+    persons = await persons_of(tx, site_id, stored.patient, study.patient) if standing else None
+    decided = decisions.obeying(standing, matched, persons)
     others = [one for one, decision in holding.items() if decision.attaches]
     if standing is None and others and isinstance(decided, matching.Link):
         attached = await order_store.stored_orders(tx, site_id, others)
@@ -118,6 +120,18 @@ async def patients_conflict(tx: Transaction, site_id: str, one: Patient, others:
     known = await patient_store.known(tx, site_id, one, *others)
     reasons = (patients.conflict(known.compared(one), known.compared(other)) for other in others)
     return next(filter(None, reasons), "")
+
+
+async def persons_of(tx: Transaction, site_id: str, ordered: Patient, imaged: Patient) -> Persons:
+    """Return whom order and study name, by all numbers that are known."""
+    known = await patient_store.known(tx, site_id, ordered, imaged)
+    compared, other = known.compared(ordered), known.compared(imaged)
+    record = known.find(ordered.identifiers)
+    return Persons(
+        conflict=patients.conflict(compared, other) or "",
+        share_a_number=patients.share_an_identifier(compared, other),
+        ordered=Person.of(compared, (*ordered.identifiers, *(record.former if record else ()))),
+    )
 
 
 async def matched_by_itself(

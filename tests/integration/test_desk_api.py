@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from overread.assembly.patients import fold
 from overread.assembly.web import build
 from overread.contracts.identifiers import case_id_for
-from overread.contracts.topics import AUDIT_RECORDED
+from overread.contracts.topics import AUDIT_RECORDED, HL7_RECEIVED
 from tests.builders.events import STUDY
 from tests.builders.orders import ACCESSION, an_order
+from tests.builders.patients import MR, OLD, an_adt
 from tests.builders.vietnamese import LETTERS
 from tests.fakes.assembly import AssemblyBench, an_assembly_bench
 from tests.fakes.behind import serving
@@ -395,3 +396,24 @@ async def test_attached_order_that_becomes_another_patients_is_a_new_entry(
     assert (when_attached, await desk.assembly.desk()) == ([], [SINCE + doubt])
     again = await desk.decides("attach", "it is so", despite_conflict=True)
     assert (again.status_code, await desk.assembly.desk()) == (200, [])
+
+
+async def test_numbers_of_an_attached_order_that_adt_parts_are_a_new_entry(desk: Desk) -> None:
+    """REQ-DSK-13: no word about the order comes; its patient and the images' turn out to be two."""
+    await hears_adt(desk, an_adt("A08", patient_id=f"{MR}~{OLD}"))
+    await desk.assembly.hears_orders(an_order(patient_id=MR))
+    await desk.assembly.hears_images(desk.assembly.image(attributes={"patient_id": "TEST-0009"}))
+    await desk.decides("attach", "sure")
+
+    other = an_adt("A01", 2, patient_id=OLD, name="NGUYEN^KHAC", birth_date="19500101")
+    await hears_adt(desk, other, an_adt("A08", 3, patient_id=MR))
+
+    [entry] = await desk.assembly.desk()
+    assert entry.startswith(SINCE)
+    assert len(await desk.assembly.links()) == 1
+
+
+async def hears_adt(desk: Desk, *messages: bytes) -> None:
+    """Let ADT say these."""
+    b = desk.assembly
+    await b.hears(HL7_RECEIVED, *(b.order(one, message_type="ADT", trigger_event="A08") for one in messages))

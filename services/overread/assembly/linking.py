@@ -94,6 +94,8 @@ async def _settle_again(tx: Transaction, cause: Cause, case: store.CaseRow) -> s
             case = await _settle(tx, cause, case, decision)
             changed = partial(cases.OrderChangedOnCase, order_id=order_id)
             case = await tell(tx, cause, case, changed, identity_moved=True)
+        else:
+            await _show(tx, cause, case, order_id, decision.for_the_desk)
     return case
 
 

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 from overread.assembly.message_taking import DEAD_LETTERS_STAY, Forgetting
 from overread.assembly.messages import Messages
 from overread.assembly.web import build
+from overread.contracts import codec
 from overread.contracts.envelope import Event
-from overread.contracts.topics import AUDIT_RECORDED, CORRECTIONS_REQUESTED, HL7_RECEIVED
+from overread.contracts.identifiers import corrected_event_id
+from overread.contracts.topics import AUDIT_RECORDED, CORRECTIONS_REQUESTED, HL7_RECEIVED, ORDERS_CHANGED
 from overread.runtime.dead_letter import SourceRecord
 from tests.builders.events import NOON
 from tests.builders.hl7 import an_omi, an_orm
@@ -53,6 +55,12 @@ class Index:
             )
         await self.assembly.service.consumptions[HL7_RECEIVED.name].on_records(read)
         return events
+
+    async def replays(self, event: Event[Any]) -> None:
+        """Take a message once more that was set aside."""
+        [source] = [one for one in self.records.values() if codec.decode(one.value, HL7_RECEIVED.bodies).id == event.id]
+        again = self.assembly.service.consumptions[HL7_RECEIVED.name].take_again
+        await again(replace(source, replay_attempt=1), broker_milliseconds=0)
 
     async def asked(self, path: str, body: object = None, *, user: str = INTEGRATOR) -> httpx.Response:
         """Ask as somebody."""
@@ -180,13 +188,11 @@ async def test_message_that_was_set_aside_is_found_with_its_reason(index: Index)
 async def test_message_whose_bytes_were_missing_is_found_by_all_its_numbers_once_it_was_replayed(index: Index) -> None:
     """REQ-MSG-01: what was set aside is found by its control ID alone, and used after the replay it is like any other."""
     raw, key = an_omi(control_id="LARGE", accession="ACC-L"), f"{index.assembly.site_id}/hl7/large"
-    await index.hears(raw, raw_base64=None, object_key=key)
+    [event] = await index.hears(raw, raw_base64=None, object_key=key)
     before = [await index.found(control_id="LARGE", outcome="set_aside"), await index.found(accession_number="ACC-L")]
     await index.assembly.objects.put(key, [raw])
 
-    [source] = index.records.values()
-    again = index.assembly.service.consumptions[HL7_RECEIVED.name].take_again
-    await again(replace(source, replay_attempt=1), broker_milliseconds=0)
+    await index.replays(event)
 
     assert before == [["LARGE"], []]
     assert await index.found(accession_number="ACC-L", outcome="used") == ["LARGE"]
@@ -225,6 +231,83 @@ async def test_mended_message_is_used_and_says_what_it_stands_for(index: Index) 
     rows = (await index.asked("/messages/search", {"control_id": "BAD"})).json()["items"]
     assert {(row["outcome"], row["corrects"]) for row in rows} == {("set_aside", None), ("used", str(event.id))}
     assert [order.placer_order_number for order in await index.assembly.orders()] == ["P9"]
+
+
+async def test_replay_of_what_was_mended_changes_nothing(index: Index) -> None:
+    """REQ-MSG-07: what came wrong would be said again after what is right; it is no more used than before."""
+    event, mended = await a_mended_message(index)
+    told = len(await index.assembly.told(ORDERS_CHANGED))
+
+    await index.replays(event)
+
+    rows = (await index.asked("/messages/search", {"control_id": "BAD"})).json()["items"]
+    assert [order.accession_number for order in await index.assembly.orders()] == ["ACC-RIGHT"]
+    assert len(await index.assembly.told(ORDERS_CHANGED)) == told
+    assert {(row["event_id"], row["outcome"], row["answered_by"]) for row in rows} == {
+        (str(event.id), "set_aside", str(mended.id)),
+        (str(mended.id), "used", None),
+    }
+
+
+async def test_message_in_a_batch_with_one_that_was_mended_is_used(index: Index) -> None:
+    """REQ-MSG-07: only what was mended stands aside."""
+    event, _ = await a_mended_message(index)
+    await index.assembly.service.pool.execute("DELETE FROM inbox WHERE event_id = $1", event.id)  # it is read again
+    other = index.assembly.order(an_omi(control_id="M2", placer="P2^HIS", accession="ACC-OTHER"))
+
+    await index.assembly.hears(HL7_RECEIVED, event, other)
+
+    orders = await index.assembly.orders()
+    assert {order.accession_number for order in orders} == {"ACC-RIGHT", "ACC-OTHER"}
+
+
+async def test_message_that_was_replayed_is_not_mended_as_well(index: Index) -> None:
+    """REQ-MSG-07: whichever of the two is first, it is one of them."""
+    event = await a_message_without_its_bytes(index, accession="ACC-WRONG")
+    opened = (await index.asked(f"/messages/{event.id}/open", {})).json()
+
+    await index.replays(event)
+    lines = [line.replace("ACC-WRONG", "ACC-RIGHT") for line in opened["lines"]]
+    answer = await index.asked(f"/messages/{event.id}/fix", {"lines": lines, "reason": "wrong accession"})
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:overread:problem:not-set-aside")
+
+
+async def test_mended_message_is_known_as_long_as_a_letter_of_it_can_lie(index: Index) -> None:
+    """REQ-MSG-07: one that failed again on its last day has a letter for as many days more."""
+    event, _ = await a_mended_message(index)
+
+    kept = []
+    for passed in (DEAD_LETTERS_STAY, 2 * DEAD_LETTERS_STAY):
+        index.assembly.clock.now = NOON + passed + timedelta(days=1)
+        await Forgetting(index.assembly.service).forget()
+        rows = await index.assembly.service.pool.fetch("SELECT 1 FROM messages WHERE event_id = $1", event.id)
+        kept.append(len(rows))
+
+    assert kept == [1, 0]
+
+
+async def a_message_without_its_bytes(index: Index, *, accession: str) -> Event[Any]:
+    """Return a message that was set aside because its bytes were missing; they have come meanwhile."""
+    key = f"{index.assembly.site_id}/hl7/large"
+    raw = an_omi(control_id="BAD", placer="P9^HIS", accession=accession)
+    [event] = await index.hears(raw, raw_base64=None, object_key=key)
+    await index.assembly.objects.put(key, [raw])
+    return event
+
+
+async def a_mended_message(index: Index) -> tuple[Event[Any], Event[Any]]:
+    """Return a message with a wrong number that was set aside, and the one that stands for it and was used."""
+    event = await a_message_without_its_bytes(index, accession="ACC-WRONG")
+    opened = (await index.asked(f"/messages/{event.id}/open", {})).json()
+    lines = [line.replace("ACC-WRONG", "ACC-RIGHT") for line in opened["lines"]]
+    await index.asked(f"/messages/{event.id}/fix", {"lines": lines, "reason": "wrong accession"})
+    [request] = await index.assembly.told(CORRECTIONS_REQUESTED)
+    raw = base64.b64decode(request.data.raw_base64)
+    mended = index.assembly.order(raw, **said_of(raw), corrects=event.id)
+    mended = mended.model_copy(update={"id": corrected_event_id(event.site_id, event.id, request.data.digest)})
+    await index.assembly.hears(HL7_RECEIVED, mended)
+    return event, mended
 
 
 async def test_message_that_was_used_is_not_mended(index: Index) -> None:

@@ -1,6 +1,6 @@
 """Assembly's index of messages: written with the taking of each, looked through by people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -126,12 +126,23 @@ async def answer(tx: Transaction, site_id: str, event_id: UUID, answered_by: UUI
     )
 
 
+async def lock_answered(tx: Transaction, site_id: str, event_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return which of these messages were mended, with what stands for each; none of them is mended meanwhile."""
+    rows = await tx.connection.fetch(
+        "SELECT event_id, answered_by FROM messages WHERE site_id = $1 AND event_id = ANY($2::uuid[])"
+        " ORDER BY event_id FOR UPDATE",
+        site_id,
+        list(event_ids),
+    )
+    return _answers(row for row in rows if row["answered_by"] is not None)
+
+
 async def answered(connection: "Connection", site_id: str) -> dict[UUID, UUID]:
     """Return which messages were mended, each with the message that stands for it."""
     rows = await connection.fetch(
         "SELECT event_id, answered_by FROM messages WHERE site_id = $1 AND answered_by IS NOT NULL", site_id
     )
-    return {UUID(str(row["event_id"])): UUID(str(row["answered_by"])) for row in rows}
+    return _answers(rows)
 
 
 async def orders_of(connection: "Connection", site_id: str, found: Found) -> list[UUID]:
@@ -159,16 +170,22 @@ async def patients_of(connection: "Connection", site_id: str, found: Found) -> l
     return [UUID(str(row["record_id"])) for row in rows]
 
 
-async def prune(connection: "Connection", before: datetime, set_aside_before: datetime) -> int:
+async def prune(connection: "Connection", before: datetime, set_aside_before: datetime, mended_before: datetime) -> int:
     """Forget some of the messages whose records no topic keeps any more; return how many."""
     done: str = await connection.execute(
         "DELETE FROM messages WHERE (site_id, event_id) IN (SELECT site_id, event_id FROM messages"
-        " WHERE received_at < $1 AND (outcome = 'used' OR received_at < $2) LIMIT $3)",
+        " WHERE received_at < $1 AND (outcome = 'used' OR received_at < $2)"
+        " AND (answered_by IS NULL OR received_at < $3) LIMIT $4)",
         before,
         set_aside_before,
+        mended_before,
         _PRUNED_AT_ONCE,
     )
     return int(done.rpartition(" ")[2])
+
+
+def _answers(rows: "Iterable[Record]") -> dict[UUID, UUID]:
+    return {UUID(str(row["event_id"])): UUID(str(row["answered_by"])) for row in rows}
 
 
 def _found(row: "Record") -> Found:

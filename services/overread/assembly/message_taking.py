@@ -1,4 +1,7 @@
-"""Notes each message in the index in the transaction that takes it, or sets it aside, and forgets what the topic forgets."""
+"""Notes each message in the index in the transaction that takes it, or sets it aside, and forgets what the topic forgets.
+
+One that somebody mended stands aside whenever it comes again, by a replay above all: the mended one has been used.
+"""
 
 import asyncio
 import base64
@@ -18,10 +21,13 @@ from overread.runtime.dead_letter import SourceRecord, reason_of
 from overread.runtime.inbox import Transaction
 from overread.runtime.object_store import LocalObjectStore, ObjectMissing
 from overread.runtime.service import Service
+from overread.runtime.telemetry import log
 
 PRUNE_SECONDS = 600.0
 DEAD_LETTERS_STAY = timedelta(days=90)
 """As long as a dead letter is kept it can be mended."""
+MENDED_STAY = 2 * DEAD_LETTERS_STAY
+"""One that failed again just before it was mended has a letter that lies for as long again, and must not be used."""
 
 
 class Contents:
@@ -45,13 +51,20 @@ class MessageTaking:
         self._contents = contents
 
     def noting(self, takes: Handler) -> Handler:
-        """Return `takes` with the note that each message of its batch was used, where it lies, and what it is found by."""
+        """Return `takes` with the note that each message of its batch was used, where it lies, and what it is found by.
+
+        What another message stands for is not used.
+        """
 
         async def taken(batch: Sequence[Delivered], tx: Transaction) -> None:
-            await takes(batch, tx)
-            for site_id in sorted({delivered.event.site_id for delivered in batch}):
-                mine = [delivered for delivered in batch if delivered.event.site_id == site_id]
-                await message_store.note(tx, site_id, [await self._used(delivered) for delivered in mine])
+            by_site = {site_id: await _for_use(tx, site_id, mine) for site_id, mine in _by_site(batch)}
+            used = {delivered.event.id for mine in by_site.values() for delivered in mine}
+            if not used:
+                return
+            await takes([delivered for delivered in batch if delivered.event.id in used], tx)
+            for site_id, mine in by_site.items():
+                if mine:
+                    await message_store.note(tx, site_id, [await self._used(delivered) for delivered in mine])
 
         return taken
 
@@ -73,6 +86,21 @@ class MessageTaking:
             return await self._contents(received)
         except ObjectMissing:
             return None
+
+
+def _by_site(batch: Sequence[Delivered]) -> list[tuple[str, list[Delivered]]]:
+    by_site: dict[str, list[Delivered]] = {}
+    for delivered in batch:
+        by_site.setdefault(delivered.event.site_id, []).append(delivered)
+    return sorted(by_site.items())
+
+
+async def _for_use(tx: Transaction, site_id: str, batch: Sequence[Delivered]) -> list[Delivered]:
+    """Leave out what was mended: what came wrong must not be said again after what is right."""
+    answered = await message_store.lock_answered(tx, site_id, [delivered.event.id for delivered in batch])
+    for event_id, by in answered.items():
+        log.info("message_stands_aside", event_id=str(event_id), answered_by=str(by))
+    return [delivered for delivered in batch if delivered.event.id not in answered]
 
 
 def event_in(source: SourceRecord) -> Event[HL7Received] | None:
@@ -102,4 +130,9 @@ class Forgetting:
         gone = 1
         while gone:
             async with self._service.transaction() as tx:
-                gone = await message_store.prune(tx.connection, now - HL7_RECEIVED.retention, now - DEAD_LETTERS_STAY)
+                gone = await message_store.prune(
+                    tx.connection,
+                    now - HL7_RECEIVED.retention,
+                    now - DEAD_LETTERS_STAY,
+                    now - MENDED_STAY,
+                )

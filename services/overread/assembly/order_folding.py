@@ -100,8 +100,21 @@ class OrderLife:
 
 def step(reading: Reading, message: OrderMessage, order_id: UUID) -> Reading:
     """Return what is known once `message`, the next in the sender's sequence, was heard."""
-    order, patient = reading
+    order, patient = NOTHING if _uses_the_number_again(reading, message) else reading
     return _order(order, message, order_id), _patient(patient, message.request.patient)
+
+
+def _uses_the_number_again(reading: Reading, message: OrderMessage) -> bool:
+    """Say whether a new order has the number of another patient's: it inherits nothing of that one."""
+    order, patient = reading
+    is_new = order is not None and CONTROLS[message.request.order_control].effect is Effect.OPENS
+    return is_new and names_another(message, patient)
+
+
+def names_another(message: OrderMessage, patient: contract.Patient) -> bool:
+    """Say whether the message's patient can't be `patient`, by what both say."""
+    said = stated_patient(message.request.patient)
+    return said != patient and patients.conflict(said, patient) is not None
 
 
 def _order(known: contract.ServiceRequest | None, message: OrderMessage, order_id: UUID) -> contract.ServiceRequest:
@@ -184,9 +197,16 @@ def _said(name: str, said: T | None, before: T | None, cleared: frozenset[str]) 
 
 def _patient(known: contract.Patient, said: data_types.Patient) -> contract.Patient:
     """Return the patient as the message names them; what it leaves out stays known if it is the same person's."""
+    patient = stated_patient(said)
+    is_known = patients.share_an_identifier(patient, known) and patients.conflict(patient, known) is None
+    return _filled_up(patient, known) if is_known else patient
+
+
+def stated_patient(said: data_types.Patient) -> contract.Patient:
+    """Return the patient as the message alone names them."""
     name = said.names[0] if said.names else data_types.PersonName(family_name="")
     given = (name.given_name, name.second_and_further_given_names)
-    patient = contract.Patient(
+    return contract.Patient(
         identifiers=tuple(
             contract.PatientIdentifier(
                 id_number=identifier.id_number,
@@ -200,8 +220,6 @@ def _patient(known: contract.Patient, said: data_types.Patient) -> contract.Pati
         birth_date=_full_date(said.birth_date),
         sex=said.administrative_sex or "",
     )
-    is_known = patients.share_an_identifier(patient, known) and patients.conflict(patient, known) is None
-    return _filled_up(patient, known) if is_known else patient
 
 
 def _filled_up(patient: contract.Patient, known: contract.Patient) -> contract.Patient:

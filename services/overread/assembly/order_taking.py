@@ -15,8 +15,10 @@ from overread.assembly import (
     order_store,
     orders,
     patient_store,
+    patients,
     store,
 )
+from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.order_store import KeptMessage, Naming
 from overread.assembly.orders import Addressed, NamedOrder, OrderMessage
@@ -36,6 +38,16 @@ class Change:
     event: Event[Any]
     before: StoredOrder | None
     after: StoredOrder
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """A message whose patient can't be the one that its order had when it came."""
+
+    order_id: UUID
+    message_control_id: str
+    before: Patient
+    said: Patient
 
 
 async def take(tx: Transaction, told: Sequence[Told]) -> None:
@@ -93,6 +105,7 @@ class _Register:
         self._new_namings: list[Naming] = []
         self._new_messages: list[KeptMessage] = []
         self._changes: list[Change] = []
+        self._renamings: list[Renaming] = []
         self._asked: list[ServiceRequest] = []
         self._touched: dict[UUID, OrderLife] = {}
 
@@ -134,6 +147,8 @@ class _Register:
         if life.must_recall(kept.message):
             life.recall(await order_store.messages_about(self._tx, self._site_id, life.order_id))
         before, has_changed = life.stored, life.take(kept.message)
+        if before is not None and order_folding.names_another(kept.message, before.patient):
+            self._renamings.append(_renaming(before, kept.message))
         self._kept.add(kept.key)
         self._new_messages.append(kept)
         self._touched[life.order_id] = life
@@ -154,7 +169,10 @@ class _Register:
         changed = [change.after.order for change in self._changes]
         of_studies = await order_store.orders_with_cases(self._tx, self._site_id, changed)
         await self._save(self._touched.keys() - of_studies)
-        known = await patient_store.known(self._tx, self._site_id, *(change.after.patient for change in self._changes))
+        renamed = [patient for one in self._renamings for patient in (one.before, one.said)]
+        told = [change.after.patient for change in self._changes]
+        known = await patient_store.known(self._tx, self._site_id, *told, *renamed)
+        await self._note_renamings(known, of_studies)
         ordered = [(change.after.order.order_id, change.after.patient) for change in self._changes]
         await patient_store.note_doubtful(self._tx, self._site_id, known, ordered)
         mapping = await mapping_store.current(self._tx, self._site_id)
@@ -166,6 +184,20 @@ class _Register:
             if change.after.order.order_id in of_studies:
                 await self._settle(change)
         await self._save(of_studies)
+
+    async def _note_renamings(self, known: KnownPatients, of_studies: set[UUID]) -> None:
+        """Let a person see what named another patient, unless ADT knows both as one, or the first as somebody else.
+
+        An order of a study is compared with its images in any case.
+        """
+        named = [
+            (one.order_id, one.message_control_id)
+            for one in self._renamings
+            if one.order_id not in of_studies
+            and not known.is_doubtful(one.before)
+            and patients.conflict(known.compared(one.said), known.compared(one.before))
+        ]
+        await patient_store.note_other_patients(self._tx, self._site_id, named)
 
     async def _lock_cases(self, of_studies: Iterable[UUID]) -> None:
         """Hold the cases of all changes at once: taken change by change, two batches could wait for each other."""
@@ -187,6 +219,11 @@ class _Register:
         moved = order_folding.moves_identity(change.before, stored)
         for case_id in await order_store.cases_for_order(self._tx, self._site_id, stored.order):
             await linking.order_changed(self._tx, change.event, stored, case_id, identity_moved=moved)
+
+
+def _renaming(before: StoredOrder, message: OrderMessage) -> Renaming:
+    said = order_folding.stated_patient(message.request.patient)
+    return Renaming(before.order.order_id, message.request.message_control_id, before.patient, said)
 
 
 def _numbers(messages: Sequence[OrderMessage]) -> set[str]:

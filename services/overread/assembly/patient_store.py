@@ -17,6 +17,7 @@ from overread.runtime.inbox import Cause, Transaction
 
 _STATEMENTS = TypeAdapter(Statement)
 _RECORDS = TypeAdapter(Record)
+ANOTHER_PATIENT = "a message under the order's number names another patient"
 NOT_THEIRS = "ADT knows the number of the order's patient under another name and birth date"
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended(s || ' patients', 0)) FROM unnest($1::text[]) AS s"
 _TOGETHER = "SELECT pg_advisory_xact_lock_shared(hashtextextended(s || ' patients', 0)) FROM unnest($1::text[]) AS s"
@@ -198,6 +199,12 @@ async def note_doubtful(
     await _set_desk(tx, site_id, sorted(doubtful), entries)
 
 
+async def note_other_patients(tx: Transaction, site_id: str, named: Iterable[tuple[UUID, str]]) -> None:
+    """Lay orders on the desk, each with the message (MSH-10) that named another patient, until a person has looked."""
+    entries = [("order", order_id, f"{ANOTHER_PATIENT}: {message}") for order_id, message in named]
+    await _put_on_desk(tx, site_id, entries)
+
+
 async def raise_order(tx: Transaction, site_id: str, order_id: UUID) -> None:
     """Count one revision on: the order is the same, its patient reads differently."""
     await tx.connection.execute(
@@ -242,11 +249,16 @@ async def _set_desk(
     await tx.connection.execute(
         "DELETE FROM patient_desk d WHERE site_id = $1 AND subject = ANY($2::uuid[]) AND NOT EXISTS ("
         "SELECT FROM unnest($3::text[], $4::uuid[], $5::text[]) AS e (kind, subject, reason)"
-        " WHERE (e.kind, e.subject, e.reason) = (d.kind, d.subject, d.reason))",
+        " WHERE (e.kind, e.subject, e.reason) = (d.kind, d.subject, d.reason)) AND NOT starts_with(d.reason, $6)",
         site_id,
         subjects,
         *([entry[part] for entry in entries] for part in range(3)),
+        ANOTHER_PATIENT,
     )
+    await _put_on_desk(tx, site_id, entries)
+
+
+async def _put_on_desk(tx: Transaction, site_id: str, entries: Sequence[tuple[str, UUID, str]]) -> None:
     if not entries:
         return
     await tx.connection.executemany(

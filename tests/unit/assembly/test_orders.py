@@ -171,6 +171,27 @@ def test_order_moved_to_another_patient_keeps_nothing_of_the_first() -> None:
     assert stored.patient.birth_date is None
 
 
+def test_new_order_under_the_number_of_another_patient_inherits_nothing() -> None:
+    """A number that is used again: accession, study and clinical text are the first patient's."""
+    another = {"patient_id": "TEST-9999^^^HIS^PI", "name": "KHÁC^NGƯỜI", "accession": "", "study": ""}
+    again = an_order(30, put={"PID-7": "19500101", "OBR-13": ""}, **another)
+
+    stored = folded(an_order(0, clinical="cough"), an_order(1, "SC", put={"ORC-3": "F1^RIS"}), again)
+
+    order = stored.order
+    assert (order.accession_number, order.study_instance_uid, order.clinical_information) == (None, None, "")
+    assert (order.filler_order_number, stored.patient.family_name) == ("", "KHÁC")
+
+
+def test_new_order_said_again_of_the_same_patient_keeps_what_others_said() -> None:
+    """A HIS that repeats NW under a corrected name means the same order."""
+    again = an_order(30, accession="", name="THỬ NGHIỆM^NGUYỄN VĂN A")
+
+    stored = folded(an_order(0), again)
+
+    assert (stored.order.accession_number, stored.patient.given_name) == ("TEST-ACC-1", "NGUYỄN VĂN A")
+
+
 @pytest.mark.parametrize("put", [{"IPC-3": "SPS1"}, {"IPC-1": "9" * 65}])
 def test_number_that_can_be_none_is_malformed_without_its_value(put: dict[str, str]) -> None:
     """It can never work, so it is set aside with the field's name; the value could be anybody's."""

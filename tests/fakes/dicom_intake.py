@@ -67,6 +67,7 @@ class FakeAnnouncements:
         self.steps = steps or {}
         self.failure = failure
         self.judgement: JudgedCommitment | None = None
+        self.is_judging = False
 
     async def keep(self, announced: Announced, data_set: bytes, subject: str) -> None:
         if self.failure is not None:
@@ -85,4 +86,6 @@ class FakeAnnouncements:
         return self.steps.get(procedure_step_uid)
 
     async def judged(self, transaction_uid: str, calling_ae_title: str) -> JudgedCommitment | None:
+        if self.is_judging:
+            await asyncio.Event().wait()
         return self.judgement

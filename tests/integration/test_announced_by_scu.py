@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
 from overread.dicom_intake.normalized_scp import NormalizedScp
-from overread.dicom_intake.server import DicomServer
+from overread.dicom_intake.server import MOST_REPORTS, DicomServer
 from overread.dicom_intake.storage_scp import StorageScp
 from overread.protocols.dicom.announced import ReferencedSop
 from overread.protocols.dicom.sop_classes import (
@@ -103,3 +103,23 @@ async def test_a_commitment_is_reported_on_the_association_that_asked() -> None:
     assert event_type == 1
     assert report.TransactionUID == announced.TRANSACTION
     assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == IMAGES
+
+
+async def test_requests_that_wait_on_one_association_are_bounded() -> None:
+    """Each would ask archive for a minute; the next is told so, and may come again."""
+
+    def flood(port: int) -> list[int]:
+        association = associated(port)
+        push = (STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE)
+        request = announced.a_commitment(IMAGES)
+        codes = [association.send_n_action(request, 1, *push)[0].Status for _ in range(MOST_REPORTS + 1)]
+        association.release()
+        return codes
+
+    announcements = FakeAnnouncements()
+    announcements.is_judging = True
+    async with an_intake(announcements) as port:
+        codes = await asyncio.wait_for(asyncio.to_thread(flood, port), 20)
+
+    assert codes == [0x0000] * MOST_REPORTS + [0x0110]
+    assert len(announcements.kept) == MOST_REPORTS

@@ -18,7 +18,7 @@ from overread.archive.queries import ScheduledOrder
 from overread.contracts.errors import Unavailable
 from overread.dicom_intake.find_scp import MOST_ITEMS, FindScp
 from overread.dicom_intake.server import DicomServer
-from overread.dicom_intake.storage_scp import StorageScp
+from overread.dicom_intake.storage_scp import Peer, StorageScp
 from overread.protocols.dicom.sop_classes import MODALITY_WORKLIST_FIND
 from overread.protocols.dicom.upper_layer import AcceptorConfig
 from tests.builders.announced import an_item
@@ -34,6 +34,7 @@ class FakeWorklist:
     def __init__(self, orders: Sequence[ScheduledOrder], failure: Exception | None = None) -> None:
         self.orders = orders
         self.failure = failure
+        self.told: list[tuple[str, int]] = []
 
     async def scheduled(
         self, modalities: Sequence[str], first: datetime | None, last: datetime | None, *, limit: int
@@ -42,12 +43,15 @@ class FakeWorklist:
             raise self.failure
         return [one for one in self.orders if (not first or one.at >= first) and (not last or one.at <= last)][:limit]
 
+    async def worklist_asked(self, peer: Peer, items: int) -> None:
+        self.told.append((peer.calling_ae_title, items))
+
 
 @asynccontextmanager
 async def an_intake(worklist: FakeWorklist) -> AsyncIterator[int]:
     """Yield the port of a running server."""
     scp = StorageScp(FakeInstanceStore(), FakeIntakeEvents(), lambda: datetime.now(UTC), fallback_charset="ISO_IR 192")
-    finds = FindScp(worklist, ZoneInfo("Asia/Ho_Chi_Minh"), ascii_peers=frozenset({"OLDCT"}))
+    finds = FindScp(worklist, worklist, ZoneInfo("Asia/Ho_Chi_Minh"), ascii_peers=frozenset({"OLDCT"}))
     config = AcceptorConfig(called_ae_titles=frozenset({"OVERREAD"}))
     server = DicomServer(config, scp, new_association_id=uuid4, finds=finds)
     await server.start("127.0.0.1", 0)
@@ -106,6 +110,7 @@ async def test_a_modality_is_told_what_is_scheduled_for_it_today() -> None:
     assert str(items[0].PatientName) == "THỬ NGHIỆM^NGUYỄN VĂN"
     assert items[0].ScheduledProcedureStepSequence[0].ScheduledStationAETitle == "CT1"
     assert (len(none), len(by_name)) == (0, 2)
+    assert worklist.told == [("CT1", 2), ("CT1", 0), ("CT1", 2)]
 
 
 async def test_an_old_modality_is_told_names_that_it_can_show() -> None:
@@ -129,6 +134,18 @@ async def test_a_question_that_can_t_be_answered_is_told_why() -> None:
 
     assert (away, no_date, too_many) == (0xC001, 0xA900, 0xA700)
     assert len(items) == MOST_ITEMS
+
+
+async def test_a_question_of_another_form_gets_a_status() -> None:
+    """A text where the step's sequence is due, and the last day that there is: no association is lost over it."""
+    as_text = a_question()
+    as_text.add_new("ScheduledProcedureStepSequence", "LO", "CT")
+
+    async with an_intake(FakeWorklist(some_orders("ACC-1"))) as port:
+        no_sequence, _ = await in_a_thread(asked, port, as_text)
+        last_day, items = await in_a_thread(asked, port, a_question(date="99991231"))
+
+    assert (no_sequence, last_day, items) == (0xA900, 0x0000, [])
 
 
 @pytest.mark.skipif(FINDSCU is None, reason="DCMTK's findscu is not installed (Debian: apt-get install dcmtk)")

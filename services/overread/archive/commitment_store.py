@@ -81,13 +81,18 @@ async def add(tx: Transaction, event: Event[CommitmentRequested], references: Se
     )
 
 
-async def due(tx: Transaction, now: datetime, limit: int = 20) -> list[CommitmentRow]:
-    """Return the requests that wait to be judged or told, the earliest first; other processes leave them alone."""
+async def due(tx: Transaction, now: datetime, limit: int = 60, limit_of_peer: int = 10) -> list[CommitmentRow]:
+    """Return the requests that wait to be judged or told, of each peer the earliest; other processes leave them alone."""
     rows = await tx.connection.fetch(
-        "SELECT * FROM commitments WHERE next_at <= $1 AND answered_at IS NULL AND given_up_at IS NULL"
-        " AND NOT (answer_here AND judged_at IS NOT NULL) ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        "WITH waiting AS (SELECT site_id, transaction_uid, calling_ae_title,"
+        " row_number() OVER (PARTITION BY site_id, calling_ae_title ORDER BY next_at) AS place FROM commitments"
+        " WHERE next_at <= $1 AND answered_at IS NULL AND given_up_at IS NULL"
+        " AND NOT (answer_here AND judged_at IS NOT NULL))"
+        " SELECT c.* FROM commitments c JOIN waiting w USING (site_id, transaction_uid, calling_ae_title)"
+        " WHERE w.place <= $3 ORDER BY w.place, c.next_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
         now,
         limit,
+        limit_of_peer,
     )
     return [_row(row) for row in rows]
 
@@ -96,6 +101,12 @@ async def judged_now(tx: Transaction, row: CommitmentRow) -> CommitmentRow:
     """Return the request as it is now, judged."""
     found = await tx.connection.fetchrow(f"SELECT * FROM commitments WHERE {_KEY}", *row.key)  # noqa: S608
     return _row(found) if found else row
+
+
+async def forget(tx: Transaction, before: datetime) -> None:
+    """Forget requests that came before that moment and steps that ended before it: nobody asks for them any more."""
+    await tx.connection.execute("DELETE FROM commitments WHERE requested_at < $1", before)
+    await tx.connection.execute("DELETE FROM procedure_steps WHERE coalesce(ended_at, begun_at) < $1", before)
 
 
 async def held_classes(tx: Transaction, site_id: str, sop_instance_uids: Iterable[str]) -> dict[str, str]:

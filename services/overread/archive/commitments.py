@@ -1,5 +1,6 @@
 """Requests for commitment: for which of the instances we vouch, judged once, and told until it is heard (PS3.4, J)."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,5 +71,5 @@ def next_try(attempts: int) -> timedelta:
 
 async def take(tx: Transaction, event: Event[CommitmentRequested], data_set: bytes) -> None:
     """Keep a request; the `Committer` judges and answers it. A number that is used again asks anew."""
-    asked = read_commitment(read_data_set([data_set], event.data.transfer_syntax_uid))
+    asked = read_commitment(await asyncio.to_thread(read_data_set, [data_set], event.data.transfer_syntax_uid))
     await commitment_store.add(tx, event, asked.references)

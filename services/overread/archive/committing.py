@@ -24,6 +24,10 @@ from overread.runtime.service import Service
 from overread.runtime.telemetry import log
 
 TICK_SECONDS: Final = 0.2
+TICKS_BETWEEN: Final = 18_000
+"""An hour of ticks between two looks at what is old."""
+AWAY_SECONDS: Final = 1.0
+KEPT: Final = timedelta(days=90)
 LOOK_AGAIN: Final = timedelta(seconds=1)
 LEASE: Final = timedelta(minutes=2)
 """Longer than a report takes; a process that ends in the middle leaves it to the next after that."""
@@ -41,10 +45,17 @@ class Committer:
         """Judge and tell until cancelled; what is away is waited for."""
         while True:
             try:
-                await self.tick()
+                await self._forget()
+                for _ in range(TICKS_BETWEEN):
+                    await self.tick()
+                    await asyncio.sleep(TICK_SECONDS)
             except Unavailable as away:
                 log.warning("commitments_wait", reason=str(away))
-            await asyncio.sleep(TICK_SECONDS)
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _forget(self) -> None:
+        async with self._service.transaction() as tx:
+            await commitment_store.forget(tx, tx.clock() - KEPT)
 
     async def tick(self) -> None:
         """Judge what is due, then tell what is judged."""

@@ -1,5 +1,7 @@
 """Takes what a modality reports of its procedure steps (PS3.4, F.7): each step once, each end for all its studies."""
 
+import asyncio
+
 from overread.archive import step_store, steps, worklist_store
 from overread.contracts.envelope import Event
 from overread.contracts.events.intake import ProcedureStepReported
@@ -19,7 +21,7 @@ async def take(tx: Transaction, event: Event[ProcedureStepReported], data_set: b
     if known is not None and (reported.is_new or known.status in steps.ENDED):
         log.warning("step_not_taken", status=known.status, is_new=reported.is_new)
         return
-    step = changed_step(read_data_set([data_set], reported.transfer_syntax_uid))
+    step = changed_step(await asyncio.to_thread(read_data_set, [data_set], reported.transfer_syntax_uid))
     studies = known.study_instance_uids if known else reported.study_instance_uids
     if not studies:
         studies = tuple(await step_store.studies_of(tx, event.site_id, step.sop_instance_uids))

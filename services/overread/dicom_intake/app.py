@@ -21,6 +21,7 @@ from overread.runtime.telemetry import log
 from overread.runtime.tls import server_context
 
 GRACE_SECONDS = 4.0
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ def make_service(settings: DicomIntakeSettings) -> Service:
     instances = SyncedInstances(settings.site_id, objects)
     storage = StorageScp(instances, events, service.clock, fallback_charset=settings.dicom_fallback_charset)
     archive = _archive(settings)
-    services = Services(storage, _normalized(service, settings, events, objects, archive), _finds(settings, archive))
+    services = Services(
+        storage, _normalized(service, settings, events, objects, archive), _finds(settings, events, archive)
+    )
     service.runs(events.run)
     service.serves(lambda: _listening(settings, services, events))
     service.health.register("object store", objects.ping)
@@ -54,10 +57,16 @@ def _archive(settings: DicomIntakeSettings) -> ArchiveQueries | None:
     return ArchiveQueries(dsn.get_secret_value(), settings.site_id) if dsn else None
 
 
-def _finds(settings: DicomIntakeSettings, archive: ArchiveQueries | None) -> FindScp | None:
+def _finds(settings: DicomIntakeSettings, events: PublishedEvents, archive: ArchiveQueries | None) -> FindScp | None:
+    """Return the worklist; it names patients, so off this machine it is for peers that are listed."""
     if archive is None:
         return None
-    return FindScp(archive, settings.time_zone, ascii_peers=settings.dicom_ascii_peers)
+    if settings.dicom_calling_ae_titles is None and settings.dicom_host not in LOOPBACK:
+        log.warning(
+            "no_worklist", reason="OVERREAD_DICOM_CALLING_AE_TITLES lists nobody, and others than this machine may call"
+        )
+        return None
+    return FindScp(archive, events, settings.time_zone, ascii_peers=settings.dicom_ascii_peers)
 
 
 def _normalized(
@@ -77,7 +86,7 @@ async def _listening(settings: DicomIntakeSettings, services: Services, events: 
     tls = await asyncio.to_thread(
         server_context, settings.dicom_tls_certificate, settings.dicom_tls_key, settings.dicom_tls_client_ca
     )
-    servers = [(_server(settings, services, None), settings.dicom_port)]
+    servers = [(_server(settings, services, None), settings.dicom_port)] if settings.dicom_plain_port_is_open else []
     if tls is not None:
         servers.append((_server(settings, services, tls), settings.dicom_tls_port))
     try:

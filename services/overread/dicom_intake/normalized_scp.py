@@ -1,5 +1,6 @@
 """What a peer announces beside images, by N-CREATE, N-SET and N-ACTION (PS3.4, F.7, J and R; PS3.7, 10)."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class NormalizedScp:
         self._clock = clock
         self._peers_with_address = peers_with_address
         self._steps: OrderedDict[str, str] = OrderedDict()
+        self._decoding = asyncio.Lock()
         self._served: dict[tuple[int, str], Callable[[Message, AnsweredContext, Peer], Awaitable[Answer]]] = {
             (CommandField.N_CREATE_RQ, MODALITY_PERFORMED_PROCEDURE_STEP): self._create_step,
             (CommandField.N_SET_RQ, MODALITY_PERFORMED_PROCEDURE_STEP): self._set_step,
@@ -159,12 +161,17 @@ class NormalizedScp:
             log.warning("announcement_not_kept", association_id=str(peer.association_id), reason=type(error).__name__)
             return Answer(_NOT_KEPT)
 
+    async def _data_set(self, message: Message, context: AnsweredContext) -> Dataset:
+        """Decode beside the loop, one at a time: a large list takes a second, and images go on meanwhile."""
+        async with self._decoding:
+            return await asyncio.to_thread(announced.read_data_set, message.fragments, context.transfer_syntax)
+
     async def _create_step(self, message: Message, context: AnsweredContext, peer: Peer) -> Answer:
         given = message.command.affected_sop_instance_uid
         if given and not _is_uid(given):
             return Answer(_NO_UID)
         uid = given or uid_from(uuid4())
-        step = announced.created_step(_data_set(message, context))
+        step = announced.created_step(await self._data_set(message, context))
         if given and await self._is_known(uid):
             return Answer(_DUPLICATE)
         await self._keep_step(message, context, peer, uid, step, is_new=True)
@@ -174,7 +181,7 @@ class NormalizedScp:
         uid = message.command.affected_sop_instance_uid
         if not _is_uid(uid):
             return Answer(_NO_UID)
-        step = announced.changed_step(_data_set(message, context))
+        step = announced.changed_step(await self._data_set(message, context))
         refusal = await self._refusal_to_change(uid)
         if refusal is not None:
             return Answer(refusal)
@@ -229,7 +236,7 @@ class NormalizedScp:
 
     async def _notify_available(self, message: Message, context: AnsweredContext, peer: Peer) -> Answer:
         uid = message.command.affected_sop_instance_uid or uid_from(uuid4())
-        available = announced.read_availability(_data_set(message, context))
+        available = announced.read_availability(await self._data_set(message, context))
         parts = list(_parts(available.sop_instance_uids))
         hints = [
             StudyHint(
@@ -253,7 +260,7 @@ class NormalizedScp:
             return Answer(_OTHER_ACTION)
         if message.command.affected_sop_instance_uid != STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE:
             return Answer(_OTHER_INSTANCE)
-        asked = announced.read_commitment(_data_set(message, context))
+        asked = announced.read_commitment(await self._data_set(message, context))
         request = CommitmentRequested(
             calling_ae_title=peer.calling_ae_title,
             association_id=peer.association_id,
@@ -282,10 +289,6 @@ def _parts(uids: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     rest = iter(uids)
     while part := tuple(islice(rest, INSTANCES_PER_HINT)):
         yield part
-
-
-def _data_set(message: Message, context: AnsweredContext) -> Dataset:
-    return announced.read_data_set(message.fragments, context.transfer_syntax)
 
 
 def _is_uid(value: str) -> bool:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from overread.contracts import codec
 from overread.contracts.envelope import Body, event_of
+from overread.contracts.events.audit import Recorded
 from overread.contracts.events.intake import InstanceStored, IntakeRestarted, StudyHint
 from overread.contracts.identifiers import deterministic_id, instance_event_id
-from overread.contracts.topics import DICOM_RECEIVED
+from overread.contracts.topics import AUDIT_RECORDED, DICOM_RECEIVED, Topic
 from overread.dicom_intake.outstanding import OutstandingEvents
-from overread.dicom_intake.storage_scp import StoredObject
+from overread.dicom_intake.storage_scp import Peer, StoredObject
 from overread.protocols.dicom.attributes import InstanceHeader
 from overread.runtime.clock import Clock
 from overread.runtime.object_store import LocalObjectStore
@@ -73,7 +74,23 @@ class PublishedEvents:
     async def tell_now(self, body: Body, subject: str, association_id: UUID, own_key: str) -> None:
         """Return when the broker holds what is kept nowhere else; raise `Unavailable` when it does not."""
         event_id = deterministic_id(body.event_type(), self._site_id, own_key)
-        await self._publisher.publish([self._outgoing(body, subject, _trace_of(association_id), event_id)])
+        await self._publisher.publish(
+            [self._outgoing(DICOM_RECEIVED, body, subject, _trace_of(association_id), event_id)]
+        )
+
+    async def worklist_asked(self, peer: Peer, items: int) -> None:
+        """Return when the audit trail has it that a peer was told of patients; raise `Unavailable` otherwise."""
+        recorded = Recorded(
+            actor=peer.calling_ae_title,
+            action="query",
+            object_type="worklist",
+            object_id=str(peer.association_id),
+            outcome="success",
+            recorded_at=self._clock(),
+            detail=f"{items} items",
+        )
+        trace = _trace_of(peer.association_id)
+        await self._publisher.publish([self._outgoing(AUDIT_RECORDED, recorded, "worklist", trace, uuid4())])
 
     def tell_restart(self) -> None:
         """Let archive announce again what was stored and not told before this process began."""
@@ -83,9 +100,9 @@ class PublishedEvents:
         self._put(restarted, "dicom_intake", new_traceparent(), event_id)
 
     def _put(self, body: Body, subject: str, traceparent: str, event_id: UUID) -> None:
-        self._outstanding.put(self._outgoing(body, subject, traceparent, event_id))
+        self._outstanding.put(self._outgoing(DICOM_RECEIVED, body, subject, traceparent, event_id))
 
-    def _outgoing(self, body: Body, subject: str, traceparent: str, event_id: UUID) -> Outgoing:
+    def _outgoing(self, topic: Topic, body: Body, subject: str, traceparent: str, event_id: UUID) -> Outgoing:
         event = event_of(
             body,
             source="dicom_intake",
@@ -96,7 +113,7 @@ class PublishedEvents:
             own_key="",
             event_id=event_id,
         )
-        return Outgoing(DICOM_RECEIVED.name, DICOM_RECEIVED.key_of(event), codec.encode(event))
+        return Outgoing(topic.name, topic.key_of(event), codec.encode(event))
 
 
 def _trace_of(association_id: UUID) -> str:

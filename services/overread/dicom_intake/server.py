@@ -43,6 +43,11 @@ from overread.runtime.telemetry import log
 _READ_BYTES: Final = 1 << 18
 _SPARE_CONNECTIONS: Final = 16  # above the associations, so that a peer too many still gets its answer
 _UNRECOGNIZED_OPERATION: Final = Status(StatusCode.UNRECOGNIZED_OPERATION, "This operation is not served here")
+MOST_REPORTS: Final = 8
+"""Requests of one association that may wait for their answer on it."""
+_TOO_MANY_REPORTS: Final = Status(
+    StatusCode.PROCESSING_FAILURE, f"{MOST_REPORTS} requests of this association wait for their answers already"
+)
 _NORMALIZED: Final = frozenset({CommandField.N_CREATE_RQ, CommandField.N_SET_RQ, CommandField.N_ACTION_RQ})
 
 
@@ -280,7 +285,7 @@ class _Connection:
             return  # what it would cancel has been answered already (PS3.7, 9.3.2.3)
         self._stored_bytes = message.size_bytes
         try:
-            answer = await self._perform(message)
+            answer = await self._perform(message) if self._has_room_to_report(message) else Answer(_TOO_MANY_REPORTS)
         finally:
             self._stored_bytes = 0
         # The peer may have aborted behind the message.
@@ -291,6 +296,9 @@ class _Connection:
             task = asyncio.create_task(self._report(message.context_id, answer.later))
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)
+
+    def _has_room_to_report(self, message: Message) -> bool:
+        return message.command.command_field != CommandField.N_ACTION_RQ or len(self._reports) < MOST_REPORTS
 
     def _on_response(self, message_id: int, status: int) -> None:
         if message_id not in self._asked:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from overread.dicom_intake.server import ServerLimits
 from overread.protocols.dicom.upper_layer import AcceptorConfig
@@ -15,6 +15,7 @@ class DicomIntakeSettings(ServiceSettings):
     dicom_host: str = "127.0.0.1"
     dicom_port: int = Field(default=11112, ge=1, le=65535)
     dicom_tls_port: int = Field(default=2762, ge=1, le=65535)
+    dicom_plain_port_is_open: bool = Field(default=True, description="False leaves only the port with TLS.")
     dicom_tls_certificate: Path | None = None
     dicom_tls_key: Path | None = None
     dicom_tls_client_ca: Path | None = Field(default=None, description="With it, peers must show a certificate of it.")
@@ -32,6 +33,14 @@ class DicomIntakeSettings(ServiceSettings):
     )
     dicom_maximum_associations: int = Field(default=32, ge=1)
     dicom_outstanding_events: int = Field(default=20_000, ge=1, description="Most events that wait for the broker.")
+
+    @model_validator(mode="after")
+    def _has_a_port(self) -> "DicomIntakeSettings":
+        if not self.dicom_plain_port_is_open and self.dicom_tls_certificate is None:
+            raise ValueError(
+                "without a certificate there is no port but the plain one: set dicom_tls_certificate, or open it"
+            )
+        return self
 
     @property
     def acceptor(self) -> AcceptorConfig:

@@ -11,7 +11,7 @@ from overread.contracts.events.intake import CommitmentRequested, HintKind, Proc
 from overread.dicom_intake.normalized_scp import Answer, NormalizedScp
 from overread.dicom_intake.storage_scp import Peer
 from overread.protocols.dicom import sop_classes
-from overread.protocols.dicom.announced import ReferencedSop
+from overread.protocols.dicom.announced import MOST_ITEMS, ReferencedSop
 from overread.protocols.dicom.dimse import SUCCESS, Command, CommandField, Message
 from overread.protocols.dicom.pdu import AnsweredContext, ContextResult
 from tests.builders import announced, dicom
@@ -197,3 +197,39 @@ async def test_an_operation_that_a_sop_class_has_not_is_refused() -> None:
     answer = await Intake().asked(CommandField.N_SET_RQ, AVAILABILITY, announced.an_availability(IMAGES))
 
     assert answer.status.code == 0x0211
+
+
+def _with(keyword: str, vr: str, value: Any) -> Dataset:
+    data_set = (
+        announced.a_begun_step() if keyword == "ScheduledStepAttributesSequence" else announced.a_commitment(IMAGES)
+    )
+    data_set.add_new(keyword, vr, value)
+    return data_set
+
+
+@pytest.mark.parametrize(
+    ("field", "sop_class", "data_set"),
+    [
+        (CommandField.N_CREATE_RQ, MPPS, _with("ScheduledStepAttributesSequence", "LO", ["a", "b"])),
+        (CommandField.N_ACTION_RQ, COMMITMENT, _with("ReferencedSOPSequence", "LO", "a")),
+        (CommandField.N_ACTION_RQ, COMMITMENT, _with("ReferencedSOPSequence", "US", [1, 2])),
+    ],
+)
+async def test_a_value_where_a_sequence_is_due_is_named(field: CommandField, sop_class: str, data_set: Dataset) -> None:
+    """Another representation than the attribute has is an invalid value, no exception."""
+    instance = sop_classes.STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE if sop_class == COMMITMENT else announced.STEP
+
+    answer = await Intake().asked(field, sop_class, data_set, instance=instance, action=1)
+
+    assert (answer.status.code, "is no sequence" in answer.status.error_comment) == (0x0106, True)
+
+
+async def test_more_items_than_a_study_has_are_refused_before_they_are_decoded() -> None:
+    """Empty items are eight bytes each, and take a tenth of a millisecond to decode."""
+    items = b"\xfe\xff\x00\xe0\x00\x00\x00\x00" * (MOST_ITEMS + 1)
+    raw = b"\x08\x00\x99\x11SQ\x00\x00" + len(items).to_bytes(4, "little") + items
+    instance = sop_classes.STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
+
+    answer = await Intake().asked(CommandField.N_ACTION_RQ, COMMITMENT, raw, instance=instance, action=1)
+
+    assert (answer.status.code, str(MOST_ITEMS) in answer.status.error_comment) == (0x0110, True)

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
+from pydicom.sequence import Sequence as DicomSequence
 
 from overread.contracts.errors import Malformed
 from overread.contracts.identifiers import parse_uid
@@ -24,6 +25,9 @@ IN_PROGRESS: Final = "IN PROGRESS"
 COMPLETED: Final = "COMPLETED"
 DISCONTINUED: Final = "DISCONTINUED"
 STEP_STATES: Final = frozenset({IN_PROGRESS, COMPLETED, DISCONTINUED})
+MOST_ITEMS: Final = 12_000
+"""A study has ten thousand instances at most; each item takes a tenth of a millisecond to decode."""
+_ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _CAN_BE_HAD: Final = frozenset({"ONLINE", "NEARLINE"})
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, RecursionError, struct.error)
 
@@ -75,13 +79,16 @@ class Commitment:
 
 
 def read_data_set(fragments: Sequence[bytes], transfer_syntax_uid: str) -> Dataset:
-    """Return a data set without pixels, wholly decoded, or raise `Malformed`."""
+    """Return a data set without pixels, wholly decoded, or raise `Malformed`; it takes long for what is large."""
+    raw = b"".join(fragments)
+    if max(raw.count(item) for item in _ITEM_TAGS) > MOST_ITEMS:
+        raise Malformed(f"the data set has more than {MOST_ITEMS} items")
     is_implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
     is_little = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what pydicom mends of an odd data set is no business of the log
-            data_set = read_dataset(BytesIO(b"".join(fragments)), is_implicit, is_little, bytelength=None)
+            data_set = read_dataset(BytesIO(raw), is_implicit, is_little, bytelength=None)
             data_set.walk(lambda _, element: element.value, recursive=True)
     except _UNREADABLE as error:
         raise Malformed("the data set can't be decoded") from error
@@ -103,7 +110,7 @@ def created_step(data_set: Dataset) -> ProcedureStep:
 def changed_step(data_set: Dataset) -> ProcedureStep:
     """Return what an N-SET says of a step (PS3.4, F.7.2.2.2); one that ends lists at least one series."""
     step = _step(data_set)
-    if step.status == COMPLETED and not _items(data_set, "PerformedSeriesSequence"):
+    if step.status == COMPLETED and not items_of(data_set, "PerformedSeriesSequence"):
         raise MissingAttribute("Performed Series Sequence (0040,0340) of a completed step is empty")
     return step
 
@@ -113,8 +120,8 @@ def read_availability(data_set: Dataset) -> Availability:
     study = _required_uid(data_set, "StudyInstanceUID")
     references = [
         item
-        for series in _items(data_set, "ReferencedSeriesSequence")
-        for item in _items(series, "ReferencedSOPSequence")
+        for series in items_of(data_set, "ReferencedSeriesSequence")
+        for item in items_of(series, "ReferencedSOPSequence")
         if str(item.get("InstanceAvailability", "")) in _CAN_BE_HAD
     ]
     return Availability(study_instance_uid=study, sop_instance_uids=_instances(references))
@@ -123,7 +130,7 @@ def read_availability(data_set: Dataset) -> Availability:
 def read_commitment(data_set: Dataset) -> Commitment:
     """Return what an N-ACTION asks us to vouch for (PS3.4, J.3.2)."""
     transaction = _required_uid(data_set, "TransactionUID")
-    items = _items(data_set, "ReferencedSOPSequence")
+    items = items_of(data_set, "ReferencedSOPSequence")
     if not items:
         raise MissingAttribute("Referenced SOP Sequence (0008,1199) is missing or empty")
     references = tuple(
@@ -137,7 +144,7 @@ def _step(data_set: Dataset) -> ProcedureStep:
     status = str(data_set.get("PerformedProcedureStepStatus") or "").strip()
     if status and status not in STEP_STATES:
         raise InvalidAttribute("Performed Procedure Step Status (0040,0252) is none of the three that there are")
-    scheduled = _items(data_set, "ScheduledStepAttributesSequence")
+    scheduled = items_of(data_set, "ScheduledStepAttributesSequence")
     studies = [_required_uid(item, "StudyInstanceUID") for item in scheduled if item.get("StudyInstanceUID")]
     accessions = [str(item.get("AccessionNumber") or "").strip() for item in scheduled]
     return ProcedureStep(
@@ -149,16 +156,17 @@ def _step(data_set: Dataset) -> ProcedureStep:
 
 
 def _performed(data_set: Dataset) -> Iterator[Dataset]:
-    for series in _items(data_set, "PerformedSeriesSequence"):
-        yield from _items(series, "ReferencedImageSequence")
-        yield from _items(series, "ReferencedNonImageCompositeSOPInstanceSequence")
+    for series in items_of(data_set, "PerformedSeriesSequence"):
+        yield from items_of(series, "ReferencedImageSequence")
+        yield from items_of(series, "ReferencedNonImageCompositeSOPInstanceSequence")
 
 
-def _items(data_set: Dataset, keyword: str) -> Sequence[Dataset]:
+def items_of(data_set: Dataset, keyword: str) -> Sequence[Dataset]:
+    """Return the items of a sequence, none where it is absent; raise `InvalidAttribute` for what is no sequence."""
     value = data_set.get(keyword)
     if value is None or value == "":
         return ()
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+    if not isinstance(value, DicomSequence):
         raise InvalidAttribute(f"{keyword} is no sequence")
     return value
 

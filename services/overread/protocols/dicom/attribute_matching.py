@@ -10,11 +10,28 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from overread.contracts.errors import Malformed
+
 _WITH_WILDCARDS: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _RANGES: Final = frozenset({"DA", "TM", "DT"})
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _NO_KEYS: Final = frozenset({_SPECIFIC_CHARACTER_SET, _QUERY_RETRIEVE_LEVEL})
+
+
+LONGEST_KEY: Final = 1_024
+"""Characters: no text that a worklist has is longer (PS3.5, 6.2: LO and each group of a PN have 64)."""
+
+
+def checked(keys: Dataset) -> Dataset:
+    """Return the keys, or raise `Malformed` for one that is longer than any value: as a pattern it would only cost."""
+    for key in keys:
+        if key.VR == "SQ":
+            for item in key.value or []:
+                checked(item)
+        elif any(len(text) > LONGEST_KEY for text in _values(key)):
+            raise Malformed(f"the key ({key.tag.group:04X},{key.tag.element:04X}) is longer than any value")
+    return keys
 
 
 def matches(keys: Dataset, item: Dataset) -> bool:
@@ -29,7 +46,7 @@ def selected(keys: Dataset, item: Dataset) -> Dataset:
         if key.tag == _SPECIFIC_CHARACTER_SET:
             continue
         found = item.get(key.tag)
-        if key.VR == "SQ" and key.value and found is not None:
+        if key.VR == "SQ" and key.value and found is not None and found.VR == "SQ":
             answer.add(DataElement(key.tag, "SQ", [selected(key.value[0], inner) for inner in found.value]))
         elif found is not None:
             answer.add(found)
@@ -51,6 +68,8 @@ def _fits(key: DataElement, item: Dataset) -> bool:
     found = item.get(key.tag)
     if found is None:
         return key.tag not in item  # not one of what is kept: it restricts nothing
+    if (key.VR == "SQ") is not (found.VR == "SQ"):
+        return False
     if key.VR == "SQ":
         return any(matches(key.value[0], inner) for inner in found.value or [])
     return any(_value_fits(key, value) for value in _values(found))

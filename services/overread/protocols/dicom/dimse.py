@@ -1,7 +1,7 @@
 """DIMSE messages: command sets, and the fragments that make up one message (PS3.7, 6.3 and 9.3; annex E)."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -15,6 +15,10 @@ _DATA_SET: Final = 0x0001
 _RESPONSE_BIT: Final = 0x8000
 _ERROR_COMMENT_LENGTH: Final = 64
 _FRAGMENT_OVERHEAD: Final = 64  # what a fragment costs beside its bytes, so that tiny ones can't fill the memory
+
+LARGEST_ANNOUNCEMENT: Final = 2 << 20
+"""Bytes of a data set that is no image: a list of ten thousand instances takes a little more than half of it."""
+LARGEST_QUESTION: Final = 64 << 10
 
 AFFECTED_SOP_CLASS_UID: Final = 0x0002
 REQUESTED_SOP_CLASS_UID: Final = 0x0003
@@ -42,6 +46,15 @@ class CommandField(IntEnum):
     N_ACTION_RQ = 0x0130
     N_CREATE_RQ = 0x0140
     C_CANCEL_RQ = 0x0FFF
+
+
+LARGEST_DATA_SETS: Final[Mapping[int, int]] = {
+    CommandField.C_FIND_RQ: LARGEST_QUESTION,
+    CommandField.N_SET_RQ: LARGEST_ANNOUNCEMENT,
+    CommandField.N_ACTION_RQ: LARGEST_ANNOUNCEMENT,
+    CommandField.N_CREATE_RQ: LARGEST_ANNOUNCEMENT,
+}
+"""What a request may carry that is no image, in bytes; it is decoded whole, an image is not."""
 
 
 class StatusCode(IntEnum):
@@ -229,11 +242,15 @@ class MessageAssembler:
     def _add_to_data_set(self, value: PresentationDataValue) -> Message | None:
         self._size_bytes += len(value.fragment)
         self._held_bytes += len(value.fragment) + _FRAGMENT_OVERHEAD
-        if self._held_bytes > self._maximum_data_set:
+        if self._held_bytes > self._limit():
             self.discard()
         if not self._is_discarded:
             self._fragments.append(value.fragment)
         return self._message(self._command) if value.is_last and self._command else None
+
+    def _limit(self) -> int:
+        field = self._command.command_field if self._command else 0
+        return min(self._maximum_data_set, LARGEST_DATA_SETS.get(field, self._maximum_data_set))
 
     def _message(self, command: Command) -> Message:
         message = Message(self._context_id, command, tuple(self._fragments), self._size_bytes, self._is_discarded)

@@ -3,7 +3,8 @@
 import pytest
 from pydicom.dataset import Dataset
 
-from overread.protocols.dicom.attribute_matching import has_unknown_keys, matches, selected
+from overread.contracts.errors import Malformed
+from overread.protocols.dicom.attribute_matching import LONGEST_KEY, checked, has_unknown_keys, matches, selected
 from tests.builders.announced import an_item
 
 
@@ -84,6 +85,24 @@ def test_a_hostile_pattern_does_not_run_away() -> None:
 
     assert not matches(an_item(PatientID="*" * 30 + "b"), item)
     assert not matches(an_item(PatientID="a*" * 12 + "b"), an_item(PatientID="a" * 40))
+
+
+def test_a_key_longer_than_any_value_is_refused() -> None:
+    """A megabyte of wildcards is no question, at whatever depth it stands."""
+    long = an_item(ScheduledProcedureStepSequence=[an_item(ScheduledStationName="*?" * LONGEST_KEY)])
+
+    with pytest.raises(Malformed, match="longer than any value"):
+        checked(long)
+
+
+def test_a_key_of_another_kind_than_the_value_fits_nothing_and_breaks_nothing() -> None:
+    """A text where a sequence is kept, or the reverse."""
+    as_text, as_sequence = Dataset(), Dataset()
+    as_text.add_new("ScheduledProcedureStepSequence", "LO", "CT")
+    as_sequence.add_new("PatientName", "SQ", [an_item(Modality="CT")])
+
+    assert [matches(keys, a_worklist_item()) for keys in (as_text, as_sequence)] == [False, False]
+    assert "PatientName" in selected(as_sequence, a_worklist_item())
 
 
 def test_a_key_that_would_match_and_is_not_kept_is_known() -> None:

@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from overread.protocols.dicom.dimse import (
+    LARGEST_ANNOUNCEMENT,
     SUCCESS,
     Command,
     MalformedCommand,
@@ -174,3 +175,16 @@ def test_an_endless_command_is_malformed() -> None:
 
     with pytest.raises(MalformedCommand):
         assembler.add(command_value(bytes(1_001), last=False))
+
+
+def test_what_is_no_image_may_not_be_as_large_as_one() -> None:
+    """It is decoded whole: a list of all instances of a large study fits, and nothing beyond."""
+    assembler = MessageAssembler()
+    assembler.add(command_value(dicom.a_command_set({0x0100: b"\x30\x01", 0x0110: b"\x01\x00", 0x0800: b"\x01\x00"})))
+
+    for _ in range(LARGEST_ANNOUNCEMENT // 100_000 + 1):
+        assembler.add(data_value(bytes(100_000), last=False))
+    message = assembler.add(data_value(b"", last=True))
+
+    assert message is not None
+    assert (message.is_discarded, message.fragments) == (True, ())

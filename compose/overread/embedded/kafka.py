@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,7 +179,7 @@ class Kafka:
 
     def _format_command(self, settings: Path) -> Command:
         user = f"SCRAM-SHA-512=[name={ADMIN},password={self.credentials.password(f'kafka-{ADMIN}')}]"
-        arguments = ["format", "-t", _cluster_id(), "-c", str(settings), "--add-scram", user]
+        arguments = ["format", "-t", new_cluster_id(), "-c", str(settings), "--add-scram", user]
         words = java.words("kafka.tools.StorageTool", *arguments, log_settings=self._log_settings)
         # Through a private file: a password on the command line is there for every local user to read.
         file = self.data.kafka / "format.words"
@@ -187,5 +188,8 @@ class Kafka:
         return Command(argv=[words[0], f"@{file}"], environment=environment, folder=self.data.kafka)
 
 
-def _cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def new_cluster_id(random_bytes: Callable[[], bytes] = lambda: uuid.uuid4().bytes) -> str:
+    """Return an ID that does not begin with a hyphen, which one in 64 would: the storage tool takes that for an option."""
+    while (cluster_id := base64.urlsafe_b64encode(random_bytes()).decode().rstrip("=")).startswith("-"):
+        pass
+    return cluster_id

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from overread.assembly import audit, deciding, decision_store, store
+from overread.assembly.asked import PLAIN, Number
 from overread.assembly.decisions import Decision, DecisionKind
 from overread.assembly.desk_views import CandidatesView, DecisionView, HistoryView, PageView, PairView, decision_view
 from overread.assembly.door import RECONCILERS, Asking, Door, Refused
@@ -19,7 +20,8 @@ from overread.runtime.service import Service
 MOST_ENTRIES = 100
 
 Limit = Annotated[int, Query(ge=1, le=MOST_ENTRIES)]
-Reason = Annotated[str, Field(max_length=500)]
+Reason = Annotated[str, Field(max_length=500), PLAIN]
+Version = Annotated[str, Field(max_length=64), PLAIN]
 
 
 class CountsView(BaseModel):
@@ -36,7 +38,7 @@ class PairRequest(BaseModel):
     kind: Literal["attach", "keep_apart", "detach"]
     case_id: UUID
     order_id: UUID
-    version: str = Field(max_length=64)
+    version: Version
     reason: Reason = ""
     despite_conflict: bool = False
 
@@ -46,10 +48,10 @@ class DismissRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: str = Field(max_length=32)
-    subject: str = Field(max_length=64)
+    kind: Annotated[str, Field(max_length=32), PLAIN]
+    subject: Annotated[str, Field(max_length=64), PLAIN]
     case_id: UUID | None = None
-    entry_reason: str = Field(default="", max_length=500)
+    entry_reason: Reason = ""
     reason: Reason
 
 
@@ -59,7 +61,7 @@ class UndoRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision_id: UUID
-    version: str = Field(default="", max_length=64)
+    version: Version = ""
     reason: Reason
 
 
@@ -122,7 +124,7 @@ class DeskApi:
         self,
         case_id: UUID | None = None,
         order_id: UUID | None = None,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        before: Annotated[Number | None, Query()] = None,
         limit: Limit = 50,
     ) -> HistoryView:
         """Return what was decided, newest first."""
@@ -159,6 +161,7 @@ class DeskApi:
             order_id=before.order_id,
             reason=asked.reason,
             version=asked.version,
+            despite_conflict=asked.despite_conflict,
             undoes=asked.decision_id,
         )
         return await deciding.decide(tx, actor, wanted, self._time_zone)

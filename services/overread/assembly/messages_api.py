@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from overread.assembly import message_store, messages
+from overread.assembly.asked import PLAIN, Moment, in_utc
 from overread.assembly.door import INTEGRATORS, OPERATORS, Asking, Door, NotFound, Refused
 from overread.assembly.message_index import accession_key, control_key, order_key
 from overread.assembly.message_store import Found, Wanted
@@ -20,7 +21,7 @@ from overread.protocols.hl7.explain import ExplainedSegment
 from overread.protocols.hl7.sentences import translate
 from overread.runtime.passes import Visitor
 
-Number = Annotated[str, StringConstraints(min_length=1, max_length=199, strip_whitespace=True)]
+Number = Annotated[str, StringConstraints(min_length=1, max_length=199, strip_whitespace=True), PLAIN]
 Lines = Annotated[list[Annotated[str, StringConstraints(max_length=1_000_000)]], Field(min_length=1, max_length=5_000)]
 Tongue = Literal["vi", "en", "fr"]
 
@@ -41,8 +42,8 @@ class SearchAsked(BaseModel):
     patient_id: Number | None = None
     link_id: Number | None = None
     outcome: Literal["used", "set_aside"] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     before: Annotated[str, StringConstraints(max_length=100)] | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     language: Tongue = "en"
@@ -128,7 +129,7 @@ class FixAsked(BaseModel):
     """A mended message, and why it was mended: the reason names no patient, it is kept with the audit."""
 
     lines: Lines
-    reason: Annotated[str, StringConstraints(min_length=3, max_length=300, strip_whitespace=True)]
+    reason: Annotated[str, StringConstraints(min_length=3, max_length=300, strip_whitespace=True), PLAIN]
 
 
 class FixView(BaseModel):
@@ -225,7 +226,7 @@ def _place_of(cursor: str | None) -> tuple[datetime, UUID] | None:
         return None
     moment, _, event_id = cursor.partition(" ")
     try:
-        return datetime.fromisoformat(moment), UUID(event_id)
+        return in_utc(datetime.fromisoformat(moment)), UUID(event_id)
     except ValueError:
         raise BadCursor from None
 

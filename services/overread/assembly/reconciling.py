@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from uuid import UUID
 
 from overread.assembly import audit, candidate_store, deciding, decision_store, desk_store, order_store
+from overread.assembly.asked import in_utc, without_controls
 from overread.assembly.candidates import WORTH_SHOWING, OrderSide, Score, StudySide, score
 from overread.assembly.desk_views import (
     CandidatesView,
@@ -161,6 +162,7 @@ def _cursor(entry: EntryView) -> str:
 def _place(cursor: str, kind: str) -> tuple[datetime, str]:
     try:
         at, subject = json.loads(base64.urlsafe_b64decode(cursor))
-        return datetime.fromisoformat(at), str(subject if kind == desk_store.DOUBT else UUID(subject))
+        which = without_controls(subject) if kind == desk_store.DOUBT else str(UUID(subject))
+        return in_utc(datetime.fromisoformat(at)), which
     except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise Malformed("this is no page of the desk: begin with the first") from error

@@ -1,5 +1,6 @@
 """What people ask of assembly, behind the front: a router a concern, each in a module of its own (ADR 0017)."""
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -12,6 +13,7 @@ from overread.assembly.messages_api import MessagesApi
 from overread.contracts.errors import Malformed, Unavailable
 from overread.runtime.passes import invalid
 from overread.runtime.service import Service
+from overread.runtime.telemetry import log
 
 
 def build(service: Service, secret: bytes, *, messages: Messages | None = None) -> FastAPI:
@@ -27,6 +29,7 @@ def build(service: Service, secret: bytes, *, messages: Messages | None = None) 
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Malformed, _malformed)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(asyncpg.DataError, _unkeepable)
     app.add_exception_handler(RequestValidationError, invalid)
     return app
 
@@ -38,6 +41,12 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _malformed(_: Request, error: Exception) -> JSONResponse:
     return _answer(422, "malformed", error)
+
+
+async def _unkeepable(request: Request, error: Exception) -> JSONResponse:
+    """Answer what our own checks let through and PostgreSQL did not: a check is missing, so it is logged."""
+    log.error("not_kept", path=request.url.path, error=type(error).__name__)
+    return _answer(422, "malformed", ValueError("a value is not one that can be kept: correct it and send it again"))
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,6 @@
 """Orders as plain JSON: one object is one statement in the words of the contract; null asks to delete. Pure."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from overread.contracts import codec
 from overread.contracts.events.order_statements import Clearable, MessageId, OrderStatement
-from overread.order_intake.checks import Fault, NotAnOrder, faults_of
+from overread.order_intake.checks import Fault, NotAnOrder, faults_of, uncoded
 from overread.order_intake.plain_words import faults_in, unknown_fields
 
 MOST_ITEMS = 500
@@ -34,7 +33,7 @@ class ReadOrder:
 def parse(body: bytes) -> Any:
     """Return the JSON value in `body`, or raise `NotAnOrder` with the place where it is none."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+        return json.loads(body.decode("utf-8"), object_pairs_hook=object_of, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise _not_json(f"The body is not UTF-8: byte {error.start} is none of its text.") from None
     except json.JSONDecodeError as error:
@@ -56,7 +55,7 @@ def read(item: Any, at: str = "") -> ReadOrder:
     except ValidationError as error:
         raise NotAnOrder((*faults, *faults_in(error, at))) from None
     statement = OrderStatement.model_validate(order.model_dump(exclude={"message_id"}))
-    faults += [replace(fault, pointer=f"{at}{fault.pointer}") for fault in faults_of(statement)]
+    faults += [replace(fault, pointer=f"{at}{fault.pointer}") for fault in (*faults_of(statement), *uncoded(statement))]
     if faults:
         raise NotAnOrder(tuple(faults))
     return ReadOrder(statement=statement, message_id=order.message_id, said=codec.json_bytes(item))
@@ -66,18 +65,22 @@ def _not_json(sentence: str) -> NotAnOrder:
     return NotAnOrder((Fault("", sentence),))
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object; a name that stands there twice would be read in two ways (RFC 8259, 4)."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise NotAnOrder((Fault("", f"The name {next(_repeated(pairs))!r} stands twice in one object."),))
+        raise NotAnOrder((Fault("", f"The name {_repeated(pairs)!r} stands twice in one object."),))
     return found
 
 
-def _repeated(pairs: list[tuple[str, Any]]) -> Iterator[str]:
-    names = [name for name, _ in pairs]
-    known = set(JsonOrder.model_fields)
-    return (name if name in known else "of a field" for name in names if names.count(name) > 1)
+def _repeated(pairs: list[tuple[str, Any]]) -> str:
+    """Return the first name that was there before, if it is one of ours; looked for in one pass, however many there are."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name if name in JsonOrder.model_fields else "of a field"
+        seen.add(name)
+    return "of a field"
 
 
 def _no_number(_: str) -> Any:

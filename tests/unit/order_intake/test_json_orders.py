@@ -9,6 +9,8 @@ import pytest
 
 from overread.contracts.errors import Unavailable
 from overread.contracts.events.order_statements import Clearable
+from overread.order_intake import json_orders
+from overread.order_intake.checks import NotAnOrder
 from tests.fakes.order_intake import OrderBroker, an_order_as_json, an_order_intake, an_orders_client
 
 PATH = "/api/v1/orders"
@@ -129,6 +131,27 @@ async def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 
     assert answer.status_code == 422
     assert broker.records == []
+
+
+def test_a_name_that_stands_twice_among_many_is_found_in_one_look_at_each() -> None:
+    """REQ-NON-12: a body of 2 MiB that holds up all others for minutes would be all that it takes to stop the intake."""
+    looked_at: list[int] = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            looked_at.append(1)
+            return str.__eq__(self, str(other))
+
+        __hash__ = str.__hash__
+
+    pairs = [(Name(f"a{number}"), 0) for number in range(1_000)] + [(Name("a7"), 0)]
+
+    with pytest.raises(NotAnOrder, match="twice"):
+        json_orders.object_of(pairs)
+
+    assert len(looked_at) < 2 * len(pairs)
 
 
 async def test_a_text_that_is_not_unicode_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Orders as plain JSON: one object is one statement in the words of the contract; null asks to delete. Pure."""
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,13 +34,25 @@ class ReadOrder:
 def parse(body: bytes) -> Any:
     """Return the JSON value in `body`, or raise `NotAnOrder` with the place where it is none."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=object_of, parse_constant=_no_number)
+        return _value(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _not_json(f"The body is not UTF-8: byte {error.start} is none of its text.") from None
     except json.JSONDecodeError as error:
         raise _not_json(f"The body is not JSON: line {error.lineno}, column {error.colno}.") from None
+    except UnicodeEncodeError:
+        raise _not_json("The body holds half of a surrogate pair, which is no text.") from None
+    except ValueError:
+        raise _not_json(f"The body holds a number of more than {sys.get_int_max_str_digits()} digits.") from None
     except RecursionError:
         raise _not_json("The body is nested too deep.") from None
+
+
+def _value(text: str) -> Any:
+    """Return the value in `text`; what can't be written again, a lone surrogate, can't be kept or answered either."""
+    value = json.loads(text, object_pairs_hook=object_of, parse_constant=_no_number)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
 
 
 def read(item: Any, at: str = "") -> ReadOrder:

@@ -272,6 +272,15 @@ async def test_what_is_not_done_here_is_said_in_fhirs_words(method: str, path: s
     assert (answer.status_code, answer.json()["resourceType"]) == (status, "OperationOutcome")
 
 
+@pytest.mark.parametrize("body", [b'{"resourceType": "\\ud800"}', b'{"resourceType": %s}' % (b"9" * 5_000)])
+async def test_what_cannot_be_written_again_is_refused_in_fhirs_words(body: bytes) -> None:
+    """REQ-NON-07: half of a surrogate pair, and a number that is too long to be read."""
+    async with an_orders_client(an_order_intake(OrderBroker())) as client:
+        answer = await client.post(PATH, content=body, headers=AS_FHIR)
+
+    assert (answer.status_code, answer.json()["resourceType"]) == (400, "OperationOutcome")
+
+
 async def test_what_the_broker_cannot_keep_is_503() -> None:
     """REQ-NON-01: the outcome says that it is to be sent again."""
     broker = OrderBroker()

@@ -121,7 +121,19 @@ async def test_each_fault_is_named_by_its_place_in_plain_words(changed: dict[str
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[1,]", b'{"action": NaN}', b'{"action":"new","action":"cancel"}', b"\xff{}", b'"new"', b"[" * 99_999],
+    [
+        b"",
+        b"{",
+        b"[1,]",
+        b'{"action": NaN}',
+        b'{"action":"new","action":"cancel"}',
+        b"\xff{}",
+        b'"new"',
+        b"[" * 99_999,
+        b'{"action": %s}' % (b"9" * 5_000),
+        b'{"\\ud800": 1}',
+        b'{"a": ["\\uDC00"]}',
+    ],
 )
 async def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     """REQ-NON-03: also a name that stands twice, which two readers would read in two ways."""

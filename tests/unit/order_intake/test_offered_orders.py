@@ -104,6 +104,17 @@ def test_what_is_no_offer_is_refused_with_its_place(changed: dict[str, Any], poi
     assert [fault.pointer for fault in refused.value.faults] == [pointer]
 
 
+@pytest.mark.parametrize("value", [b'{"type": %s}' % (b"9" * 5_000), b'{"type": "\\ud800"}', b'{"\\ud800": 1}'])
+def test_what_cannot_be_read_or_written_again_is_refused_with_a_reason(value: bytes) -> None:
+    """REQ-NON-10: no defect of ours, so it is not tried five times."""
+    record = SourceRecord(topic="orders.offered", partition=3, offset=7, key=b"", value=value)
+
+    with pytest.raises(NotAnOrder) as refused:
+        some_offers(OrderBroker()).open(record)
+
+    assert str(refused.value).encode()
+
+
 def test_a_name_that_a_sender_made_up_is_in_no_reason() -> None:
     """No patient in a log: the name of a field could be one."""
     with pytest.raises(NotAnOrder) as refused:

@@ -417,3 +417,55 @@ async def hears_adt(desk: Desk, *messages: bytes) -> None:
     """Let ADT say these."""
     b = desk.assembly
     await b.hears(HL7_RECEIVED, *(b.order(one, message_type="ADT", trigger_event="A08") for one in messages))
+
+
+UNNAMED = dict.fromkeys(("patient_id", "patient_name", "patient_birth_date", "patient_sex"))
+SECOND: dict[str, Any] = {
+    "placer": "OTHER-2^HIS",
+    "patient_id": "TEST-9999^^^HIS^PI",
+    "put": {"PID-5": "KHAC^NGUOI", "PID-7": "19500101"},
+}
+
+
+async def test_second_patients_order_links_itself_to_no_study_that_has_one(desk: Desk) -> None:
+    """REQ-DSK-03: an emergency's images name nobody; whose they are is not said twice, nor changed by a later word."""
+    await desk.assembly.hears_images(desk.assembly.image(attributes=UNNAMED))
+    await desk.assembly.hears_orders(an_order(), an_order(5, **SECOND | {"patient_id": MR, "put": {}}))
+    both = len(await desk.assembly.links())
+
+    await desk.assembly.hears_orders(an_order(6, "XO", **SECOND))
+
+    assert (both, len(await desk.assembly.links())) == (2, 1)
+    assert await desk.assembly.desk() == ["an order of another patient belongs to this study"]
+    assert [one.id_number for one in (await desk.assembly.case()).patient.identifiers] == ["TEST-0001"]
+
+
+async def test_second_patients_order_that_comes_later_is_the_desks(desk: Desk) -> None:
+    """REQ-DSK-03: the first one's report does not go under it."""
+    await desk.assembly.hears_images(desk.assembly.image(attributes=UNNAMED))
+
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_orders(an_order(5, **SECOND))
+
+    assert await desk.assembly.told_of_cases() == ["OrderLinked"]
+    assert await desk.assembly.desk() == ["an order of another patient belongs to this study"]
+
+
+async def test_orders_of_two_patients_that_wait_for_one_study_are_both_the_desks(desk: Desk) -> None:
+    """REQ-DSK-03: which one the images are of is no matter of which comes first in a list."""
+    await desk.assembly.hears_orders(an_order(), an_order(5, **SECOND))
+
+    await desk.assembly.hears_images(desk.assembly.image(attributes=UNNAMED))
+
+    assert await desk.assembly.links() == set()
+    assert await desk.assembly.desk() == ["orders of two patients name this study"] * 2
+
+
+async def test_other_patients_order_takes_no_study_from_whom_its_images_name(desk: Desk) -> None:
+    """REQ-DSK-03: only orders that would link themselves stand in each other's way."""
+    await desk.assembly.hears_orders(an_order(), an_order(5, **SECOND))
+
+    await desk.assembly.hears_images(desk.assembly.image())
+
+    assert [one.placer_order_number for one in (await desk.assembly.case()).orders] == ["TEST-PLACER-1"]
+    assert len(await desk.assembly.desk()) == 1

@@ -104,7 +104,7 @@ async def linked_orders(tx: Transaction, site_id: str, case_id: UUID) -> list[St
     rows = await tx.connection.fetch(
         "SELECT order_id FROM case_orders WHERE site_id = $1 AND case_id = $2", site_id, case_id
     )
-    return await order_store.stored_orders(tx, site_id, _ids("order_id", [rows]))
+    return await order_store.stored_orders(tx, site_id, _ids("order_id", [rows])) if rows else []
 
 
 async def linked_cases(tx: Transaction, site_id: str, order_id: UUID) -> list[UUID]:

@@ -17,6 +17,8 @@ AGREES = "numbers and patient agree"
 NO_NUMBER = "no number agrees"
 ATTACHED_BUT = "a person attached this order to the study; since then: "
 OTHERS_ATTACHED = "a person attached an order of another patient to this study"
+OTHERS_LINKED = "an order of another patient belongs to this study"
+TWO_PATIENTS = "orders of two patients name this study"
 APART_BUT = "a person kept this order apart from the study; since then numbers and patient agree"
 
 

@@ -1,11 +1,12 @@
 """Brings one order and one case to what `matching` decides, and tells what changed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 from overread.assembly import (
+    candidate_store,
     decision_store,
     decisions,
     matching,
@@ -52,11 +53,33 @@ async def order_changed(
 async def link_waiting_orders(tx: Transaction, cause: Cause, case: store.CaseRow) -> store.CaseRow:
     """Settle the case, whose images show something new, with every order that waits for them."""
     study = await store.imaged_study(tx, cause.site_id, case)
-    for waiting in await order_store.orders_for_study(tx, cause.site_id, study):
-        if not await store.is_linked(tx, cause.site_id, case.case_id, waiting.order.order_id):
-            decision = await _decide(tx, cause.site_id, waiting, study, is_linked=False)
-            case = await _settle(tx, cause, case, decision)
+    decided = [
+        (waiting, await _decide(tx, cause.site_id, waiting, study, is_linked=False))
+        for waiting in await order_store.orders_for_study(tx, cause.site_id, study)
+        if not await store.is_linked(tx, cause.site_id, case.case_id, waiting.order.order_id)
+    ]
+    for decision in await _of_one_patient(tx, cause.site_id, case.case_id, decided):
+        case = await _settle(tx, cause, case, decision)
     return case
+
+
+async def _of_one_patient(
+    tx: Transaction, site_id: str, case_id: UUID, decided: Sequence[tuple[StoredOrder, matching.Decision]]
+) -> list[matching.Decision]:
+    """Let a person say whose the study is where orders of two patients would link themselves at once."""
+    linking = [stored for stored, decision in decided if isinstance(decision, matching.Link)]
+    if len(linking) < 2:
+        return [decision for _, decision in decided]
+    holding = await decision_store.holding(tx.connection, site_id, case_id)
+    rivals: set[UUID] = set()
+    for one in linking:
+        others = [other.patient for other in linking if other is not one]
+        if one.order.order_id not in holding and await patients_conflict(tx, site_id, one.patient, others):
+            rivals.add(one.order.order_id)
+    return [
+        matching.ToTheDesk(decision.order_id, decisions.TWO_PATIENTS) if decision.order_id in rivals else decision
+        for _, decision in decided
+    ]
 
 
 async def patient_changed(tx: Transaction, cause: Cause, case_id: UUID, was: KnownPatients, now: KnownPatients) -> None:
@@ -109,12 +132,27 @@ async def _decide(
     matched = await matched_by_itself(tx, site_id, stored, study, is_linked=is_linked and standing is None)
     persons = await persons_of(tx, site_id, stored.patient, study.patient) if standing else None
     decided = decisions.obeying(standing, matched, persons)
-    others = [one for one, decision in holding.items() if decision.attaches]
-    if standing is None and others and isinstance(decided, matching.Link):
-        attached = await order_store.stored_orders(tx, site_id, others)
-        if await patients_conflict(tx, site_id, stored.patient, [one.patient for one in attached]):
-            return matching.ToTheDesk(order_id, decisions.OTHERS_ATTACHED)
+    if standing is None and isinstance(decided, matching.Link):
+        attached = {one for one, decision in holding.items() if decision.attaches}
+        return await _beside_others(tx, site_id, case_id, stored, attached) or decided
     return decided
+
+
+async def _beside_others(
+    tx: Transaction, site_id: str, case_id: UUID, stored: StoredOrder, attached: Container[UUID]
+) -> matching.ToTheDesk | None:
+    """Return why an order can't link itself, or stay so, beside what is linked: a report has one patient."""
+    order_id = stored.order.order_id
+    others = [
+        one
+        for one in await candidate_store.linked_orders(tx, site_id, case_id)
+        if one.order.order_id != order_id and await patients_conflict(tx, site_id, stored.patient, [one.patient])
+    ]
+    if not others:
+        return None
+    is_by_a_person = any(one.order.order_id in attached for one in others)
+    reason = decisions.OTHERS_ATTACHED if is_by_a_person else decisions.OTHERS_LINKED
+    return matching.ToTheDesk(order_id, reason)
 
 
 async def patients_conflict(tx: Transaction, site_id: str, one: Patient, others: Sequence[Patient]) -> str:

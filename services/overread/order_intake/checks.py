@@ -1,5 +1,6 @@
 """Which statement is an order: what must be there so that it can mean something. Pure; the same as HL7's rules."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,10 @@ from overread.contracts.errors import Malformed
 from overread.contracts.events.order_statements import OrderAction, OrderStatement
 
 _WITH_DETAIL = frozenset({OrderAction.NEW, OrderAction.CHANGE})
+_MODALITY = re.compile(r"[A-Z0-9]{2,16}")
+"""As the defined terms of Modality are written (PS3.3, C.7.3.1.1.1)."""
+_SEXES = frozenset({"", "M", "F", "O", "U", "A", "N"})
+"""Table HL70001; empty says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +56,11 @@ def faults_of(statement: OrderStatement) -> Iterator[Fault]:
         yield Fault("/service", "The order does not say what is asked for: a code or a text is needed.")
     if statement.replaces is not None and statement.replaces in (statement.placer, statement.filler):
         yield Fault("/replaces", "An order cannot replace itself.")
+
+
+def uncoded(statement: OrderStatement) -> Iterator[Fault]:
+    """Yield what is a word where a code is needed: a scanner's worklist would pass it on, or leave it out."""
+    if statement.modality and not _MODALITY.fullmatch(statement.modality):
+        yield Fault("/modality", "This is no modality: two to sixteen capitals, as CT, MR, DX.")
+    if statement.patient.sex not in _SEXES:
+        yield Fault("/patient/sex", "This is no code of table HL70001: M, F, O (other), U (not known), A or N.")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from overread.contracts.events.order_statements import OrderAction, OrderNumber, OrderStatement
 from overread.contracts.events.orders import CodedElement, Patient, PatientIdentifier
-from overread.order_intake.checks import faults_of
+from overread.order_intake.checks import faults_of, uncoded
 from overread.order_intake.columns import Codes, Columns
 from overread.protocols.tables.rows import Fault, Row
 
@@ -28,6 +28,7 @@ _OF_POINTER: Mapping[str, tuple[str, str]] = {
     "/patient/identifiers": ("no_patient_number", "patient_id"),
     "/service": ("no_service", "service_code"),
     "/replaces": ("replaces_itself", "replaces_order_number"),
+    "/modality": ("no_modality", "modality"),
 }
 _OF_FIELD: Mapping[str, str] = {
     "number": "placer_order_number",
@@ -93,7 +94,7 @@ class _Values:
             place = error.errors(include_input=False, include_url=False, include_context=False)[0]["loc"]
             field = str(place[0]) if place else ""
             raise self._refused("value_not_allowed", _OF_FIELD.get(field, field)) from None
-        for fault in faults_of(statement):
+        for fault in (*faults_of(statement), *uncoded(statement)):
             sentence, field = _OF_POINTER.get(fault.pointer, ("no_patient_number", "patient_id"))
             raise self._refused(sentence, field)
         return statement

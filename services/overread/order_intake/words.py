@@ -58,6 +58,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "The value is not one that this field can have (too long, or no UID).",
         "Cette valeur n'est pas admise ici (trop longue, ou pas un UID).",
     ),
+    "no_modality": (
+        "Không phải mã loại máy: từ hai đến mười sáu chữ in hoa, như CT, MR, DX.",
+        "It is no modality: two to sixteen capitals, as CT, MR, DX.",
+        "Ce n'est pas une modalité : deux à seize majuscules, comme CT, MR, DX.",
+    ),
     "place_twice": (
         "Đường dẫn gặp nhiều phần tử: không biết lấy giá trị nào.",
         "The path meets several elements: nobody can tell which is meant.",

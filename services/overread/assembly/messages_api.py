@@ -22,7 +22,9 @@ from overread.protocols.hl7.sentences import translate
 from overread.runtime.passes import Visitor
 
 Number = Annotated[str, StringConstraints(min_length=1, max_length=199, strip_whitespace=True), PLAIN]
-Lines = Annotated[list[Annotated[str, StringConstraints(max_length=1_000_000)]], Field(min_length=1, max_length=5_000)]
+Line = Annotated[str, StringConstraints(max_length=8 * 1024 * 1024)]
+"""A segment; a document in OBX-5 may fill the longest message that the listener takes."""
+Lines = Annotated[list[Line], Field(min_length=1, max_length=5_000)]
 Tongue = Literal["vi", "en", "fr"]
 
 

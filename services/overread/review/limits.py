@@ -14,6 +14,9 @@ ORDERS = ("/api/v1/orders", "/fhir")
 MOST_FILE_BYTES = 4 * 1024 * 1024 + 1024
 FILES = "/mapping/"
 """Where people send files; assembly judges them, and names what is too long in words."""
+MOST_MESSAGE_BYTES = 9 * 1024 * 1024
+MESSAGES = "/messages/"
+"""Where a mended message comes: as long as one that the listener takes (8 MiB), and its quotes in JSON."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -51,9 +54,10 @@ class Limits:
 
 def most_bytes_at(path: str) -> int:
     """Return how long a body to `path` may be."""
-    if path.startswith(FILES):
-        return MOST_FILE_BYTES
-    return MOST_ORDERS_BYTES if path == ORDERS[0] or f"{path}/".startswith(f"{ORDERS[1]}/") else MOST_BODY_BYTES
+    if path == ORDERS[0] or f"{path}/".startswith(f"{ORDERS[1]}/"):
+        return MOST_ORDERS_BYTES
+    longer = {FILES: MOST_FILE_BYTES, MESSAGES: MOST_MESSAGE_BYTES}
+    return next((most for prefix, most in longer.items() if path.startswith(prefix)), MOST_BODY_BYTES)
 
 
 def refusal(headers: Headers, most_bytes: int = MOST_BODY_BYTES) -> Any:

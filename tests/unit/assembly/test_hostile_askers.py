@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from overread.assembly.messages import Messages
+from overread.assembly.messages_api import VerdictAsked
 from overread.assembly.reconciling import Desk
 from overread.assembly.settings import AssemblySettings
 from overread.assembly.web import build
@@ -111,3 +112,10 @@ async def test_value_that_only_the_database_refuses_is_the_askers_fault() -> Non
 
     assert (answered.status_code, answered.headers["content-type"]) == (422, "application/problem+json")
     assert "0x00" not in answered.text
+
+
+def test_message_that_is_one_long_document_may_be_mended() -> None:
+    """REQ-MSG-08: OBX-5 may hold nearly all of the longest message that the listener takes."""
+    asked = VerdictAsked(lines=["MSH|^~\\&", "OBX|1|ED|||" + "A" * 7_000_000])
+
+    assert len(asked.lines) == 2

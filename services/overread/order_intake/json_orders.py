@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from overread.contracts import codec
 from overread.contracts.events.order_statements import Clearable, MessageId, OrderStatement
 from overread.order_intake.checks import Fault, NotAnOrder, faults_of, uncoded
-from overread.order_intake.plain_words import faults_in, unknown_fields
+from overread.order_intake.plain_words import MOST_FAULTS, faults_in, long_lists, unknown_fields
 
 MOST_ITEMS = 500
 MOST_DEPTH = 20
@@ -56,21 +56,23 @@ def _value(text: str) -> Any:
 
 
 def read(item: Any, at: str = "") -> ReadOrder:
-    """Return the statement that `item`, found at `at`, makes, or raise `NotAnOrder` with every fault and its place."""
+    """Return the statement that `item`, found at `at`, makes, or raise `NotAnOrder` with its faults and their places."""
     if not isinstance(item, dict):
         raise NotAnOrder((Fault(at, "An order is a JSON object."),))
     cleared = [name.value for name in Clearable if name.value in item and item[name.value] is None]
+    if long := tuple(long_lists(JsonOrder, item, at)):
+        raise NotAnOrder(long)
     faults = [*unknown_fields(JsonOrder, item, at)]
     if "cleared" in item:
         faults.append(Fault(f"{at}/cleared", "To delete a value, send the value itself as null."))
     try:
         order = JsonOrder.model_validate({**item, "cleared": cleared})
     except ValidationError as error:
-        raise NotAnOrder((*faults, *faults_in(error, at))) from None
+        raise NotAnOrder((*faults, *faults_in(error, at))[:MOST_FAULTS]) from None
     statement = OrderStatement.model_validate(order.model_dump(exclude={"message_id"}))
     faults += [replace(fault, pointer=f"{at}{fault.pointer}") for fault in (*faults_of(statement), *uncoded(statement))]
     if faults:
-        raise NotAnOrder(tuple(faults))
+        raise NotAnOrder(tuple(faults[:MOST_FAULTS]))
     return ReadOrder(statement=statement, message_id=order.message_id, said=codec.json_bytes(item))
 
 

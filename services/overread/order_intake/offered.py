@@ -92,7 +92,7 @@ class _Header(BaseModel):
 def _offer(value: Any, raw: bytes, place: str) -> Offer:
     if not isinstance(value, dict):
         raise NotAnOrder((Fault("", "A record's value is a JSON object."),))
-    faults = tuple(unknown_fields(_Header, value))
+    faults = unknown_fields(_Header, value)
     try:
         header = _Header.model_validate(value)
     except ValidationError as error:

@@ -145,6 +145,24 @@ async def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     assert broker.records == []
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {f"a{number}": 0 for number in range(20_000)},
+        {"patient": {f"a{number}": 0 for number in range(20_000)}},
+        {"patient": {"identifiers": [{}] * 20_000}},
+        {"patient": {"identifiers": [{"a": 0}] * 100}},
+    ],
+)
+async def test_a_body_of_faults_is_not_answered_with_a_longer_one(changed: dict[str, Any]) -> None:
+    """REQ-NON-12: at most 50 are told, and which fields there are once."""
+    (answer,) = await posted(OrderBroker(), an_order_as_json(**changed))
+
+    assert answer.status_code == 422
+    assert 1 <= len(answer.json()["errors"]) <= 50
+    assert len(answer.content) < 10_000
+
+
 def test_a_name_that_stands_twice_among_many_is_found_in_one_look_at_each() -> None:
     """REQ-NON-12: a body of 2 MiB that holds up all others for minutes would be all that it takes to stop the intake."""
     looked_at: list[int] = []

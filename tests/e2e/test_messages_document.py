@@ -33,7 +33,7 @@ SET_ASIDE_SECONDS = 30.0
 
 
 def test_message_is_mended_by_the_commands_of_the_document(hospital: Hospital, tmp_path: Path) -> None:
-    """REQ-MSG-04: what stands beside each command is what one sees; the order appears, and a second fix is refused."""
+    """REQ-MSG-04: what stands beside each command is what one sees; the order appears, a second fix and a replay are refused."""
     visit = hospital.admit()
     control_id = f"DOC-{visit.number}"
     hospital.publish(
@@ -47,9 +47,12 @@ def test_message_is_mended_by_the_commands_of_the_document(hospital: Hospital, t
     (tmp_path / "other.hl7").write_bytes((tmp_path / "mended.hl7").read_bytes().replace(b"TEST-0001", b"TEST-0002"))
     other = _overread(hospital, f"dead fix --data DIR {place} --file other.hl7 --reason other", tmp_path)
 
+    replayed = _overread(hospital, f"dead replay --data DIR {place}", tmp_path)
+
     assert [(line, output) for line, expected, output in seen if expected not in output] == []
     assert len(seen) == len(_LINES) > 5
     assert (other.returncode, "stands for this one already" in other.stderr) == (1, True)
+    assert (replayed.returncode, f"{place} was mended" in replayed.stderr) == (1, True)
     assert hospital.count("assembly", orders, visit.accession_number) == 1
 
 

@@ -5,26 +5,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from overread.archive.queries import ArchiveQueries
 from overread.contracts import codec
-from overread.contracts.topics import AUDIT_RECORDED, DELIVERIES_DONE, REPLAYS_REQUESTED, TOPICS, Topic
+from overread.contracts.envelope import Event
+from overread.contracts.topics import AUDIT_RECORDED, DELIVERIES_DONE, HL7_RECEIVED, REPLAYS_REQUESTED, TOPICS, Topic
 from overread.embedded.postgres import ARCHIVE_READER
 from overread.ops.settings import OpsSettings
 from overread.ops.web import build
 from overread.runtime.database import migrate, migrations_of, open_pool
 from overread.runtime.dead_letter import DeadLetterKind, SourceRecord, dead_letter
+from overread.runtime.dead_letters import letters
 from overread.runtime.flow import FlowReader, group_of
 from overread.runtime.health import Health, operations_app
 from overread.runtime.publisher import KafkaPublisher, Outgoing, kafka_client_options
 from overread.runtime.service import Service
 from overread.runtime.settings import ServiceSettings
-from tests.builders.events import NOON, a_delivery_done, an_event
+from tests.builders.events import NOON, a_delivery_done, an_event, an_hl7_received
+from tests.builders.hl7 import an_omi
 from tests.fakes.behind import serving
 from tests.fakes.review import OPERATOR, ReviewBench, SilentPublisher, a_review_bench
 
@@ -41,16 +45,21 @@ class Operated:
     bench: ReviewBench
     place: str
     stack: Any
+    assembly_socket: Path
 
 
 @pytest.fixture
 async def operated(stack: Any, tmp_path: Path) -> AsyncIterator[Operated]:
     """Return an installation with a ready service, a silent one, and one dead letter of governance."""
-    socket, ready = tmp_path / "ops.sock", tmp_path / "ready.sock"
+    socket, ready, assembly = (tmp_path / f"{name}.sock" for name in ("ops", "ready", "assembly"))
     health = Health()
     health.is_started = True
     async with a_review_bench(
-        stack.endpoints.dsn("review"), tmp_path, ops_socket=socket, front_secret=SecretStr(SECRET)
+        stack.endpoints.dsn("review"),
+        tmp_path,
+        ops_socket=socket,
+        assembly_socket=assembly,
+        front_secret=SecretStr(SECRET),
     ) as bench:
         watched = {"ready-one": ready, "silent-one": tmp_path / "nobody.sock"}
         settings = some_settings(stack, "ops", watched=watched, socket=socket, site_id=bench.site_id)
@@ -60,7 +69,7 @@ async def operated(stack: Any, tmp_path: Path) -> AsyncIterator[Operated]:
         await archives_tables(stack)
         place = await a_dead_letter(stack)
         async with serving(build(service, settings, flow, archive), socket), serving(operations_app(health), ready):
-            yield Operated(bench, place, stack)
+            yield Operated(bench, place, stack, assembly)
         await flow.close()
         await archive.close()
 
@@ -179,6 +188,63 @@ async def test_reader_that_stands_still_is_behind_by_what_came_since(operated: O
     assert after["records"] - before["records"] == BURST
     assert [topic["rate_per_second"] for topic in (before, after)] == [0, BURST / BURST_SECONDS]
     assert behind(after, "review")["lag"] == after["records"]
+
+
+@pytest.mark.parametrize("answered_by", [None, "063fb00b-713e-51e8-b1d7-37ea4379a5f0"])
+async def test_letter_of_a_message_that_was_mended_is_not_given_back(
+    operated: Operated, answered_by: str | None
+) -> None:
+    """REQ-MSG-07: ops says which message it is, assembly whether another stands for it; nothing is asked for then."""
+    event = an_event(an_hl7_received(an_omi()), site_id=operated.bench.site_id)
+    place = await a_dead_message(operated.stack, event)
+    asked_for: list[UUID] = []
+
+    assembly = FastAPI()
+
+    @assembly.get("/messages/{event_id}")
+    async def message(event_id: UUID) -> dict[str, Any]:
+        asked_for.append(event_id)
+        return {"message": {"answered_by": answered_by}}
+
+    async with serving(assembly, operated.assembly_socket), operated.bench.client(OPERATOR) as client:
+        answer = await client.post("/ops/dead/replay", json={"places": [place]})
+
+    requests = await operated.bench.published(REPLAYS_REQUESTED)
+    assert asked_for == [event.id]
+    assert len(requests) == (0 if answered_by else 1)
+    assert answer.status_code == (409 if answered_by else 200)
+    assert answer.json().get("type") == ("urn:overread:problem:mended" if answered_by else None)
+
+
+async def test_letter_of_a_message_is_given_back_while_assembly_does_not_answer(operated: Operated) -> None:
+    """REQ-MSG-07: assembly leaves unused what was mended, whoever asks."""
+    event = an_event(an_hl7_received(an_omi()), site_id=operated.bench.site_id)
+    place = await a_dead_message(operated.stack, event)
+
+    async with operated.bench.client(OPERATOR) as client:
+        answer = await client.post("/ops/dead/replay", json={"places": [place]})
+
+    assert answer.json()["given_back"] == [{"place": place, "consumer": "assembly"}]
+
+
+async def a_dead_message(stack: Any, event: Event[Any]) -> str:
+    """Let assembly set a message aside, and return where it lies."""
+    source = SourceRecord(topic=HL7_RECEIVED.name, partition=0, offset=0, key=b"his", value=codec.encode(event))
+    letter = dead_letter(
+        HL7_RECEIVED,
+        source,
+        kind=DeadLetterKind.DEFECT,
+        reason="a test",
+        attempts=5,
+        consumer="assembly",
+        now=NOON,
+    )
+    await publish(stack, "assembly", letter)
+    return [
+        one.place
+        async for one in letters(settings_of(stack, "ops"), [HL7_RECEIVED.dead_name])
+        if one.record.value == source.value
+    ][-1]
 
 
 async def flowing(operated: Operated) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Dead letters keep the source bytes unchanged. A replay keeps the event's id and goes only to the "
         "service that set the record aside; what already had its effects is recognised and changes nothing. A stored "
         "object that could not be told of is listed too; archive tries it again at each restart of an intake. An HL7 "
-        "message can be mended instead: the mended one is a new message of its link that stands for it, once.",
+        "message can be mended instead: the mended one is a new message of its link that stands for it, once; what it "
+        "stands for is not replayed any more.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|fix|replay")
     listing = actions.add_parser("list", help="all that was set aside: its place, whose it is, the reason")
@@ -95,7 +96,9 @@ async def _letter(settings: ServiceSettings, place: str) -> DeadLetter:
 async def _replay(told: argparse.Namespace) -> None:
     """Ask for all of them at once; what is asked for twice is one request."""
     tx = Transaction(service="ops", site_id=Endpoints.of(told.data).site_id, clock=utc_now, connection=None)
-    consumers = {place: _request(tx, await _letter(_settings(told), place)) for place in told.place}
+    found = {place: await _letter(_settings(told), place) for place in told.place}
+    await dead_messages.refuse_mended(Endpoints.of(told.data), found)
+    consumers = {place: _request(tx, letter) for place, letter in found.items()}
     publisher = KafkaPublisher(_settings(told))
     await publisher.start()
     try:

@@ -5,7 +5,7 @@ import asyncio
 import base64
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID, uuid4
@@ -56,6 +56,15 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]", find:
 async def answered(endpoints: Endpoints) -> dict[UUID, UUID]:
     """Return which messages were mended, each with the event of the one that stands for it."""
     return await _in_assembly(endpoints, lambda tx: message_store.answered(tx.connection, tx.site_id))
+
+
+async def refuse_mended(endpoints: Endpoints, letters: Mapping[str, DeadLetter]) -> None:
+    """Say so when another message stands for one of `letters`: assembly would leave it unused."""
+    events = {place: event.id for place, letter in letters.items() if (event := event_of(letter))}
+    known = await answered(endpoints) if events else {}
+    for place, event_id in events.items():
+        if event_id in known:
+            raise OverreadError(f"{place} was mended: {known[event_id]} stands for it. Nothing was given back")
 
 
 def event_of(letter: DeadLetter) -> Event[HL7Received] | None:

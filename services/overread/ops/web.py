@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,8 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from overread.archive.queries import ArchiveQueries
-from overread.contracts.errors import Unavailable
-from overread.contracts.topics import TOPICS
+from overread.contracts import codec
+from overread.contracts.errors import Malformed, Unavailable
+from overread.contracts.topics import HL7_RECEIVED, TOPICS
 from overread.ops.flow_view import FlowView, flow_view
 from overread.ops.links import WHO_MAY_LOOK, Links
 from overread.ops.rates import SHORTEST, Rates
@@ -56,6 +58,12 @@ class LetterView(BaseModel):
     consumer: str
     replay_attempt: int
     may_replay: bool
+
+
+class OneLetterView(LetterView):
+    """A dead letter that was asked for alone; `event_id` is an HL7 message's, which assembly's index knows by it."""
+
+    event_id: UUID | None
 
 
 class ObjectView(BaseModel):
@@ -166,12 +174,12 @@ class _Operations:
         topic: Annotated[str, Path(max_length=64)],
         partition: Annotated[int, Path(ge=0, le=10_000)],
         offset: Annotated[int, Path(ge=0, le=2**62)],
-    ) -> LetterView:
+    ) -> OneLetterView:
         """Return the dead letter that lies in that place."""
         letter = await letter_at(self._settings, topic, partition, offset) if topic in DEAD_TOPICS else None
         if letter is None:
             raise HTTPException(404, "no dead letter lies there")
-        return _letter_view(letter)
+        return OneLetterView(**dict(_letter_view(letter)), event_id=_message_in(letter))
 
 
 def _letter_view(letter: DeadLetter) -> LetterView:
@@ -188,6 +196,15 @@ def _letter_view(letter: DeadLetter) -> LetterView:
         replay_attempt=letter.record.replay_attempt,
         may_replay=bool(letter.consumer),
     )
+
+
+def _message_in(letter: DeadLetter) -> UUID | None:
+    if letter.again.topic != HL7_RECEIVED.name:
+        return None
+    try:
+        return codec.decode(letter.record.value, HL7_RECEIVED.bodies).id
+    except Malformed:
+        return None
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:

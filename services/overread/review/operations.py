@@ -1,10 +1,13 @@
 """An operator gives dead letters back: the one change among the operator's routes, and it is recorded."""
 
+import contextlib
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
+from overread.contracts.errors import Unavailable
 from overread.contracts.events.operations import ReplayRequested
 from overread.contracts.topics import REPLAYS_REQUESTED
 from overread.review import audit
@@ -12,7 +15,7 @@ from overread.review.access import Reader, TheDesk
 from overread.review.identity import Identity
 from overread.review.passing import Front
 from overread.review.problems import RESPONSES
-from overread.review.refusals import NotFound
+from overread.review.refusals import Mended, NotFound
 from overread.runtime.inbox import Transaction
 
 Place = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,64}/[0-9]{1,5}/[0-9]{1,18}$")]
@@ -44,6 +47,7 @@ class _Letter(BaseModel):
     partition: int
     offset: int
     consumer: str
+    event_id: UUID | None = None
 
 
 @router.post("/dead/replay")
@@ -52,6 +56,8 @@ async def replay(request: Request, desk: TheDesk, reader: Reader, asked: Replay)
     reader.must_operate()
     front: Front = request.app.state.front
     found = {place: await _letter(front, place, reader) for place in dict.fromkeys(asked.places)}
+    for place, letter in found.items():
+        await _refuse_mended(front, place, letter, reader)
     async with desk.service.transaction() as tx:
         for place, letter in found.items():
             _ask(tx, place, letter, reader.subject)
@@ -63,6 +69,19 @@ async def _letter(front: Front, place: str, reader: Identity) -> _Letter:
     if answer is None:
         raise NotFound(f"no dead letter lies at {place}")
     return _Letter.model_validate(answer)
+
+
+async def _refuse_mended(front: Front, place: str, letter: _Letter, reader: Identity) -> None:
+    """Raise `Mended` where assembly says that another message stands for this one.
+
+    While assembly does not answer it is asked for all the same: assembly leaves unused what was mended.
+    """
+    answer = None
+    if letter.event_id is not None:
+        with contextlib.suppress(Unavailable):
+            answer = await front.ask("assembly", f"/messages/{letter.event_id}", reader)
+    if answer and answer["message"]["answered_by"]:
+        raise Mended(f"{answer['message']['answered_by']} stands for what lies at {place}")
 
 
 def _ask(tx: Transaction, place: str, letter: _Letter, requested_by: str) -> None:

@@ -123,6 +123,13 @@ class GateAnswered(ReviewRefused):
     kind = "gate-answered"
 
 
+class Mended(ReviewRefused):
+    """The message was mended, and another stands for it: it is not replayed any more."""
+
+    kind = "mended"
+    next_step = "Look at the message that stands for it; when that was set aside too, replay or mend that one."
+
+
 class VerdictIncomplete(ReviewRefused):
     """The verdict and the findings given do not fit together."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from overread.cli.mapping_propose import to_be_filled_in
 from overread.cli.recordings import recorded, recorded_answers
-from overread.hl7_intake.settings import Link
+from overread.hl7_intake.settings import PROCESSING_IDS, Link
 from overread.protocols.hl7.charset_guess import UNKNOWN
 from overread.protocols.hl7.explain import printable
 from overread.protocols.hl7.sentences import Language, translate
@@ -192,7 +192,7 @@ def link_of(seen: Survey) -> Mapping[str, Any]:
 
 def _processing_ids(seen: Survey) -> list[str]:
     """Return what came, if it came from real patients: a day of tests says nothing of what will come."""
-    return sorted(filter(_PLAIN.fullmatch, seen.processing_ids)) if seen.processing_ids["P"] else []
+    return sorted(PROCESSING_IDS & set(seen.processing_ids)) if seen.processing_ids["P"] else []
 
 
 def _link_id(names: tuple[str, str]) -> str:

@@ -43,9 +43,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     for question in QUESTIONS:
         usual = f"; usual: {question.usual}" if question.usual else ""
-        add.add_argument(
-            f"--{question.option}", metavar="X", help=f"{question.asks[0].lower()}{question.asks[1:]}{usual}"
-        )
+        add.add_argument(f"--{question.option}", metavar="X", help=f"{question.asks}{usual}")
     add.add_argument("--yes", action="store_true", help="ask nothing: the usual answer where no option says another")
     add.add_argument("--dry-run", action="store_true", help="write nothing; print what would be written")
     add.set_defaults(run=run)

@@ -42,6 +42,10 @@ def _listed(answer: str) -> list[str]:
     return [] if answer.lower() == "all" else [part.strip() for part in answer.split(",") if part.strip()]
 
 
+def _places(answer: str) -> list[str]:
+    return [] if answer.lower() == "standard" else _listed(answer)
+
+
 def _port(answer: str) -> int | None:
     if answer.lower() == "shared":
         return None
@@ -127,6 +131,15 @@ QUESTIONS: tuple[Question, ...] = (
         _unless_none,
     ),
     Question(
+        "accession",
+        "accession_places",
+        "Where the accession number is, or standard",
+        "standard",
+        "standard is IPC-1, then OBR-18; others with commas between them, as ZPA-3.2, OBR-18: fields of ORC, OBR, IPC or "
+        "a Z segment. Without the right one no order finds its images",
+        _places,
+    ),
+    Question(
         "acks",
         "answers_application_ack_on_the_line",
         "Answers in enhanced mode: standard or aa",
@@ -206,6 +219,6 @@ def _fault_in(told: Mapping[str, Any], setting: str, text: str, settings: HL7Int
 def _fault_of_files(link: Link, settings: HL7IntakeSettings) -> str:
     try:
         contexts_of(list(ports_of(settings, [link])))
-    except LinksRefused as refused:
-        return str(refused)
+    except LinksRefused as refused:  # which file it is tells more here than which port
+        return str(refused).partition(", ")[2]
     return ""

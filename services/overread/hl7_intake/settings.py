@@ -36,6 +36,16 @@ def _application(pattern: str) -> str:
     return pattern
 
 
+def _processing_id(name: str) -> str:
+    """Check a value of table HL70103, the only ones that MSH-11 may hold."""
+    if name not in PROCESSING_IDS:
+        raise ValueError("MSH-11 is P, T or D")
+    return name
+
+
+PROCESSING_IDS = frozenset({"P", "T", "D"})
+"""Production, training, debugging (table HL70103)."""
+
 NUMBERS = (
     "port",
     "maximum_frame_bytes",
@@ -102,8 +112,8 @@ class Link(BaseModel):
         "empty means 7-bit ASCII, by the book.",
         examples=["cp1258"],
     )
-    processing_ids: frozenset[str] = Field(
-        default=frozenset({"P", "T", "D"}), description="MSH-11 that is taken.", examples=[["P"]]
+    processing_ids: frozenset[Annotated[str, AfterValidator(_processing_id)]] = Field(
+        default=PROCESSING_IDS, description="MSH-11 that is taken.", examples=[["P"]]
     )
     versions: frozenset[str] = Field(
         default=VERSIONS,

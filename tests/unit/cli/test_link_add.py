@@ -54,7 +54,7 @@ def test_a_wrong_answer_is_told_and_asked_again(
     typing(
         monkeypatch,
         *("HIS 1", "his", "2575", "2581", "", "10.20.0.1/16", "10.20.0.0/16"),
-        *("HIS|BVX", "TCVN-3", "", "maybe", "", "P", "vn", "vi", ""),
+        *("HIS|BVX", "TCVN-3", "", "OBR18", "ZPA-3.2, OBR-18", "maybe", "", "aa", "P", "vn", "vi", ""),
     )
 
     status = added(file)
@@ -66,13 +66,16 @@ def test_a_wrong_answer_is_told_and_asked_again(
         "2575 is a default port",
         "write 10.20.0.0/16 for the network",
         'write fallback_charset = "TCVN3"',
+        "a place is IPC, OBR, ORC or a Z segment",
         "maybe is neither standard nor aa",
+        "MSH-11 is P, T or D",
         "it must be 'vi', 'en' or 'fr'",
         "Cách cấu hình bên gửi của kênh his",
     ):
         assert words in said
     (link,) = read(file)
     assert (link.port, link.language, [*link.processing_ids]) == (2581, "vi", ["P"])
+    assert link.accession_places == ("ZPA-3.2", "OBR-18")
 
 
 def test_names_and_ports_of_others_are_taken(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +120,17 @@ def test_a_certificate_that_is_not_there_is_told(file: Path, capsys: pytest.Capt
     """The intake would refuse the file."""
     status = added(file, "--name", "a", "--port", "2581", "--tls-certificate", "none.pem", "--yes")
 
-    assert (status, file.exists(), "none.pem: there is no such file" in capsys.readouterr().err) == (1, False, True)
+    assert (status, file.exists()) == (1, False)
+    assert "--tls-certificate: none.pem: there is no such file" in capsys.readouterr().err
+
+
+def test_help_leaves_names_of_the_standard_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """MSH-11 and TLS are not mSH-11 and tLS."""
+    with pytest.raises(SystemExit):
+        app.main(["link", "add", "--help"])
+
+    said = capsys.readouterr().out
+    assert ("MSH-11 that is taken" in said, "TLS certificate" in said) == (True, True)
 
 
 @pytest.mark.parametrize("answers", [(), ("his", "", "")])
@@ -132,7 +145,7 @@ def test_answers_that_end_too_soon_write_nothing(
 
 def test_no_and_a_dry_run_write_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look first."""
-    typing(monkeypatch, *["" for _ in QUESTIONS][:6], "no")
+    typing(monkeypatch, *["" for _ in QUESTIONS][:7], "no")
 
     refused = added(file, "--name", "his", "--port", "shared", "--tls-certificate", "none")
     dry = added(file, "--name", "his", "--yes", "--dry-run")

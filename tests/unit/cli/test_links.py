@@ -96,3 +96,13 @@ def test_the_document_lists_each_setting_as_the_model_has_it() -> None:
 
     assert f"\n\n{table}\n\n" in DOCUMENT
     assert table.count("\n") == len(Link.model_fields) + 1
+
+
+def test_a_processing_id_that_there_is_not_is_told(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A link that takes `aa` alone would refuse every message (table HL70103)."""
+    file.write_text('[[link]]\nlink_id = "his"\nprocessing_ids = ["aa"]\n')
+
+    status, _, err = said(capsys, "--file", str(file))
+
+    assert status == 1
+    assert "line 3, link his, processing_ids: MSH-11 is P, T or D" in err

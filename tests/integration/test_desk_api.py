@@ -469,3 +469,47 @@ async def test_other_patients_order_takes_no_study_from_whom_its_images_name(des
 
     assert [one.placer_order_number for one in (await desk.assembly.case()).orders] == ["TEST-PLACER-1"]
     assert len(await desk.assembly.desk()) == 1
+
+
+async def decides_about(desk: Desk, placer: str, kind: str, **changed: Any) -> httpx.Response:
+    """Decide about the one study and the order of that number, as they are shown now."""
+    [order] = [one for one in await desk.assembly.orders() if one.placer_order_number == placer]
+    case_id = case_id_for(desk.assembly.site_id, STUDY)
+    pair = await desk.shown(f"/desk/pairs/{case_id}/{order.order_id}")
+    body = {"kind": kind, "case_id": str(case_id), "order_id": str(order.order_id), "version": pair["version"]}
+    return await desk.sends("/desk/decisions", body | {"reason": "why", "despite_conflict": True} | changed)
+
+
+async def undoes(desk: Desk, decision: dict[str, Any], **changed: Any) -> httpx.Response:
+    """Undo a decision about a pair, as it is shown now."""
+    pair = await desk.shown(f"/desk/pairs/{decision['case_id']}/{decision['order_id']}")
+    body = {"decision_id": decision["decision_id"], "version": pair["version"], "reason": "a slip"}
+    return await desk.sends("/desk/undo", body | changed)
+
+
+async def test_undoing_attaches_no_order_that_could_not_be_attached(desk: Desk) -> None:
+    """REQ-DSK-03: the right order has come meanwhile."""
+    await desk.assembly.hears_orders(an_order(accession="ACC-X", study="1.2.3.4", **OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await decides_about(desk, "TEST-PLACER-1", "attach")
+    detached = (await decides_about(desk, "TEST-PLACER-1", "detach")).json()
+    await desk.assembly.hears_orders(an_order(5, placer="RIGHT-2^HIS"))
+
+    refused = await undoes(desk, detached, despite_conflict=True)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:overread:problem:two-patients")
+    assert [one.placer_order_number for one in (await desk.assembly.case()).orders] == ["RIGHT-2"]
+
+
+async def test_undoing_attaches_another_patients_order_on_a_persons_word_alone(desk: Desk) -> None:
+    """REQ-DSK-03: as an attachment does."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    await decides_about(desk, "TEST-PLACER-1", "attach")
+    detached = (await decides_about(desk, "TEST-PLACER-1", "detach")).json()
+
+    bare = await undoes(desk, detached)
+    done = await undoes(desk, detached, despite_conflict=True)
+
+    assert (bare.status_code, bare.json()["type"]) == (409, "urn:overread:problem:patients-conflict")
+    assert (done.status_code, len(await desk.assembly.links())) == (200, 1)

@@ -106,6 +106,11 @@ class Pair:
         return next((one for one in self.made if not one.is_undone), None)
 
     @property
+    def before(self) -> Decision | None:
+        """Return the decision that holds once the present one is undone, None where none does."""
+        return next((one for one in self.made if not one.is_undone and one is not self.standing), None)
+
+    @property
     def verdict(self) -> str:
         """Return what matching says by itself."""
         return verdict_of(self.matched)
@@ -207,8 +212,8 @@ async def _check(tx: Transaction, asked: Asked, pair: Pair) -> None:
             raise NotSo("this order is attached to this study: detach it")
         case DecisionKind.KEEP_APART if pair.standing and not pair.standing.attaches and not _speaks_up(pair):
             raise NotSo("this order is kept apart from this study already")
-        case DecisionKind.UNDO if pair.standing is None or pair.standing.decision_id != asked.undoes:
-            raise NotSo("only the decision that holds can be undone")
+        case DecisionKind.UNDO:
+            await _may_undo(tx, asked, pair)
         case _:
             pass
 
@@ -222,6 +227,18 @@ def _reason_where_owed(asked: Asked, pair: Pair) -> None:
 async def _may_attach(tx: Transaction, asked: Asked, pair: Pair) -> None:
     if pair.is_linked and pair.standing and not _speaks_up(pair):
         raise NotSo("this order is attached to this study already")
+    await _may_be_together(tx, asked, pair)
+
+
+async def _may_undo(tx: Transaction, asked: Asked, pair: Pair) -> None:
+    """Raise why not: what attaches again by it is checked, as things are now, like a new attachment."""
+    if pair.standing is None or pair.standing.decision_id != asked.undoes:
+        raise NotSo("only the decision that holds can be undone")
+    if pair.before and pair.before.attaches:
+        await _may_be_together(tx, asked, pair)
+
+
+async def _may_be_together(tx: Transaction, asked: Asked, pair: Pair) -> None:
     if pair.conflict and not asked.despite_conflict:
         raise PatientsConflict
     linked = await candidate_store.linked_orders(tx, tx.site_id, pair.case.case_id)

@@ -56,13 +56,17 @@ class DismissRequest(BaseModel):
 
 
 class UndoRequest(BaseModel):
-    """A decision that is to hold no more; `version` is that of its pair, empty for a dismissal."""
+    """A decision that is to hold no more; `version` is that of its pair, empty for a dismissal.
+
+    `despite_conflict` is owed where an order of another patient is attached again by it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     decision_id: UUID
     version: Version = ""
     reason: Reason
+    despite_conflict: bool = False
 
 
 class DeskApi:

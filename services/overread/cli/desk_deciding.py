@@ -29,17 +29,22 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         parser.add_argument("--seen", metavar="VERSION", help="as `show` printed it; left out: as things are now")
         parser.set_defaults(run=run_decide, deed=deed.replace("-", "_"))
         if deed == "attach":
-            parser.add_argument("--one-patient", action="store_true", help="I state that both are one patient")
+            _add_one_patient(parser)
     dismiss = actions.add_parser("dismiss", help="an entry of the desk needs nobody")
     dismiss.add_argument("subject", help="as `list` prints it")
     dismiss.set_defaults(run=run_dismiss)
     undo = actions.add_parser("undo", help="a decision holds no more")
     undo.add_argument("decision_id")
+    _add_one_patient(undo)
     undo.set_defaults(run=run_undo)
     for name, parser in actions.choices.items():
         parser.add_argument("--user", default="reconciler", metavar="NAME", help="who decides (default: reconciler)")
         if name != "show":
             parser.add_argument("--reason", default="", help="why, without a patient's name")
+
+
+def _add_one_patient(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--one-patient", action="store_true", help="I state that both are one patient")
 
 
 def run_show(told: argparse.Namespace) -> int:
@@ -101,7 +106,12 @@ def run_undo(told: argparse.Namespace) -> int:
     desk = _Desk(told.user)
     decided = desk.decision(told.decision_id)
     pair = desk.pair(decided["case_id"], decided["order_id"]) if decided["order_id"] else {"version": ""}
-    body = {"decision_id": told.decision_id, "version": pair["version"], "reason": told.reason}
+    body = {
+        "decision_id": told.decision_id,
+        "version": pair["version"],
+        "reason": told.reason,
+        "despite_conflict": told.one_patient,
+    }
     return _print_kept(desk.post("undo", body))
 
 

@@ -12,7 +12,14 @@ Rows = Mapping[str, Sequence[Sequence[Any]]]
 _COLUMNS: Mapping[str, Mapping[str, str]] = {
     "inbox": {"consumer": "text", "event_id": "uuid", "replay_attempt": "integer"},
     "order_messages": {"site_id": "text", "order_id": "uuid", "event_id": "uuid", "suffix": "text", "message": "jsonb"},
-    "order_numbers": {"site_id": "text", "kind": "text", "number": "text", "suffix": "text", "order_id": "uuid"},
+    "order_numbers": {
+        "site_id": "text",
+        "kind": "text",
+        "number": "text",
+        "suffix": "text",
+        "order_id": "uuid",
+        "sender": "text",
+    },
     "orders": {
         "site_id": "text",
         "order_id": "uuid",

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from overread.assembly import (
+    bare_numbers,
     collecting,
     late_survivors,
     mapping_store,
@@ -93,6 +94,7 @@ class Handlers:
             received_at=received.received_at,
             accession_places=received.accession_places,
             link_id=received.link_id,
+            sender=bare_numbers.sender_on(received.link_id, received.sending_application, received.sending_facility),
         )
 
     async def _raw(self, event: Event[HL7Received]) -> bytes:

@@ -21,12 +21,16 @@ _MESSAGES = TypeAdapter(OrderMessage)
 
 
 class Naming(NamedTuple):
-    """A number, the placer's or the filler's by `kind`, and an order that it names."""
+    """A number, the placer's or the filler's by `kind`, and an order that it names.
+
+    `sender` is empty where the number says whose it is, and in what was kept before senders were.
+    """
 
     kind: str
     number: str
     suffix: str
     order_id: UUID
+    sender: str = ""
 
 
 class KeptMessage(NamedTuple):
@@ -66,21 +70,23 @@ async def studies_of_named(
 async def namings(tx: Transaction, site_id: str, numbers: Iterable[str]) -> list[Naming]:
     """Return which orders `numbers` name."""
     rows = await tx.connection.fetch(
-        "SELECT kind, number, suffix, order_id FROM order_numbers WHERE site_id = $1 AND number = ANY($2::text[])"
-        " ORDER BY suffix",
+        "SELECT kind, number, suffix, order_id, sender FROM order_numbers"
+        " WHERE site_id = $1 AND number = ANY($2::text[]) ORDER BY suffix, sender",
         site_id,
         sorted(numbers),
     )
-    return [Naming(row["kind"], row["number"], row["suffix"], UUID(str(row["order_id"]))) for row in rows]
+    return [
+        Naming(row["kind"], row["number"], row["suffix"], UUID(str(row["order_id"])), row["sender"]) for row in rows
+    ]
 
 
 async def name_orders(tx: Transaction, site_id: str, named: Sequence[Naming]) -> None:
     """Let numbers name their orders from now on; a number that names another order keeps doing so."""
     await tx.connection.execute(
-        "INSERT INTO order_numbers (site_id, kind, number, suffix, order_id)"
-        " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO order_numbers (site_id, kind, number, suffix, order_id, sender)"
+        " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[]) ON CONFLICT DO NOTHING",
         site_id,
-        *_columns(named, 4),
+        *_columns(named, 5),
     )
 
 

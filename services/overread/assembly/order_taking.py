@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from overread.assembly import (
+    bare_numbers,
     linking,
     mapping_noting,
     mapping_store,
@@ -21,7 +22,7 @@ from overread.assembly import (
 from overread.assembly.known_patients import KnownPatients
 from overread.assembly.order_folding import OrderLife, StoredOrder
 from overread.assembly.order_store import KeptMessage, Naming
-from overread.assembly.orders import Addressed, NamedOrder, OrderMessage
+from overread.assembly.orders import Addressed, NamedOrder, Number, OrderMessage
 from overread.contracts.envelope import Event
 from overread.contracts.events.orders import OrderChanged, Patient, ServiceRequest
 from overread.contracts.topics import ORDERS_CHANGED
@@ -99,9 +100,9 @@ class _Register:
         self._site_id = site_id
         self._lives = lives
         self._kept = kept
-        self._named: defaultdict[tuple[str, str], dict[str, UUID]] = defaultdict(dict)
+        self._named: defaultdict[tuple[str, str], dict[tuple[str, str], UUID]] = defaultdict(dict)
         for naming in namings:
-            self._named[naming.kind, naming.number][naming.suffix] = naming.order_id
+            self._named[naming.kind, naming.number][naming.suffix, naming.sender] = naming.order_id
         self._new_namings: list[Naming] = []
         self._new_messages: list[KeptMessage] = []
         self._changes: list[Change] = []
@@ -119,28 +120,40 @@ class _Register:
 
     def _known(self, message: OrderMessage) -> list[NamedOrder]:
         """Return the orders that the message's numbers name, the placer's first."""
-        by_number = (self._named.get(("placer", message.placer)), self._named.get(("filler", message.filler)))
-        return [
-            self._named_order(order_id, suffix)
-            for named in by_number
-            for suffix, order_id in sorted((named or {}).items())
-        ]
+        return [order for number in message.numbers for order in self._meant(message, number)]
 
-    def _named_order(self, order_id: UUID, suffix: str) -> NamedOrder:
+    def _meant(self, message: OrderMessage, number: Number) -> list[NamedOrder]:
+        """Return the orders under one number that the message is about."""
+        rows = self._named.get(number[:2], {})
+        named = [self._named_order(order_id, *key) for key, order_id in sorted(rows.items())]
+        return bare_numbers.meant_by(message, named) if number.sender else named
+
+    def _named_order(self, order_id: UUID, suffix: str, sender: str) -> NamedOrder:
         stored = self._lives[order_id].stored
         return NamedOrder(
             order_id=order_id,
             suffix=suffix,
             accession_number=stored.order.accession_number if stored else None,
             study_instance_uid=stored.order.study_instance_uid if stored else None,
+            sender=sender,
+            link_id=stored.order.link_id if stored else "",
+            patient=stored.patient if stored else None,
         )
 
     def _name(self, order: Addressed, message: OrderMessage) -> None:
         self._lives.setdefault(order.order_id, OrderLife(order.order_id))
-        for kind, number in (("placer", message.placer), ("filler", message.filler)):
-            if number and order.suffix not in self._named[kind, number]:
-                self._named[kind, number][order.suffix] = order.order_id
-                self._new_namings.append(Naming(kind, number, order.suffix, order.order_id))
+        for number in message.numbers:
+            kind, text, sender = number
+            rows = self._named[kind, text]
+            if (order.suffix, sender) not in rows and not self._is_anothers(number, order, message):
+                rows[order.suffix, sender] = order.order_id
+                self._new_namings.append(Naming(kind, text, order.suffix, order.order_id, sender))
+
+    def _is_anothers(self, number: Number, order: Addressed, message: OrderMessage) -> bool:
+        """Say whether a bare number is another sender's, who gave it to this order: it may mean two orders of two."""
+        rows = self._named[number[:2]] if number.sender else {}
+        theirs = [self._named_order(order_id, *key) for key, order_id in rows.items() if order_id == order.order_id]
+        return bool(theirs) and not any(bare_numbers.is_own(message, one) for one in theirs)
 
     async def _fold(self, event: Event[Any], kept: KeptMessage) -> None:
         life = self._lives[kept.order_id]

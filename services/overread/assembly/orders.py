@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 from uuid import UUID
 
+from overread.contracts.events.orders import Patient
 from overread.contracts.identifiers import deterministic_id
 from overread.protocols.hl7 import data_types
 from overread.protocols.hl7.lengths import check_numbers
@@ -19,12 +21,18 @@ Place = tuple[datetime, datetime, int]
 
 @dataclass(frozen=True, kw_only=True)
 class NamedOrder:
-    """An order that a message's number names; `suffix` tells it from others under the same number."""
+    """An order that a message's number names; `suffix` tells it from others under the same number.
+
+    `sender` is whose number it is, where that does not say so itself; `link_id` and `patient` are the order's as it reads.
+    """
 
     order_id: UUID
     suffix: str
     accession_number: str | None
     study_instance_uid: str | None
+    sender: str = ""
+    link_id: str = ""
+    patient: Patient | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +43,20 @@ class Addressed:
     suffix: str
 
 
+class Number(NamedTuple):
+    """A number of an order, the placer's or the filler's by `kind`; `sender` is whose, where it does not say so itself."""
+
+    kind: str
+    number: str
+    sender: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class OrderMessage:
     """One order as one message says it, and the numbers that name it.
 
     `suffix` tells apart the orders of a message that asks for several studies under one number. `link_id` is where it
-    came in, empty in what was kept before that was noted.
+    came in, and `sender` who sent it, by link, MSH-3 and MSH-4; empty in what was kept before that was noted.
     """
 
     request: OrderRequest
@@ -48,6 +64,15 @@ class OrderMessage:
     received_at: datetime
     suffix: str = ""
     link_id: str = ""
+    sender: str = ""
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """Return the numbers that name the order, the placer's first."""
+        said = (("placer", self.placer), ("filler", self.filler))
+        return tuple(
+            Number(kind, number, self.sender if number.endswith("^") else "") for kind, number in said if number
+        )
 
     @property
     def placer(self) -> str:
@@ -82,7 +107,8 @@ class OrderMessage:
 
     def own_id(self, site_id: str) -> UUID:
         """Return the id of the order that the message makes when its numbers name none."""
-        return deterministic_id("order", site_id, (self.placer or self.filler) + self.suffix)
+        number = self.numbers[0]
+        return deterministic_id("order", site_id, number.number + number.sender + self.suffix)
 
 
 def read(
@@ -93,6 +119,7 @@ def read(
     received_at: datetime,
     accession_places: tuple[str, ...] = (),
     link_id: str = "",
+    sender: str = "",
 ) -> list[OrderMessage]:
     """Return the orders of a message, or raise `Malformed` with the first field without which it is none.
 
@@ -104,7 +131,12 @@ def read(
     requests = read_orders(message, time_zone=time_zone, accession_places=accession_places)
     told = [
         OrderMessage(
-            request=request, is_synthetic=is_synthetic, received_at=received_at, suffix=suffix, link_id=link_id
+            request=request,
+            is_synthetic=is_synthetic,
+            received_at=received_at,
+            suffix=suffix,
+            link_id=link_id,
+            sender=sender,
         )
         for request, suffix in zip(requests, _suffixes(requests), strict=True)
     ]

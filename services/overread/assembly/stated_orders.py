@@ -7,6 +7,7 @@ number is one order.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from overread.assembly import bare_numbers
 from overread.assembly.orders import OrderMessage
 from overread.contracts.events import orders as contract
 from overread.contracts.events.order_statements import (
@@ -51,6 +52,7 @@ def read(received: OrderReceived) -> list[OrderMessage]:
             is_synthetic=received.statement.is_synthetic,
             received_at=received.received_at,
             link_id=received.link_id,
+            sender=bare_numbers.sender_on(received.link_id),
         )
         for request in _requests(received)
     ]

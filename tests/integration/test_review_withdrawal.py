@@ -12,13 +12,16 @@ import pytest
 
 from overread.contracts import codec
 from overread.contracts.events.deliveries import GateVerdict
+from overread.contracts.events.orders import PatientIdentifier
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.topics import CASES_CHANGED, INFERENCE_PLANNED, REPORTS_CHANGED, REPORTS_SIGNED
 from overread.runtime import signatures
 from tests.builders.events import (
     CASE_ID,
     a_gate_decided,
+    a_patient,
     a_patient_corrected,
+    a_patients_merged,
     a_service_request,
     a_study,
     a_study_ready,
@@ -345,3 +348,43 @@ async def test_report_withdrawn_for_its_order_is_drafted_anew_and_asks_no_more(b
 
     row = await the_row(bench)
     assert (await bench.states(), row["status"], row["task"]) == (["withdrawn", "drafted"], "drafted", None)
+
+
+ANOTHER: dict[str, Any] = {
+    "patient": a_patient(
+        identifiers=(PatientIdentifier(id_number="TEST-9999", assigning_authority="HIS"),),
+        family_name="KHÁC",
+        given_name="NGƯỜI",
+    )
+}
+
+
+async def same_orders(bench: ReviewBench) -> tuple[Any, ...]:
+    """Return the orders that the final report answers."""
+    document = (await bench.report())["document"]
+    return tuple(a_service_request(order_id=UUID(order["order_id"])) for order in document["orders"])
+
+
+async def test_order_that_becomes_another_patients_under_a_final_report_asks_a_clinician(bench: ReviewBench) -> None:
+    """REQ-DSK-09: the order is the same, whose it is is not; when it is the first patient's again nothing is asked."""
+    orders = await same_orders(bench)
+    changed = {"orders": orders} | ANOTHER
+    await bench.hears(CASES_CHANGED, an_order_changed_on_case(revision=9, identity_version=9, **changed))
+    asked = await the_row(bench)
+    await bench.hears(CASES_CHANGED, an_order_changed_on_case(revision=10, identity_version=10, orders=orders))
+
+    assert (asked["status"], asked["task"]["kind"], await bench.states()) == ("other_order", "other_order", ["final"])
+    assert (await the_row(bench))["task"] is None
+
+
+async def test_patient_of_a_final_report_who_was_merged_is_no_other_patient(bench: ReviewBench) -> None:
+    """REQ-DSK-09: the hospital says that both are one; so it stays, whatever the case's next event is."""
+    changed = {"orders": await same_orders(bench)} | ANOTHER
+    merged = a_patients_merged(revision=9, identity_version=9, **changed)
+    prior = (ReportDocument.model_validate((await bench.report())["document"]).patient.identifiers[0].id_number,)
+
+    await bench.hears(CASES_CHANGED, merged.model_copy(update={"prior_identifiers": prior}))
+    await bench.hears(CASES_CHANGED, an_order_changed_on_case(revision=10, identity_version=10, **changed))
+
+    row = await the_row(bench)
+    assert (row["status"], row["task"]) == ("final", None)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from overread.contracts.errors import Malformed
-from overread.contracts.events.cases import CaseBody, StudySuperseded
+from overread.contracts.events.cases import CaseBody, PatientsMerged, StudySuperseded
 from overread.contracts.events.deliveries import DeliveryDone, GateDecided, GateVerdict
 from overread.contracts.report_life import ReportAction
 from overread.contracts.topics import CASES_CHANGED, DELIVERIES_DONE, INFERENCE_DONE, INFERENCE_PLANNED
-from overread.review import listing, queries, store
+from overread.review import listing, merge_store, queries, store
 from overread.review.revision import Head, Revision
 from overread.review.settings import ReviewSettings
 from overread.review.transitions import Act, apply, settle
@@ -49,6 +49,8 @@ async def _keep_case(connection: "Connection", site_id: str, body: CaseBody) -> 
     await store.save_case(connection, site_id, body.case)
     if isinstance(body, StudySuperseded):
         await store.save_superseded(connection, site_id, body.case_id, body.superseded_revision)
+    if isinstance(body, PatientsMerged):
+        await merge_store.save_merged(connection, site_id, body.case_id, body.prior_identifiers)
 
 
 def _following(language: str) -> Handler:

@@ -4,12 +4,14 @@ Neither undoes a final report. Of orders that were detached or attached the clin
 receiver, or reads the case again under the orders as they are now, or says with a reason that it stands.
 """
 
+from collections.abc import Container
+
 from overread.contracts.events.cases import Case
-from overread.contracts.events.orders import OrderStatus, ServiceRequest
+from overread.contracts.events.orders import OrderStatus, PatientIdentifier, ServiceRequest
 from overread.contracts.events.reports import ReportDocument
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.report_life import ReportState
-from overread.review import queries, task_store
+from overread.review import merge_store, queries, task_store
 from overread.review.findings import Facts, was_known_at_release
 from overread.review.revision import Head, Revision
 from overread.review.task_store import NEW_IMAGES, OTHER_ORDER, Task
@@ -50,7 +52,8 @@ async def _look_at_orders(tx: Transaction, head: Head, case: Case, final: Revisi
     asked = await task_store.newest(tx.connection, head.site_id, head.report_id, OTHER_ORDER)
     if case.identity_version <= max(final.identity_version, asked.identity_version if asked else 0):
         return
-    if has_other_orders(final, case):
+    merged = await merge_store.merged_numbers(tx.connection, head.site_id, head.case_id)
+    if is_of_other_identity(final, case, merged):
         task_id = deterministic_id("task", head.site_id, str(head.report_id), "identity", str(case.identity_version))
         revisions = (final.study_revision, case.identity_version)
         await task_store.add(tx.connection, head, task_id, OTHER_ORDER, revisions, now=tx.clock())
@@ -58,15 +61,34 @@ async def _look_at_orders(tx: Transaction, head: Head, case: Case, final: Revisi
         await task_store.answer(tx.connection, head, AS_BEFORE, reason="", actor="", now=tx.clock(), kind=OTHER_ORDER)
 
 
-def has_other_orders(final: Revision, case: Case) -> bool:
-    """Say whether the final report answers an order that is not the case's, or one of the case's is not answered."""
+def is_of_other_identity(final: Revision, case: Case, merged: Container[str]) -> bool:
+    """Say whether the final report is of other orders or of another patient than the case, in a way nobody has seen."""
     if case.is_withdrawn or was_known_at_release(final, case):
         return False
     document = ReportDocument.model_validate_json(final.document)
+    return _has_other_orders(document, case) or _is_of_another_patient(document, case, merged)
+
+
+def _has_other_orders(document: ReportDocument, case: Case) -> bool:
+    """Say whether the report answers an order that is not the case's, or one of the case's is not answered."""
     answered = {order.order_id for order in document.orders if _wants_report(order)}
     linked = {order.order_id for order in case.orders}
     wanting = {order.order_id for order in case.orders if _wants_report(order)}
     return not (answered <= linked and wanting <= {order.order_id for order in document.orders})
+
+
+def _is_of_another_patient(document: ReportDocument, case: Case, merged: Container[str]) -> bool:
+    """Say whether the report names nobody that the case does, and no number that was merged into its patient's."""
+    reported, named = document.patient.identifiers, case.patient.identifiers
+    if not reported or not named or any(one.id_number in merged for one in reported):
+        return False
+    return not any(_may_be_same(one, other) for one in reported for other in named)
+
+
+def _may_be_same(one: PatientIdentifier, other: PatientIdentifier) -> bool:
+    """Say whether both can be one number: an image header leaves its authority out."""
+    authorities = {one.assigning_authority, other.assigning_authority} - {""}
+    return one.id_number == other.id_number and len(authorities) < 2
 
 
 def _wants_report(order: ServiceRequest) -> bool:

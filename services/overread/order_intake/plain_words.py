@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from overread.order_intake.checks import Fault
+from overread.runtime.plain_words import sentence
 
 MOST_FAULTS = 50
 """So many are told of one order: who mends them sees the rest the next time, and an answer never outgrows its question."""
@@ -16,30 +17,11 @@ MOST_FAULTS = 50
 MOST_ENTRIES = 100
 """Of a list in one order: a patient has a few numbers."""
 
-MOMENT = "This is no date and time with an offset from UTC, as 2026-11-26T09:30:00+07:00."
-_SENTENCES: Mapping[str, str] = {
-    "missing": "This is missing.",
-    "datetime_parsing": MOMENT,
-    "datetime_from_date_parsing": MOMENT,
-    "datetime_type": MOMENT,
-    "timezone_aware": MOMENT,
-    "date_parsing": "This is no date, as 1970-01-31.",
-    "date_from_datetime_parsing": "This is no date, as 1970-01-31.",
-    "date_type": "This is no date, as 1970-01-31.",
-    "string_type": "This must be a text, in quotes.",
-    "string_too_short": "This is empty.",
-    "bool_type": "This must be true or false.",
-    "bool_parsing": "This must be true or false.",
-    "model_type": "This must be an object.",
-    "model_attributes_type": "This must be an object.",
-    "tuple_type": "This must be a list.",
-}
-
 
 def faults_in(error: ValidationError, at: str = "") -> tuple[Fault, ...]:
     """Return the faults that pydantic found, each with its place as a JSON pointer below `at` (RFC 6901)."""
     return tuple(
-        Fault(at + pointer(fault["loc"]), _sentence(fault["type"], fault["msg"], fault.get("ctx", {})))
+        Fault(at + pointer(fault["loc"]), sentence(fault["type"], fault["msg"], fault.get("ctx", {})))
         for fault in error.errors(include_input=False, include_url=False)[:MOST_FAULTS]
     )
 
@@ -47,16 +29,6 @@ def faults_in(error: ValidationError, at: str = "") -> tuple[Fault, ...]:
 def pointer(place: Sequence[str | int]) -> str:
     """Return `place` as a JSON pointer (RFC 6901)."""
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
-
-
-def _sentence(kind: str, said: str, context: Mapping[str, Any]) -> str:
-    if kind == "enum":
-        return f"This is none of {context.get('expected', 'the words that are taken')}."
-    if kind == "string_too_long":
-        return f"This is longer than {context.get('max_length')} characters."
-    if kind == "value_error":
-        return f"{said.removeprefix('Value error, ')}."
-    return _SENTENCES.get(kind, f"{said}.")
 
 
 def unknown_fields(model: type[BaseModel], value: object, at: str = "") -> tuple[Fault, ...]:

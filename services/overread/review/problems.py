@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from overread.contracts.errors import Malformed, Unavailable
 from overread.contracts.report_life import TransitionRefused
 from overread.review.refusals import NotSignedIn, ReviewRefused, SessionTooOld, WrongState
+from overread.runtime.plain_words import said_of
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -65,9 +66,12 @@ async def _malformed(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults[:5])
     return problem(
-        422, "invalid-request", "The request has not the form it must have.", said, "See /api/v1/openapi.json."
+        422,
+        "invalid-request",
+        "The request has not the form it must have.",
+        said_of(faults),
+        "See /api/v1/openapi.json.",
     )
 
 

@@ -18,6 +18,7 @@ from joserfc.jwk import OctKey
 from joserfc.jwt import JWTClaimsRegistry
 
 from overread.runtime.clock import Clock
+from overread.runtime.plain_words import said_of
 
 PASS_HEADER = "x-overread-pass"  # noqa: S105 - a header's name
 PASS_LIFE = timedelta(minutes=1)
@@ -80,10 +81,15 @@ def visitor_with(
 
 
 async def invalid(_: Request, error: Exception) -> JSONResponse:
-    """Answer a request that has not the form it must have: which part, never the value that was sent."""
-    faults = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults[:5])
-    return JSONResponse({"detail": said}, status_code=422)
+    """Answer a request that has not the form it must have (RFC 9457): which part, never the value that was sent."""
+    body = {
+        "type": "urn:overread:problem:invalid-request",
+        "title": "The request has not the form it must have.",
+        "status": 422,
+        "detail": said_of(error.errors() if isinstance(error, RequestValidationError) else []),
+        "next_step": "Correct what is named and send it again.",
+    }
+    return JSONResponse(body, status_code=422, media_type="application/problem+json")
 
 
 def _key(secret: bytes) -> OctKey:

@@ -21,12 +21,14 @@ from overread.assembly.settings import AssemblySettings
 from overread.assembly.web import build
 from overread.contracts.errors import Malformed
 from overread.runtime.passes import PASS_HEADER, Visitor, issue
+from overread.runtime.plain_words import MOMENT
 from overread.runtime.service import Service
 from tests.builders.events import NOON
 
 SECRET = b"a secret of front and assembly"
 AN_ID = str(UUID(int=1))
 A_PAIR = {"kind": "attach", "case_id": AN_ID, "order_id": AN_ID, "version": "1"}
+BOTH = "lines.0: This must be a text, in quotes. reason: This is shorter than 3 characters."
 A_DISMISSAL = {"kind": "order", "subject": AN_ID, "entry_reason": "", "reason": "known"}
 
 
@@ -59,7 +61,10 @@ async def answer(service: NoDatabase, path: str, body: object = None) -> httpx.R
     async with httpx.AsyncClient(
         transport=transport, base_url="http://service", headers={PASS_HEADER: token}
     ) as client:
-        return await (client.get(path) if body is None else client.post(path, json=body))
+        if body is None:
+            return await client.get(path)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await client.post(path, content=content, headers={"content-type": "application/json"})
 
 
 def a_cursor(*parts: str) -> str:
@@ -119,3 +124,35 @@ def test_message_that_is_one_long_document_may_be_mended() -> None:
     asked = VerdictAsked(lines=["MSH|^~\\&", "OBX|1|ED|||" + "A" * 7_000_000])
 
     assert len(asked.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("/messages/search", {"limit": 9999}, "limit: This must be at most 200."),
+        ("/messages/search", {"outcome": "lost"}, "outcome: This is none of 'used' or 'set_aside'."),
+        ("/messages/search", {"since": "today"}, f"since: {MOMENT}"),
+        ("/messages/search", {"control_id": "a\x00"}, "control_id: This holds a control character; take it out."),
+        ("/messages/search", [], "body: This must be an object."),
+        (f"/messages/{AN_ID}/fix", {"lines": [1], "reason": "so"}, BOTH),
+        ("/desk/decisions", A_PAIR | {"NGUYEN" * 40: 1}, f"{'NGUYEN' * 10}NGUY: There is no field of this name here."),
+        ("/desk/decisions?limit=x", None, "limit: This must be a whole number."),
+        ("/desk/orders/1", None, "order_id: This is no UUID."),
+        ("/mapping/file?version=99999999999", None, "version: This must be at most 2147483647."),
+    ],
+)
+async def test_request_without_the_form_it_must_have_is_told_what_to_mend(path: str, body: object, detail: str) -> None:
+    """REQ-EXT-04: a problem document in words of ours, with the next step, and never the value."""
+    answered = await answer(NoDatabase(), path, body)
+
+    problem = answered.json()
+    assert (answered.status_code, answered.headers["content-type"]) == (422, "application/problem+json")
+    assert (problem["type"], problem["detail"]) == ("urn:overread:problem:invalid-request", detail)
+    assert problem["next_step"]
+
+
+async def test_half_a_character_in_a_fields_name_is_refused() -> None:
+    """REQ-EXT-13: a name that no answer could repeat is no fault of ours."""
+    answered = await answer(NoDatabase(), "/desk/decisions", b'{"\\ud800": 1}')
+
+    assert answered.status_code == 422

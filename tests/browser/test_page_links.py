@@ -70,6 +70,7 @@ def test_message_that_was_set_aside_is_found_shown_by_role_mended_and_its_order_
     link = operator.page.locator("table.dead tr", has=operator.page.get_by_role("link", name=control_id, exact=True))
     assert barriers == []
     assert "đã sửa và gửi lại" in link.inner_text()
+    assert link.get_by_role("button").count() == 0
     assert _counted(hospital, orders, visit.accession_number) == 1
 
 

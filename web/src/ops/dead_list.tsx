@@ -62,7 +62,7 @@ export function DeadList({ dead, onReplayed }: Props) {
                     </div>
                   </td>
                   <td>
-                    {letter.may_replay ? (
+                    {letter.may_replay && !messages.get(letter.source)?.answered_by ? (
                       <button
                         disabled={busy === letter.place}
                         aria-label={`${t("ops.replay")} ${letter.place}`}

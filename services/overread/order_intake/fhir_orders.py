@@ -7,6 +7,8 @@ from typing import Any
 from overread.contracts import codec
 from overread.contracts.events.order_statements import OrderStatement
 from overread.order_intake.checks import faults_of
+from overread.order_intake.control_characters import control_faults
+from overread.order_intake.plain_words import MOST_FAULTS
 from overread.protocols.fhir import service_request
 from overread.protocols.fhir.elements import Element, FhirFault, NotUnderstood
 from overread.protocols.fhir.service_request import Names
@@ -69,9 +71,11 @@ def read(request: Element, along: Along, names: Names) -> FhirOrder:
 
 def _faults(request: Element, statement: OrderStatement) -> Iterator[FhirFault]:
     """Yield what keeps the statement from being an order, each at the element that it was read from."""
-    for fault in faults_of(statement):
+    found = [("required", fault) for fault in faults_of(statement)]
+    found += [("value", fault) for fault in control_faults(statement)]
+    for code, fault in found[:MOST_FAULTS]:
         place = service_request.place_of(fault.pointer.split("/")[1])
-        yield FhirFault(request.at(place), "required", fault.sentence)
+        yield FhirFault(request.at(place), code, fault.sentence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

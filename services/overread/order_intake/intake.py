@@ -15,6 +15,7 @@ from overread.contracts.events.order_statements import OrderForm, OrderReceived,
 from overread.contracts.identifiers import deterministic_id
 from overread.contracts.topics import ORDERS_RECEIVED
 from overread.order_intake.checks import check
+from overread.order_intake.control_characters import must_be_text
 from overread.order_intake.repeats import Key, Repeats, Taken
 from overread.order_intake.settings import OrderIntakeSettings
 from overread.runtime.clock import Clock
@@ -101,6 +102,7 @@ class Intake:
         be sent again. Calls that are begun one after another for one link keep their order.
         """
         check(statement)
+        must_be_text(statement, message_id)
         await self._know(link_id)
         key, digest = (link_id, message_id), codec.sha256(raw if said is None else said)
         if (known := self._known(key, digest)) is not None:

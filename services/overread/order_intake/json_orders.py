@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from overread.contracts import codec
 from overread.contracts.events.order_statements import Clearable, MessageId, OrderStatement
 from overread.order_intake.checks import Fault, NotAnOrder, faults_of, uncoded
+from overread.order_intake.control_characters import control_faults
 from overread.order_intake.plain_words import MOST_FAULTS, faults_in, long_lists, unknown_fields
 
 MOST_ITEMS = 500
@@ -70,7 +72,8 @@ def read(item: Any, at: str = "") -> ReadOrder:
     except ValidationError as error:
         raise NotAnOrder((*faults, *faults_in(error, at))[:MOST_FAULTS]) from None
     statement = OrderStatement.model_validate(order.model_dump(exclude={"message_id"}))
-    faults += [replace(fault, pointer=f"{at}{fault.pointer}") for fault in (*faults_of(statement), *uncoded(statement))]
+    found = (*faults_of(statement), *uncoded(statement), *control_faults(order))
+    faults += [replace(fault, pointer=f"{at}{fault.pointer}") for fault in found]
     if faults:
         raise NotAnOrder(tuple(faults[:MOST_FAULTS]))
     return ReadOrder(statement=statement, message_id=order.message_id, said=codec.json_bytes(item))
@@ -80,7 +83,7 @@ def _not_json(sentence: str) -> NotAnOrder:
     return NotAnOrder((Fault("", sentence),))
 
 
-def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object; a name that stands there twice would be read in two ways (RFC 8259, 4)."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -88,7 +91,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _repeated(pairs: list[tuple[str, Any]]) -> str:
+def _repeated(pairs: Sequence[tuple[str, Any]]) -> str:
     """Return the first name that was there before, if it is one of ours; looked for in one pass, however many there are."""
     seen: set[str] = set()
     for name, _ in pairs:

@@ -12,6 +12,7 @@ from overread.contracts.events.order_statements import OrderAction, OrderNumber,
 from overread.contracts.events.orders import CodedElement, Patient, PatientIdentifier
 from overread.order_intake.checks import faults_of, uncoded
 from overread.order_intake.columns import Codes, Columns
+from overread.order_intake.control_characters import control_faults
 from overread.protocols.tables.rows import Fault, Row
 
 T = TypeVar("T")
@@ -88,6 +89,8 @@ class _Values:
         for field, said in self._said.items():
             if field != "clinical_information" and _LINE_END.search(said):
                 raise self._refused("value_of_two_lines", field)
+            if any(control_faults(said)):
+                raise self._refused("value_of_control", field)
         try:
             statement = self._unchecked()
         except ValidationError as error:

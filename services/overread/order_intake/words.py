@@ -53,6 +53,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "The value holds a line end: perhaps a quote is not closed.",
         "La valeur contient une fin de ligne : un guillemet n'est peut-être pas fermé.",
     ),
+    "value_of_control": (
+        "Giá trị chứa ký tự điều khiển, không hiển thị được; hãy xuất lại tệp không có ký tự đó.",
+        "The value holds a control character, which can't be shown; export it without.",
+        "La valeur contient un caractère de contrôle, qui ne s'affiche pas ; exportez-la sans lui.",
+    ),
     "value_not_allowed": (
         "Giá trị không hợp lệ cho trường này (quá dài, hoặc không phải UID).",
         "The value is not one that this field can have (too long, or no UID).",

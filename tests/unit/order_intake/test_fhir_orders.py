@@ -115,6 +115,8 @@ async def test_each_status_is_an_action(status: str, action: OrderAction) -> Non
             "ServiceRequest.modifierExtension",
         ),
         ({"implicitRules": "https://his.test/rules"}, "ServiceRequest.implicitRules"),
+        ({"reasonCode": [{"text": "Ho\0"}]}, "ServiceRequest.reasonCode"),
+        ({"contained": [{"id": "patient", **a_fhir_patient(name=[{"family": "A\0B"}])}]}, "ServiceRequest.subject"),
     ],
 )
 async def test_what_cannot_be_taken_is_refused_with_its_fhirpath(changed: dict[str, Any], place: str) -> None:

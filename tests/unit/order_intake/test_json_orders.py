@@ -104,6 +104,10 @@ async def test_null_asks_to_delete_and_absent_says_nothing() -> None:
         ({"study_instance_uid": "no uid"}, "#/study_instance_uid"),
         ({"cleared": ["priority"]}, "#/cleared"),
         ({"service": "ABSENT"}, "#/service"),
+        ({"message_id": "a\0b"}, "#/message_id"),
+        ({"clinical_information": "Ho\0"}, "#/clinical_information"),
+        ({"placer": {"number": "A1", "namespace": "H\x1bS"}}, "#/placer/namespace"),
+        ({"patient": {"identifiers": [{"id_number": "1\x7f"}]}}, "#/patient/identifiers/0/id_number"),
     ],
 )
 async def test_each_fault_is_named_by_its_place_in_plain_words(changed: dict[str, Any], pointer: str) -> None:
@@ -189,6 +193,24 @@ async def test_a_text_that_is_not_unicode_is_refused() -> None:
     (answer,) = await posted(OrderBroker(), b'{"message_id":"1","clinical_information":"\\ud800"}')
 
     assert answer.status_code == 422
+
+
+async def test_texts_may_have_lines_and_tabs() -> None:
+    """REQ-NON-03: what lays a text out is no fault of it."""
+    broker = OrderBroker()
+
+    (answer,) = await posted(broker, an_order_as_json(clinical_information="Ho\r\n\tkéo dài\fmột tuần"))
+
+    assert answer.status_code == 202
+
+
+async def test_a_key_with_a_control_character_is_refused() -> None:
+    """REQ-NON-03: an id from a header is judged as one from the body."""
+    headers = {"idempotency-key": "k\x01k"}
+
+    (answer,) = await posted(OrderBroker(), an_order_as_json(message_id="ABSENT"), headers=headers)
+
+    assert (answer.status_code, pointers(answer)) == (422, ["#/message_id"])
 
 
 async def test_another_media_type_is_refused() -> None:

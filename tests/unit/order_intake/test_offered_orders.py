@@ -94,6 +94,7 @@ async def test_null_in_the_statement_asks_to_delete() -> None:
         ({"statement": an_order_as_json(placer="ABSENT")}, "/statement/placer"),
         ({"statement": an_order_as_json(stated_at="yesterday")}, "/statement/stated_at"),
         ({"sender": "his"}, "/sender"),
+        ({"statement": an_order_as_json(clinical_information="Ho\0")}, "/statement/clinical_information"),
     ],
 )
 def test_what_is_no_offer_is_refused_with_its_place(changed: dict[str, Any], pointer: str) -> None:
@@ -121,6 +122,16 @@ def test_a_name_that_a_sender_made_up_is_in_no_reason() -> None:
         some_offers(OrderBroker()).open(a_record(**{"NGUYỄN VĂN": 1}))
 
     assert "NGUYỄN" not in str(refused.value)
+
+
+async def test_a_message_id_with_a_control_character_is_refused_and_not_kept() -> None:
+    """REQ-NON-10: what no table stores is a dead letter of the sender's record, not of what we made of it."""
+    broker = OrderBroker()
+
+    with pytest.raises(NotAnOrder, match="/message_id"):
+        await take(some_offers(broker), a_record(message_id="HIS\0"))
+
+    assert broker.records == []
 
 
 async def test_another_order_under_a_used_message_id_is_refused_and_the_next_is_kept() -> None:

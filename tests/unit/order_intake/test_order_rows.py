@@ -80,6 +80,8 @@ def test_what_a_word_means_is_the_links(said_as: str, action: str) -> None:
         ({"UuTien": "9"}, ("code_unknown", "UuTien")),
         ({"SoPhieu": "9" * 200}, ("value_not_allowed", "SoPhieu")),
         ({"HoTen": "AN\nBN2"}, ("value_of_two_lines", "HoTen")),
+        ({"ChanDoan": "ho\0"}, ("value_of_control", "ChanDoan")),
+        ({"HoTen": "AN\x1b"}, ("value_of_control", "HoTen")),
     ],
 )
 def test_what_can_not_be_meant_is_told_with_its_column(changed: dict[str, str], expected: tuple[str, str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from overread.delivery import destinations
+from overread.delivery.destination_faults import option_of
 from overread.embedded import front
 from overread.embedded.endpoints import Endpoints
 from overread.embedded.keeper import Progress
@@ -195,11 +196,8 @@ def _table(values: Mapping[str, str | bool]) -> str:
 
 
 def _named_options(fault: str, names: Sequence[str]) -> str:
-    """Return a fault of the list under the option that it came from: `destination.1.…` is the second receiver."""
-    place, _, sentence = fault.partition(": ")
-    parts = place.split(".")
-    number = int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 0
-    return f"--{names[number]}: {sentence}"
+    """Return a fault of the list under the option that it came from: `destination pacs, …` is that of --pacs."""
+    return f"--{option_of(fault, names)}: {fault.partition(': ')[2]}"
 
 
 def first_passwords(data_dir: Path) -> Path:

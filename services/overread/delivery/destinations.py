@@ -72,6 +72,7 @@ from pydantic import (
 )
 
 from overread.contracts.errors import OverreadError
+from overread.delivery.destination_faults import first_fault
 from overread.delivery.insurance_destination import InsuranceDestination
 from overread.delivery.receiver import Receiver, SendUnverified
 from overread.delivery.refusals import RefusalTable
@@ -261,22 +262,21 @@ def load(path: Path | None, *, site_id: str) -> tuple[Destination, ...]:
         return parse(path.read_text(encoding="utf-8"), site_id=site_id)
     except (OSError, UnicodeDecodeError) as error:
         raise DestinationsRefused(f"{path} can't be read: {type(error).__name__}") from error
+    except DestinationsRefused as refused:
+        raise DestinationsRefused(f"{path}, {refused}") from refused
 
 
 def parse(text: str, *, site_id: str) -> tuple[Destination, ...]:
     """Return the destinations that `text` lists, or raise `DestinationsRefused` with the first rule it breaks."""
     try:
-        listed = _FILE.validate_python(tomllib.loads(text)).destination
+        written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DestinationsRefused(f"the list of destinations is not TOML: {error}") from error
+    try:
+        listed = _FILE.validate_python(written).destination
     except ValidationError as error:
-        raise DestinationsRefused(_first_fault(error)) from error
+        raise DestinationsRefused(first_fault(error, written)) from error
     names = [destination.name for destination in listed]
     if len(set(names)) < len(names):
         raise DestinationsRefused("two destinations have the same name")
     return tuple(d.model_copy(update={"site_id": d.site_id or site_id}) for d in listed)
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_context=False)[0]
-    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"

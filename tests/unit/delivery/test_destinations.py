@@ -1,7 +1,10 @@
 """The list of destinations is refused as a whole when one line of it can't be right."""
 
+from pathlib import Path
+
 import pytest
 
+from overread.delivery.destination_faults import option_of
 from overread.delivery.destinations import (
     DestinationsRefused,
     DicomDestination,
@@ -173,6 +176,44 @@ def test_a_list_with_a_fault_is_refused(fault: str) -> None:
     """A destination that isn't what somebody meant must not be half right: the service says so and does not start."""
     with pytest.raises(DestinationsRefused):
         parse(fault, site_id="site")
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (EMR.replace('"hl7"', '"xml"'), "destination emr, kind: it must be hl7, fhir, dicom or xml4"),
+        (EMR.replace('kind = "hl7"', ""), "destination emr, kind: it is missing; it must be hl7, fhir, dicom or xml4"),
+        (EMR + 'attachments.what = ["png"]', "destination emr, attachments.what: it must be 'jpeg' or 'pdf'"),
+        (
+            PORTAL + EMR.replace("mllp:", "ftp:"),
+            "destination emr, url: must read mllp://HOST:PORT, or mllps://HOST:PORT for TLS",
+        ),
+        (EMR + "colour = 1", "destination emr, colour: there is no such setting"),
+        (EMR.replace('name = "emr"', ""), "destination number 1, name: it is missing"),
+        ("[destination]\nname = 1", "destination: write [[destination]] once for each receiver"),
+    ],
+)
+def test_a_fault_is_told_by_the_destinations_name_and_the_setting(fault: str, sentence: str) -> None:
+    """Whoever wrote the file finds the line: no words of the library, no numbers of lists."""
+    with pytest.raises(DestinationsRefused) as refused:
+        parse(fault, site_id="site")
+
+    assert str(refused.value) == sentence
+
+
+def test_a_fault_of_what_was_named_at_start_is_told_by_its_option() -> None:
+    assert option_of("destination pacs, url: must read dicom://…", ["emr", "pacs"]) == "pacs"
+
+
+def test_a_fault_of_a_file_names_the_file(tmp_path: Path) -> None:
+    """An installation has several."""
+    listed = tmp_path / "destinations.toml"
+    listed.write_text(EMR.replace('"hl7"', '"xml"'))
+
+    with pytest.raises(DestinationsRefused) as refused:
+        load(listed, site_id="site")
+
+    assert str(refused.value).startswith(f"{listed}, destination emr, kind: ")
 
 
 def test_no_file_means_no_destinations() -> None:

@@ -72,7 +72,9 @@ def _messages(told: argparse.Namespace, ask: Ask) -> list[Shown]:
     named = next((destination for destination in listed if destination.name == told.destination), None)
     if named is None:
         names = ", ".join(destination.name for destination in listed) or "none"
-        raise OverreadError(f"there is no destination {told.destination!r} in {_file(told)}; there are: {names}")
+        raise OverreadError(
+            f"there is no destination {told.destination!r} in {_file(told)}; there are: {names}{_hint(told)}"
+        )
     if told.example:
         visit = "TEST-V-1" if isinstance(named, InsuranceDestination) else ""
         raw = as_example(raw, named.site_id or site_id, visit_number=visit)
@@ -99,3 +101,10 @@ def _document(told: argparse.Namespace, ask: Ask) -> tuple[str, bytes]:
 def _file(told: argparse.Namespace) -> Path:
     named = told.destinations or os.environ.get("OVERREAD_DESTINATIONS")
     return Path(named) if named else told.data / "config" / "delivery" / "destinations.toml"
+
+
+def _hint(told: argparse.Namespace) -> str:
+    """Return why the stack may send to what is not listed here: only the service itself knows a file of its own."""
+    if told.destinations or os.environ.get("OVERREAD_DESTINATIONS"):
+        return ""
+    return "; this is what the last start on this folder was told: if it was told OVERREAD_DESTINATIONS, name that file with --destinations"

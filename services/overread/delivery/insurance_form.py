@@ -56,12 +56,27 @@ class InsuranceForm:
 
 def insured_orders(telling: Telling_) -> tuple[contract.ServiceRequest, ...]:
     """Return the orders that belong into the table: of a visit, of a patient whom the insurance knows."""
-    identifiers = telling.document.patient.identifiers
-    is_insured = any(
-        telling.destination.is_insurance(i.assigning_authority, i.identifier_type_code) for i in identifiers
-    )
-    is_due = telling.status.is_signed and is_insured
+    is_due = telling.status.is_signed and _is_insured(telling)
     return tuple(order for order in telling.orders if order.visit_number.strip()) if is_due else ()
+
+
+def _is_insured(telling: Telling_) -> bool:
+    identifiers = telling.document.patient.identifiers
+    return any(telling.destination.is_insurance(i.assigning_authority, i.identifier_type_code) for i in identifiers)
+
+
+def why_no_file(telling: Telling_) -> str:
+    """Return the reason why `write` yields no file, the first that there is."""
+    if not telling.status.is_signed:
+        return "only what is signed has a row"
+    if not _is_insured(telling):
+        known = ", ".join(telling.destination.insurance)
+        return f"the patient has no insurance number: no identifier's type or authority is one of {known}"
+    if not telling.orders:
+        return "it answers no order, and a row needs an order's visit"
+    if not insured_orders(telling):
+        return "its orders have no visit number (PV1-19)"
+    return "what it takes back was never in a file"
 
 
 def name_of(result: str, revision: int, status: Status) -> str:

@@ -9,6 +9,7 @@ from overread.contracts.events.orders import PatientIdentifier
 from overread.contracts.events.reports import ReportDocument
 from overread.delivery.destinations import Destination, Hl7Destination
 from overread.delivery.insurance_destination import InsuranceDestination
+from overread.delivery.insurance_form import why_no_file
 from overread.delivery.rendering import written
 from overread.delivery.sequence import Status
 from overread.delivery.telling import Form, Occasion, Telling, Written, orders_of, read_document
@@ -67,11 +68,14 @@ def preview(raw: bytes, destination: Destination, occasion: Occasion, imaging: "
     )
     shown = [_shown(form, message, telling) for form, message in written(telling)]
     if not shown:
-        raise NoPreview(
-            f"{destination.name} gets nothing of this report: its forms have no word for {status.value}, or its orders have "
-            "no visit of an insured patient"
-        )
+        raise NoPreview(f"{destination.name} gets nothing of this report: {_why_nothing(telling)}")
     return shown
+
+
+def _why_nothing(telling: Telling[Any]) -> str:
+    if isinstance(telling.destination, InsuranceDestination):
+        return why_no_file(telling)
+    return f"its forms have no word for {telling.status.value}"
 
 
 def _shown(form: Form[Any, Any], message: Written[Any], telling: Telling[Any]) -> Shown:

@@ -19,9 +19,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 def put_whole(path: Path, content: bytes, *, mode: int) -> None:
-    """Put `content` at `path` whole or not at all, for good, in place of what is there."""
+    """Put `content` at `path` whole or not at all, for good, in place of what is there; `mode` counts, no umask."""
     half = _half(path)
     _write(half, content, mode)
+    with contextlib.suppress(PermissionError):  # a share that knows no modes
+        half.chmod(mode)
     half.replace(path)
     sync(path.parent)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,21 @@ from overread.delivery.folder_sender import FolderChannel
 from overread.delivery.gate import Held, Released
 from overread.delivery.insurance_destination import InsuranceDestination
 from overread.delivery.insurance_form import FORM, InsuranceForm
+from overread.delivery.preview import NoPreview, preview
 from overread.delivery.rendering import messages_for
 from overread.delivery.sending import NotTaken, Taken
 from overread.delivery.sequence import Position, Status
 from overread.delivery.store import OutboundRow
 from overread.delivery.telling import OutboundMessage, Telling
 from overread.protocols.insurance import xml4
-from tests.builders.delivery import a_destination, a_release_request, a_telling, an_outbound_row, some_circumstances
+from tests.builders.delivery import (
+    a_destination,
+    a_release_request,
+    a_telling,
+    an_occasion,
+    an_outbound_row,
+    some_circumstances,
+)
 from tests.builders.events import a_case, a_patient, a_signed_document
 from tests.builders.insurance import INSURED, ORDER, a_folder
 
@@ -390,3 +399,30 @@ def test_held_is_what_the_result_itself_can_not_say() -> None:
     verdict = judged(a_folder(), an_insured_document(conclusion="", findings=()))
 
     assert isinstance(verdict, Held)
+
+
+def test_the_folders_group_reads_the_files(tmp_path: Path) -> None:
+    """REQ-OUT-33: the HIS takes them under an account of its own, whatever our umask is."""
+    before = os.umask(0o077)
+    try:
+        folder_sender.put(tmp_path, as_row(messages_for(told())[0]))
+    finally:
+        os.umask(before)
+
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"patient": INSURED.model_copy(update={"identifiers": ()})}, "no insurance number: .* HC, BHXH"),
+        ({"orders": (ORDER.model_copy(update={"visit_number": " "}),)}, r"no visit number \(PV1-19\)"),
+        ({"orders": ()}, "no order"),
+    ],
+)
+def test_a_preview_of_a_result_without_a_row_says_which_reason_it_has(changed: dict[str, Any], words: str) -> None:
+    """REQ-OUT-33: one of them, not all that there could be."""
+    raw = codec.document_bytes(an_insured_document(**changed))
+
+    with pytest.raises(NoPreview, match=words):
+        preview(raw, a_folder(unsolicited=True), an_occasion())

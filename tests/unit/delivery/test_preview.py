@@ -134,6 +134,18 @@ def test_the_command_names_the_destinations_that_there_are(tmp_path: Path) -> No
         show("rsi", tmp_path / "destinations.toml")
 
 
+def test_a_stack_with_a_file_of_its_own_is_asked_for_that_file(tmp_path: Path) -> None:
+    """REQ-OUT-24: the stack's own list says nothing of it."""
+    (tmp_path / "config" / "delivery").mkdir(parents=True)
+    (tmp_path / "config" / "delivery" / "destinations.toml").write_text("", encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    deliveries.add_to(parser.add_subparsers())
+    told = parser.parse_args(["deliveries", "preview", "emr", "--example", "--data", str(tmp_path)])
+
+    with pytest.raises(OverreadError, match="OVERREAD_DESTINATIONS, name that file with --destinations"):
+        told.run(told)
+
+
 def test_the_example_is_a_signed_report_with_an_order() -> None:
     """REQ-OUT-24: so that every form has something to say of it."""
     raw = deliveries_preview.EXAMPLE.read_bytes()

@@ -10,7 +10,7 @@ import heapq
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import chain
@@ -68,7 +68,7 @@ class Folder:
         What was taken before, and not finished since the service or the broker went away, comes again. Raise
         `Unavailable` when the folder can't be used.
         """
-        with _explained():
+        with _explained(self._link.folder):
             self._make_places()
             self.odd_names = 0
             looks = chain(self._looks(self._taking), self._looks(self._link.folder))
@@ -82,7 +82,8 @@ class Folder:
     def _make_places(self) -> None:
         for name in (TAKING, DONE, REFUSED):
             place = self._link.folder / name
-            place.mkdir(exist_ok=True)
+            if not place.exists():
+                _make_place(place, is_ours=name == TAKING)
             if place.is_symlink():
                 raise Unavailable(f"the folder's {name} is a link: it must be a folder of its own")
 
@@ -125,7 +126,7 @@ class Folder:
         so that a repeat after a crash leaves one. Raise `Unavailable` when the folder does not let it.
         """
         place = self._link.folder / (DONE if reasons is None else REFUSED)
-        with _explained():
+        with _explained(self._link.folder):
             target = place / found.name
             if target.exists() and _digest_of(target) != digest:
                 target = place / f"{target.stem}.{digest[:12]}{target.suffix}"
@@ -175,19 +176,33 @@ def _digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _make_place(place: Path, *, is_ours: bool) -> None:
+    """Make a folder in the link's: who may read the link's reads it too, unless it is ours alone, whatever the umask."""
+    place.mkdir(exist_ok=True)
+    if not is_ours:
+        _let_read(place, stat.S_IMODE(place.parent.stat().st_mode))
+
+
+def _let_read(path: Path, mode: int) -> None:
+    with suppress(PermissionError):  # a share that knows no modes
+        path.chmod(mode)
+
+
 def _write(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a file that whoever may read its folder reads too."""
     half = path.with_name(f"{path.name}.writing")
     with half.open("wb") as file:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
+    _let_read(half, 0o600 | stat.S_IMODE(path.parent.stat().st_mode) & 0o044)
     half.replace(path)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Say that the folder is away, and why, without a name in it."""
+def _explained(folder: Path) -> Iterator[None]:
+    """Say that the link's folder is away, and why, without the name of a file in it."""
     try:
         yield
     except OSError as error:
-        raise Unavailable(f"the folder can't be used: {error.strerror or type(error).__name__}") from error
+        raise Unavailable(f"the folder {folder} can't be used: {error.strerror or type(error).__name__}") from error

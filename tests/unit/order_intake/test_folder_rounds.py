@@ -42,6 +42,17 @@ def rounds(folder: Path, keeper: Keeper, clock: Clock | None = None, **changed: 
         one.close()
 
 
+@contextmanager
+def shared(folder: Path) -> Iterator[None]:
+    """Let a group have the folder, under a service whose new files are its own."""
+    folder.chmod(0o770)
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 async def one_round(folder: Path, keeper: Keeper, **changed: Any) -> str | None:
     with rounds(folder, keeper, **changed) as taking:
         return await taking.round()
@@ -288,9 +299,9 @@ async def test_files_come_in_the_links_order_and_so_many_a_round(tmp_path: Path)
     assert (by_name.numbers(), by_time.numbers()) == (["a"], ["c", "b"])
 
 
-async def test_a_folder_that_is_away_is_told_without_its_names(tmp_path: Path) -> None:
+async def test_a_folder_that_is_away_is_told_by_its_own_name(tmp_path: Path) -> None:
     """REQ-NON-27: the link's warning says why."""
-    with pytest.raises(Unavailable, match="the folder can't be used: No such file or directory"):
+    with pytest.raises(Unavailable, match=r"the folder /.*/away can't be used: No such file or directory"):
         await one_round(tmp_path / "away", Keeper())
 
 
@@ -372,3 +383,15 @@ def test_a_folder_of_many_files_is_not_held_in_memory(tmp_path: Path, monkeypatc
     taken = folder.take_whole(2.0)
 
     assert [found.name for found in taken] == ["0.csv", "1.csv", "2.csv"]
+
+
+async def test_who_may_read_the_folder_reads_what_came_back_too(tmp_path: Path) -> None:
+    """REQ-NON-24: the sender mends what lies in refused/, under a service whose own files are its own."""
+    (tmp_path / "a.csv").write_bytes(a_file(a_row(SoPhieu="")))
+
+    with shared(tmp_path):
+        await one_round(tmp_path, Keeper())
+
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("done", "refused", "taking")}
+    assert modes == {"done": 0o770, "refused": 0o770, "taking": 0o700}
+    assert (tmp_path / "refused" / "a.csv.reasons.csv").stat().st_mode & 0o777 == 0o640

@@ -58,7 +58,14 @@ def add_line(parser: argparse.ArgumentParser) -> None:
         metavar="AE@HOST:PORT",
         help=f"whom to call (default: OVERREAD@127.0.0.1:{DICOM_PORT}, after OVERREAD_PORT_OFFSET)",
     )
-    parser.add_argument("--as", dest="calling", default="OVERREAD_TOOL", metavar="AE", help="the calling AE title")
+    parser.add_argument(
+        "--as",
+        dest="calling",
+        type=options.ae_title,
+        default="OVERREAD_TOOL",
+        metavar="AE",
+        help="the calling AE title",
+    )
 
 
 @contextmanager
@@ -120,9 +127,13 @@ def _address(text: str | None) -> tuple[str, str, int]:
         return "OVERREAD", "127.0.0.1", DICOM_PORT + options.port_offset()
     title, _, place = text.rpartition("@")
     host, _, port = place.rpartition(":")
-    if not title or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+    try:
+        called, number = options.ae_title(title), options.port(port)
+    except argparse.ArgumentTypeError as error:
+        raise LineError(f"{text!r}: {error}; as a whole: AE@HOST:PORT, as OVERREAD@127.0.0.1:11112") from None
+    if not host or not number:
         raise LineError(f"{text!r} is no address: write AE@HOST:PORT, as OVERREAD@127.0.0.1:11112")
-    return title, host, int(port)
+    return called, host, number
 
 
 def _why_not(rejections: Sequence[A_ASSOCIATE_RJ], title: str, host: str, port: int) -> str:

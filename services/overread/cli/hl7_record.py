@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from overread.cli import options
 from overread.cli.hl7_propose import print_proposal
 from overread.cli.mllp_answers import AS_ASKED, Answering, Script, script
 from overread.cli.mllp_line import Takes, address, listening
@@ -39,7 +40,7 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, required=True, metavar="N", help="where to listen")
+    parser.add_argument("--port", type=options.port, required=True, metavar="N", help="where to listen")
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help="on which address (default: loopback)")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where the files go")
     parser.add_argument("--forward", metavar="HOST:PORT", help="the receiver behind us")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from overread.cli import options
 from overread.cli.hl7_record import add_bounds
 
 LOOK_SECONDS = 0.1
@@ -21,7 +22,7 @@ def add_to(systems: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Listens as the AE DEMO_PACS for every storage class, keeps each object as a file, and prints its "
         "modality, its study and, of a report, whether it is verified. With ./run up --pacs dicom://DEMO_PACS@HOST:PORT.",
     )
-    parser.add_argument("--port", type=int, default=4242, metavar="N", help="where to listen (default: 4242)")
+    parser.add_argument("--port", type=options.port, default=4242, metavar="N", help="where to listen (default: 4242)")
     parser.add_argument("--into", type=Path, default=Path("pacs"), metavar="FOLDER", help="default: ./pacs")
     add_bounds(parser, "objects")
     parser.set_defaults(run=run)

@@ -31,11 +31,22 @@ class _SourceFile(BaseModel):
 
 def load(file: Path) -> tuple[Source, ...]:
     """Return the links of `file`, or raise `SourcesRefused`; blocking."""
+    return parse(_text_of(file), file)
+
+
+def _text_of(file: Path) -> str:
+    """Read the file; the mark that some editors put before a text in UTF-8 is no part of it."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourcesRefused(f"{file} can't be read: {type(error).__name__}") from error
-    return parse(text, file)
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        fault = "there is no such file: mend its name"
+    except IsADirectoryError:
+        fault = "it is a folder: name the file in it"
+    except UnicodeDecodeError:
+        fault = "it is not in UTF-8: save it as UTF-8 in your editor"
+    except OSError as error:
+        fault = f"it can't be read ({error.strerror}): who runs this must be allowed to read it"
+    raise SourcesRefused(f"{file}: {fault}")
 
 
 def parse(text: str, file: Path) -> tuple[Source, ...]:
@@ -90,8 +101,15 @@ def _sentence(fault: Any, written: Mapping[str, Any]) -> str:
     setting = place[1:]
     if fault["type"] == "extra_forbidden":
         return f"{name}, {'.'.join(setting)}: there is no such setting; {_nearest(kind, setting)}"
+    match fault["type"], setting:
+        case "missing", ["columns", column]:
+            return f"{name}, columns: name the column of {column}"
+        case "missing", _:
+            said = "it is missing"
+        case _:
+            said = fault["msg"].removeprefix("Value error, ")
     what = f", {'.'.join(setting)}" if setting else ""
-    return f"{name}{what}: {fault['msg'].removeprefix('Value error, ')}{_example(kind, setting)}"
+    return f"{name}{what}: {said}{_example(kind, setting)}"
 
 
 def _nearest(kind: str, setting: Sequence[str]) -> str:

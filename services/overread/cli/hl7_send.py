@@ -134,7 +134,8 @@ async def _send_all(told: argparse.Namespace, messages: Sequence[bytes], line: L
 def said(raw: bytes, heard: Heard, *, has_times: bool) -> str:
     """Say one exchange in a line: which message, and what the receiver said to it."""
     header = read_header(raw)
-    name = f"{printable(header.message_control_id)}  {printable(f'{header.message_code}^{header.trigger_event}')}"
+    kind = f"{header.message_code}^{header.trigger_event}".strip("^") or "MSH-9 is empty"
+    name = f"{printable(header.message_control_id)}  {printable(kind)}"
     took = f"  ({heard.seconds * 1000:.1f} ms)" if has_times else ""
     return f"{name}  {answer_in_words(heard.answer) if heard.answer else heard.silence}{took}"
 

@@ -6,6 +6,7 @@ from overread.protocols.hl7 import charsets
 from overread.protocols.hl7.charset_guess import UNKNOWN, charset_seen
 from overread.protocols.hl7.delimiters import Delimiters
 from overread.protocols.hl7.errors import HL7Error, MessageErrorCondition
+from overread.protocols.hl7.order import NO_TYPE
 from overread.protocols.hl7.sentences import Language
 from overread.protocols.hl7.tokenise import Leniency, read_header
 from overread.protocols.hl7.words import say
@@ -17,14 +18,20 @@ _C = MessageErrorCondition
 _LANGUAGES: tuple[Language, ...] = ("en", "vi", "fr")
 
 _ONE_A_BLOCK = (
-    "Send one message a block, beginning with MSH; a batch goes by file.",
-    "Mỗi khối chỉ gửi một thông điệp, bắt đầu bằng MSH; lô thông điệp thì gửi bằng tệp.",
-    "Envoyez un message par bloc, commençant par MSH ; un lot passe par fichier.",
+    "Send one message a block, beginning with MSH; those of a batch one by one.",
+    "Mỗi khối chỉ gửi một thông điệp, bắt đầu bằng MSH; lô thì gửi từng thông điệp một.",
+    "Envoyez un message par bloc, commençant par MSH ; ceux d'un lot un par un.",
 )
 _IN_ONE_PIECE = (
     "Switch off continuation (MSH-14, DSC, ADD) at the sender: a block may hold the whole message.",
     "Hãy tắt chế độ chia nhỏ (MSH-14, DSC, ADD) ở bên gửi: một khối chứa được trọn thông điệp.",
     "Désactivez la continuation (MSH-14, DSC, ADD) chez l'émetteur : un bloc peut contenir le message entier.",
+)
+
+_NO_TYPE = (
+    "Let the sender write the type of the message into MSH-9, as ORM^O01.",
+    "Bên gửi cần ghi loại thông điệp vào MSH-9, ví dụ ORM^O01.",
+    "L'émetteur doit écrire le type du message en MSH-9, comme ORM^O01.",
 )
 
 _OF_PLACES: Mapping[tuple[MessageErrorCondition, str], Said] = {
@@ -182,6 +189,8 @@ def what_to_change(error: HL7Error, language: Language = "en", *, is_about_chars
     place = ""
     if location is not None:
         place = f"{location.segment_id}-{location.field_position}" if location.field_position else location.segment_id
+    if error.sentence == NO_TYPE:
+        return _NO_TYPE[_LANGUAGES.index(language)]
     said = _OF_PLACES.get((error.condition, place)) or _OF_CONDITIONS[error.condition]
     return said[_LANGUAGES.index(language)]
 

@@ -51,7 +51,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "AA": "taken",
         "AE": "refused: an error in the content",
         "AR": "refused: type, version or processing ID, or trouble at the receiver",
-        "CA": "kept safely; the application's answer comes on its own",
+        "CA": "kept safely",
         "CE": "not kept: an error",
         "CR": "not kept: type, version or processing ID",
     },

@@ -28,6 +28,7 @@ _Place = tuple[Segment | None, int, int]
 """A segment, a field of it, a component."""
 
 _MISSING = MessageErrorCondition.REQUIRED_FIELD_MISSING
+NO_TYPE = "MSH-9 is empty; write the type of the message, as ORM^O01."
 
 # OBR-24 holds table HL70074 by the book, and a DICOM modality in IHE's use; `RAD` says neither.
 _MODALITIES = frozenset(
@@ -85,6 +86,8 @@ class OrderRequest:
 def check_supported(header: Header, acceptance: Acceptance) -> None:
     """Raise the error that rejects a message: MSH-9, MSH-11 and MSH-12 must be ones the link takes (2.9.2.2)."""
     condition = MessageErrorCondition
+    if not header.message_code:
+        raise _error(condition.UNSUPPORTED_MESSAGE_TYPE, _msh(9, 1), NO_TYPE)
     events = acceptance.messages.get(header.message_code)
     if events is None:
         raise _error(condition.UNSUPPORTED_MESSAGE_TYPE, _msh(9, 1), "This message type is not taken on this link.")

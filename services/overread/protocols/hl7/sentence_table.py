@@ -65,9 +65,9 @@ SENTENCES = (
     ),
     Sentence(
         "batch",
-        "The frame holds a batch (FHS, BHS, BTS, FTS); batches are taken as files, not on a link.",
-        "Khối chứa một lô (FHS, BHS, BTS, FTS); lô chỉ được nhận dưới dạng tệp, không qua kênh này.",
-        "Le bloc contient un lot (FHS, BHS, BTS, FTS) ; les lots sont acceptés en fichiers, pas sur un lien.",
+        "The frame holds a batch (FHS, BHS, BTS, FTS); send its messages one by one.",
+        "Khối chứa một lô (FHS, BHS, BTS, FTS); hãy gửi từng thông điệp một.",
+        "Le bloc contient un lot (FHS, BHS, BTS, FTS) ; envoyez ses messages un par un.",
     ),
     Sentence(
         "continued-message",
@@ -94,6 +94,12 @@ SENTENCES = (
         "Le message n'a pas pu être conservé, renvoyez-le plus tard.",
     ),
     # Header
+    Sentence(
+        "no-message-type",
+        "MSH-9 is empty; write the type of the message, as ORM^O01.",
+        "MSH-9 để trống; hãy ghi loại thông điệp, ví dụ ORM^O01.",
+        "MSH-9 est vide ; écrivez le type du message, comme ORM^O01.",
+    ),
     Sentence(
         "message-type-not-taken",
         "This message type is not taken on this link.",

@@ -17,7 +17,7 @@ __all__ = ["Header", "Leniency", "Message", "Segment", "Value", "read_header", "
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PART = "The message is one part of a longer one (MSH-14, DSC, ADD); send the whole message in one block."
-BATCH = "The frame holds a batch (FHS, BHS, BTS, FTS); batches are taken as files, not on a link."
+BATCH = "The frame holds a batch (FHS, BHS, BTS, FTS); send its messages one by one."
 
 _LINE_END = re.compile(rb"\r\n?|\n+(?=[A-Za-z][A-Za-z0-9]{2}[^A-Za-z0-9\s]|\Z)")
 _SEGMENT_ID = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")

@@ -71,10 +71,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
         "từ chối: loại, phiên bản hoặc mã xử lý không được nhận, hoặc bên nhận gặp sự cố",
         "refusé : type, version ou identifiant de traitement, ou panne du récepteur",
     ),
-    "kept safely; the application's answer comes on its own": (
-        "đã lưu an toàn; câu trả lời của ứng dụng được gửi riêng",
-        "conservé ; la réponse de l'application vient séparément",
-    ),
+    "kept safely": ("đã lưu an toàn", "conservé"),
     "not kept: an error": ("không lưu: có lỗi", "non conservé : une erreur"),
     "not kept: type, version or processing ID": (
         "không lưu: loại, phiên bản hoặc mã xử lý không được nhận",

@@ -3,9 +3,13 @@
 import argparse
 import sys
 from typing import Any
+from uuid import UUID
 
 from overread.cli import api_client
 from overread.cli.api_client import ApiRefused
+from overread.cli.desk_words import why
+from overread.cli.hospital_time import said
+from overread.contracts.errors import OverreadError
 
 PAIR_DEEDS = {
     "attach": "the order is the study's, whatever the numbers say",
@@ -18,7 +22,7 @@ NOT_SAID = "-"
 def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands that need a reconciler's sign-in."""
     show = actions.add_parser("show", help="a case with the orders that may be its, or with one order side by side")
-    show.add_argument("case_id", help="the case, or with --order-first the order")
+    show.add_argument("case_id", help="the case, or with --order-first the order, as `list` prints it")
     show.add_argument("order_id", nargs="?", help="one order, side by side with the case")
     show.add_argument("--order-first", action="store_true", help="the id is an order's: show studies that may be its")
     show.set_defaults(run=run_show)
@@ -49,6 +53,7 @@ def _add_one_patient(parser: argparse.ArgumentParser) -> None:
 
 def run_show(told: argparse.Namespace) -> int:
     """Print one side with its candidates, or both sides."""
+    _must_be_ids(told.case_id, told.order_id)
     desk = _Desk(told.user)
     if told.order_id:
         _print_pair(desk.pair(told.case_id, told.order_id))
@@ -59,8 +64,8 @@ def run_show(told: argparse.Namespace) -> int:
         numbers = [side["accession_number"]] if one["order"] else side["accession_numbers"]
         which = side["order_id"] if one["order"] else side["case_id"]
         marks = " attached" * one["is_linked"] + " kept apart" * one["is_kept_apart"]
-        why = ", ".join(reason["code"] for reason in one["reasons"])
-        sys.stdout.write(f"{one['score']:3}  {which}  {' '.join(numbers) or NOT_SAID}{marks}  {why}\n")
+        reasons = ", ".join(why(reason) for reason in one["reasons"])
+        sys.stdout.write(f"{one['score']:3}  {which}  {' '.join(numbers) or NOT_SAID}{marks}  {reasons}\n")
     if not found["candidates"]:
         sys.stderr.write("nothing like it was found\n")
     return 0
@@ -68,6 +73,7 @@ def run_show(told: argparse.Namespace) -> int:
 
 def run_decide(told: argparse.Namespace) -> int:
     """Decide about a pair as it is now, or as it was shown."""
+    _must_be_ids(told.case_id, told.order_id)
     desk = _Desk(told.user)
     version = told.seen or desk.pair(told.case_id, told.order_id)["version"]
     kept = desk.post(
@@ -113,6 +119,18 @@ def run_undo(told: argparse.Namespace) -> int:
         "despite_conflict": told.one_patient,
     }
     return _print_kept(desk.post("undo", body))
+
+
+def _must_be_ids(*ids: str | None) -> None:
+    """Refuse what is no id before anybody is asked, and say where ids are."""
+    for one in filter(None, ids):
+        try:
+            UUID(one)
+        except ValueError:
+            raise OverreadError(
+                f"{one} is no case and no order: take its id from `overread desk list`, `--kind no_order` or "
+                "`--kind no_images`"
+            ) from None
 
 
 class _Desk:
@@ -162,18 +180,18 @@ def _print_pair(pair: Any) -> None:
         ("patient", _patient(order["patient"]), _patient(study["patient"])),
         ("modality", order["modality"], " ".join(study["modalities"])),
         ("procedure", order["service"], study["study_description"]),
-        ("time", order["scheduled_at"] or "", study["study_date_time"]),
+        ("time", said(order["scheduled_at"], "minutes"), said(study["study_date_time"], "minutes")),
         ("ward", order["patient_location"], ""),
     ]
     sys.stdout.write(f"fit {pair['score']} of 100, {'attached' if pair['is_linked'] else 'not attached'}\n")
     for what, left, right in lines:
         sys.stdout.write(f"{what:17} {left or NOT_SAID:40} {right or NOT_SAID}\n")
     for reason in pair["reasons"]:
-        sys.stdout.write(f"{reason['points']:+4}  {reason['code']} {' '.join(reason['params'].values())}\n".rstrip(" "))
+        sys.stdout.write(f"{reason['points']:+4}  {why(reason)}\n")
     for decision in pair["decisions"]:
         undone = " (undone)" if decision["is_undone"] else ""
         sys.stdout.write(
-            f"{decision['kind']}{undone}  {decision['decided_by']}  {decision['decided_at']}  {decision['reason']}"
+            f"{decision['kind']}{undone}  {decision['decided_by']}  {said(decision['decided_at'])}  {decision['reason']}"
             f"  {decision['decision_id']}\n"
         )
     sys.stdout.write(f"version {pair['version']}\n")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from overread.cli import options
 from overread.cli.hl7_record import add_bounds
+from overread.cli.hospital_time import local
 from overread.contracts import codec
 from overread.contracts.envelope import Body, Event
 from overread.contracts.errors import Malformed
@@ -70,11 +71,11 @@ class Watch:
         try:
             event = codec.decode(value, passed.topic.bodies)
         except Malformed as fault:
-            yield f"{passed.at.astimezone():%H:%M:%S}  a record of {passed.topic.name} can't be read: {fault}"
+            yield f"{local(passed.at):%H:%M:%S}  a record of {passed.topic.name} can't be read: {fault}"
             return
         said = self._set_aside(event, passed) if passed.letter else self._passed(event)
         if said:
-            yield f"{passed.at.astimezone():%H:%M:%S}  {printable(said)}"
+            yield f"{local(passed.at):%H:%M:%S}  {printable(said)}"
 
     def _passed(self, event: Event[Body]) -> str:
         if isinstance(event.data, HL7Received):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from overread.cli.hospital_time import said
 from overread.contracts.errors import Unavailable
 from overread.embedded.endpoints import Endpoints
 from overread.hl7_intake.link_view import PATH
@@ -39,7 +40,7 @@ def _row(link: Mapping[str, Any]) -> Sequence[str]:
     rates = "/".join(str(count) for count in link["within_minutes"].values())
     answers = " ".join(f"{code} {count}" for code, count in link["answers"].items())
     ports = ", ".join(_port(port) for port in link["ports"])
-    told = (rates, answers or "–", str(link["duplicates"]), _moment(link["last_message_at"]), _error(link))
+    told = (rates, answers or "–", str(link["duplicates"]), said(link["last_message_at"]), _error(link))
     return (link["link_id"], link["state"], ports or "–", str(link["connections"]), *told)
 
 
@@ -47,13 +48,9 @@ def _port(port: Mapping[str, Any]) -> str:
     return f"{port['number']}{' mutual TLS' if port['mutual'] else ' TLS' if port['tls'] else ''}"
 
 
-def _moment(moment: str | None) -> str:
-    return moment[:19] if moment else "–"
-
-
 def _error(link: Mapping[str, Any]) -> str:
     error = link["last_error"]
     if error is None:
         return "–"
     place = f" at {error['place']}" if error["place"] else ""
-    return f"{_moment(error['at'])} {error['code']} {error['condition']}{place}: {error['sentence']}"
+    return f"{said(error['at'])} {error['code']} {error['condition']}{place}: {error['sentence']}"

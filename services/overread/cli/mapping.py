@@ -13,6 +13,7 @@ from overread.assembly import mapping_checks, mapping_files
 from overread.assembly.mapping_faults import Faulty
 from overread.assembly.mapping_rows import COLUMNS, Kind
 from overread.cli import api_client
+from overread.cli.hospital_time import said as said_at
 from overread.contracts.errors import OverreadError
 from overread.embedded.profile import MODELS_FILE
 from overread.inference import catalog
@@ -130,7 +131,7 @@ def run_unmapped(told: argparse.Namespace) -> int:
     for one in codes:
         system = f" ({one['system']})" if one["system"] else ""
         line = f"{one['count']:7}  {one['kind']:12} {one['code']}{system}  {one['example']}"
-        sys.stdout.write(f"{line.rstrip()}  on {one['link'] or '-'}, last {one['last_seen'][:16]}\n")
+        sys.stdout.write(f"{line.rstrip()}  on {one['link'] or '-'}, last {said_at(one['last_seen'], 'minutes')}\n")
     if not codes:
         sys.stderr.write("every code that came is mapped\n")
     return 0
@@ -142,7 +143,7 @@ def run_history(told: argparse.Namespace) -> int:
     for one in versions:
         changes = f"+{one['added']} ~{one['changed']} -{one['removed']}, {one['row_count']} rows"
         orders = f"{one['orders_told']} orders told again{'' if one['is_applied'] else ', more follow'}"
-        who = f"{one['made_at'][:19]}  {one['made_by']}  {one['origin']}"
+        who = f"{said_at(one['made_at'])}  {one['made_by']}  {one['origin']}"
         sys.stdout.write(f"{one['version']:5}  {who}  {changes}  {orders}  {one['digest'][:12]}\n")
     if not versions:
         sys.stderr.write("there is no mapping yet\n")
@@ -166,6 +167,7 @@ def to_fill_in(codes: Iterable[tuple[str, str, str, str, str]]) -> str:
 
 def _is_wanted(would: Any, *, is_asked: bool) -> bool:
     sys.stdout.writelines(f"{sentence}\n" for sentence in would["sentences"])
+    sys.stdout.writelines(f"warning: {sentence}\n" for sentence in would["warnings"])
     if not (would["added"] or would["changed"] or would["removed"]):
         sys.stdout.write("nothing would change\n")
         return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from overread.cli.hospital_time import said
 from overread.contracts.events.order_statements import OrderStatement
 from overread.order_intake import words
 from overread.order_intake.words import Language
@@ -45,7 +46,7 @@ def state_lines(view: Mapping[str, Any]) -> Iterator[str]:
     if view["fault"]:
         yield f"the file of links is not used: {view['fault']}"
     for link in view["links"]:
-        last = link["last_round_at"] or "never"
+        last = said(link["last_round_at"]) if link["last_round_at"] else "never"
         yield f"{link['link']:20} {link['kind']:9} last good round {last}; {link['warning'] or 'well'}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from overread.cli.hl7_record import add_bounds, bounded
+from overread.cli.hospital_time import local
 from overread.cli.mllp_line import listening
 from overread.cli.recordings import Recording
 from overread.protocols.hl7.acknowledgement import acknowledge, code_for, mode_of, wants_accept_acknowledgment
@@ -92,9 +93,9 @@ def lines_of(raw: bytes, *, shows_patient: bool) -> Iterator[str]:
     try:
         message = tokenise(raw, "utf-8")
     except HL7Error as error:
-        yield f"{utc_now().astimezone():%H:%M:%S}  a message that can't be read: {error.sentence}"
+        yield f"{local(utc_now()):%H:%M:%S}  a message that can't be read: {error.sentence}"
         return
-    yield f"{utc_now().astimezone():%H:%M:%S}  {_summary(message)}"
+    yield f"{local(utc_now()):%H:%M:%S}  {_summary(message)}"
     if shows_patient:
         for segment in explain(message, shows_patient=True):
             yield from (f"    {field.place:8}{field.name:38}  {'; '.join(field.values)}" for field in segment.fields)

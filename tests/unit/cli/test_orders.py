@@ -110,4 +110,4 @@ def test_how_a_running_link_is_is_said_in_a_line() -> None:
     lines = list(state_lines({"fault": None, "links": links}))
 
     assert lines[0].endswith("last good round never; the folder can't be used")
-    assert lines[1].endswith("last good round 2026-11-22T05:00:00+00:00; well")
+    assert lines[1].endswith("last good round 2026-11-22 12:00:00; well")

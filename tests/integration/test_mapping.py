@@ -222,6 +222,18 @@ async def test_import_tells_its_difference_first_and_can_be_taken_back(site: Sit
     ]
 
 
+async def test_row_for_a_link_that_sent_nothing_is_warned_of_and_taken(site: Site) -> None:
+    """REQ-MAP-04: a mistyped link maps nothing, in silence; one that will be connected tomorrow is right."""
+    await site.assembly.hears_orders(asked())
+
+    dry = (
+        await site.post("check", mapping_files.as_csv([a_service("A", link="hiss"), a_service("B", link="his")]))
+    ).json()
+
+    assert dry["warnings"] == ["link: no link 'hiss' has sent an order here; there are his"]
+    assert (len(dry["added"]), dry["faults"]) == (2, [])
+
+
 async def test_import_over_somebody_elses_change_is_refused(site: Site) -> None:
     """REQ-MAP-04: what was looked at is no longer what counts."""
     await site.takes(a_service("A"))

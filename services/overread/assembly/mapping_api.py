@@ -76,7 +76,8 @@ class FaultView(BaseModel):
 class DifferenceView(BaseModel):
     """What an import would change, or did: `orders` open orders whose study is not read hold one of its codes.
 
-    They follow in the background; `orders_at_least` says that there are more than were counted.
+    They follow in the background; `orders_at_least` says that there are more than were counted. `warnings` are of what
+    may be meant and is seldom so: it is taken all the same.
     """
 
     version: int
@@ -87,6 +88,7 @@ class DifferenceView(BaseModel):
     orders: int = 0
     orders_at_least: bool = False
     sentences: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
     faults: list[FaultView] = Field(default_factory=list)
 
 
@@ -220,7 +222,10 @@ class MappingApi:
             rows = await self._read(request)
         except Faulty as faulty:
             return DifferenceView(version=0, faults=_faults(faulty))
-        return _view(await self._compare(partial(_with, rows=rows, whole=whole)))
+        view = _view(await self._compare(partial(_with, rows=rows, whole=whole)))
+        async with self._service.transaction() as tx:
+            links = await mapping_store.links(tx, tx.site_id)
+        return view.model_copy(update={"warnings": _unknown_links(view, sorted(links))})
 
     async def take(
         self, request: Request, visitor: Asking, *, whole: bool = False, base: Version | None = None
@@ -271,6 +276,13 @@ class MappingApi:
             raise Moved
         async with self._service.transaction() as tx:
             return await mapping_making.make(tx, compared, made_by=subject, origin=origin)
+
+
+def _unknown_links(view: DifferenceView, links: Sequence[str]) -> list[str]:
+    """Return a sentence for each link of a new row that no order came in on yet."""
+    named = {row.link for row in (*view.added, *(change.row for change in view.changed)) if row.link}
+    there_are = f"there are {', '.join(links)}" if links else "no link has sent an order yet"
+    return [f"link: no link {name!r} has sent an order here; {there_are}" for name in sorted(named - set(links))]
 
 
 def _with(now: Sequence[MappingRow], *, rows: Sequence[MappingRow], whole: bool) -> Sequence[MappingRow]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from overread.assembly.mapping_rows import COLUMNS
 from overread.contracts.errors import OverreadError
 
 MOST_TOLD = 200
@@ -15,7 +16,7 @@ WORDS: Mapping[str, str] = {
     "not_a_workbook": "this is no workbook (.xlsx) that can be read",
     "no_rows": "the file is empty",
     "lacks_column": "the first row lacks the column '{said}'",
-    "unknown_column": "there is no column '{said}'",
+    "unknown_column": f"there is no column '{{said}}'; there are {', '.join(COLUMNS)}",
     "column_twice": "the column '{said}' is there twice",
     "too_many_cells": "the row has more cells than there are columns",
     "formula": "a formula is never read; put its value into the cell",

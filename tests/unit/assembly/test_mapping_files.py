@@ -13,6 +13,7 @@ import pytest
 from overread.assembly import mapping_checks, mapping_files, mapping_sheets
 from overread.assembly.mapping_difference import difference, merged
 from overread.assembly.mapping_faults import WORDS, Faulty
+from overread.assembly.mapping_rows import COLUMNS
 from tests.builders.mappings import a_service, a_ward
 
 TABLE = "kind;code;vi\nservice;CTNGUC;CT ngực\n"
@@ -105,6 +106,15 @@ def test_every_fault_is_told_at_once() -> None:
         "row 4, code: the same code is in row 2 already",
         "row 5, vi: a formula is never read; put its value into the cell",
     ]
+
+
+def test_column_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    """REQ-MAP-04: `departement` is mended by who sees `department` beside it."""
+    with pytest.raises(Faulty) as refused:
+        mapping_files.read(b"kind;code;departement\nward;A;B\n")
+
+    (fault,) = refused.value.faults
+    assert fault.words == f"row 1: there is no column 'departement'; there are {', '.join(COLUMNS)}"
 
 
 @pytest.mark.parametrize(

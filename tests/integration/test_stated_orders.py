@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from overread.contracts.envelope import Body, Event
-from overread.contracts.events.order_statements import OrderAction, OrderNumber
+from overread.contracts.events.order_statements import OrderAction, OrderForm, OrderNumber
 from overread.contracts.events.orders import OrderStatus
 from overread.contracts.topics import HL7_RECEIVED, ORDERS_CHANGED, ORDERS_RECEIVED
 from tests.builders.events import NOON, a_patient, an_event, an_order_received, an_order_statement
@@ -107,3 +107,36 @@ async def test_a_merge_reaches_who_was_named_by_a_statement(bench: AssemblyBench
 
     changed = (await bench.told(ORDERS_CHANGED))[-1].data
     assert an_identifier(MR) in changed.patient.identifiers
+
+
+UNTIMED = {"stated_at": None, "action": OrderAction.CANCEL, "service": None}
+
+
+def arriving(bench: AssemblyBench, minute: int, form: OrderForm = OrderForm.JSON, **said: Any) -> Event[Body]:
+    """Return the event of a statement that arrives `minute` minutes after noon."""
+    received = an_order_received(
+        statement=an_order_statement(**said), received_at=NOON + timedelta(minutes=minute), form=form
+    )
+    return an_event(received, site_id=bench.site_id, own_key=str(uuid4()))
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=3), timedelta(days=13_000)])
+async def test_a_cancellation_without_a_time_holds_against_a_clock_that_is_ahead(
+    bench: AssemblyBench, ahead: timedelta
+) -> None:
+    """REQ-NON-12: a worklist says no time; a word counts at the latest from when it came."""
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 0, stated_at=NOON + ahead))
+
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 1, **UNTIMED))
+
+    assert [order.status for order in await bench.orders()] == [OrderStatus.CANCELLED]
+
+
+async def test_a_cancellation_without_a_time_holds_against_hl7_whose_clock_is_ahead(bench: AssemblyBench) -> None:
+    """REQ-NON-12: MSH-7 and ORC-9 three minutes after it came."""
+    ahead = "20261122190300+0700"
+    await bench.hears_orders(an_order(put={"MSH-7": ahead, "ORC-9": ahead}))
+
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 1, **UNTIMED))
+
+    assert [order.status for order in await bench.orders()] == [OrderStatus.CANCELLED]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,6 +17,9 @@ from overread.protocols.hl7.tokenise import tokenise
 
 Place = tuple[datetime, datetime, int]
 """Where a message stands among those about its order."""
+
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""So much a sender's clock may be ahead of ours before the moment of arrival counts; enough for clocks that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +102,12 @@ class OrderMessage:
         """Return the message's place among those about its order: MSH-7, then ORC-9, each standing in for the other.
 
         Within one second a new order comes before a change, and a change before a cancellation. A message without
-        any time counts from when it came.
+        any time counts from when it came, and so does one that says a time after that: the sender's clock is ahead.
         """
         said, sent = self.request.ordered_at, self.request.message_datetime
         moments = [moment.utc for moment in (sent or said, said or sent) if moment] or [self.received_at] * 2
-        return moments[0], moments[1], rank_in_one_second(self.request.order_control)
+        latest = self.received_at + CLOCKS_DIFFER
+        return min(moments[0], latest), min(moments[1], latest), rank_in_one_second(self.request.order_control)
 
     def own_id(self, site_id: str) -> UUID:
         """Return the id of the order that the message makes when its numbers name none."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from overread.contracts.errors import Malformed
 from overread.contracts.events.order_statements import OrderAction, OrderStatement
@@ -12,6 +13,9 @@ _MODALITY = re.compile(r"[A-Z0-9]{2,16}")
 """As the defined terms of Modality are written (PS3.3, C.7.3.1.1.1)."""
 _SEXES = frozenset({"", "M", "F", "O", "U", "A", "N"})
 """Table HL70001; empty says nothing."""
+
+MOST_AHEAD = timedelta(hours=1)
+"""So much a sender's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,16 @@ class NotAnOrder(Malformed):
         super().__init__("; ".join(f"{fault.known_place}: {fault.sentence}" for fault in faults))
 
 
-def check(statement: OrderStatement) -> None:
-    """Raise `NotAnOrder` with every fault of `statement`."""
-    if faults := tuple(faults_of(statement)):
+def check(statement: OrderStatement, now: datetime) -> None:
+    """Raise `NotAnOrder` with every fault of `statement`, which comes `now`."""
+    if faults := (*faults_of(statement), *_ahead(statement, now)):
         raise NotAnOrder(faults)
+
+
+def _ahead(statement: OrderStatement, now: datetime) -> Iterator[Fault]:
+    """Yield what is said to be stated in time to come: no clock is off by so much, so it is another moment."""
+    if statement.stated_at is not None and statement.stated_at > now + MOST_AHEAD:
+        yield Fault("/stated_at", "This moment is to come: stated_at is when it is said, not when it is to be done.")
 
 
 def faults_of(statement: OrderStatement) -> Iterator[Fault]:

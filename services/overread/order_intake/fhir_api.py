@@ -98,6 +98,8 @@ class FhirApi:
             fhir_orders.must_be_used(entry, brought.used)
         if faults:
             raise NotUnderstood(*faults)
+        for order in orders.values():
+            self._intake.judge(order.statement)
         keeping = (self._keep_entry(entries[place], order, link_id, key, place) for place, order in orders.items())
         answers = dict(zip(orders, await asyncio.gather(*keeping), strict=True))
         return [answers.get(place) or _along(entry) for place, entry in enumerate(entries)]

@@ -101,7 +101,7 @@ class Intake:
         Raise `NotAnOrder` with its faults, `ReusedMessageId`, or `Unavailable` when it could not be kept: then it is to
         be sent again. Calls that are begun one after another for one link keep their order.
         """
-        check(statement)
+        self.judge(statement)
         must_be_text(statement, message_id)
         await self._know(link_id)
         key, digest = (link_id, message_id), codec.sha256(raw if said is None else said)
@@ -123,6 +123,10 @@ class Intake:
             object_key=f"{self._site_id}/orders/{codec.sha256(raw)}" if len(raw) > CLAIM_CHECK_BYTES else None,
         )
         return await self._take(key, received, raw)
+
+    def judge(self, statement: OrderStatement) -> None:
+        """Raise `NotAnOrder` with every fault of a statement that comes now; `keep` does so too."""
+        check(statement, self._clock())
 
     def first_answer(self, link_id: str, message_id: str) -> Answer | None:
         """Return the answer to what was first kept under a message id, None while nothing is."""

@@ -167,3 +167,14 @@ async def test_what_is_no_order_is_refused_with_the_place_of_its_fault(fault: di
 def test_a_cancellation_need_not_say_what_was_asked_for() -> None:
     """As in HL7: only what asks for something must say what."""
     assert not [*faults_of(an_order_statement(action=OrderAction.CANCEL, service=None))]
+
+
+async def test_a_statement_about_time_to_come_is_refused_and_a_clock_that_is_ahead_is_not() -> None:
+    """REQ-NON-12: a year that was mistyped would stand before every later word; the moment it is to be done is another field."""
+    intake = an_order_intake(OrderBroker())
+    await kept(intake, an_order_statement(stated_at=NOON + timedelta(minutes=59)))
+
+    with pytest.raises(NotAnOrder) as refused:
+        await kept(intake, an_order_statement(stated_at=NOON.replace(year=2062)), message_id="TEST-2")
+
+    assert [fault.pointer for fault in refused.value.faults] == ["/stated_at"]

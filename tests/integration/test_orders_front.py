@@ -94,6 +94,14 @@ async def test_only_who_has_the_role_places_orders_and_that_role_sees_nothing(pl
     assert placed.broker.records == []
 
 
+async def test_an_order_is_not_read_where_it_is_placed(placed: Placed) -> None:
+    """REQ-NON-03: the address is there, and says by which method."""
+    async with placed.bench.client(PLACER) as client:
+        answer = await client.get("/api/v1/orders")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 async def test_many_orders_fit_in_one_body_and_too_many_bytes_do_not(placed: Placed) -> None:
     """REQ-NON-05: 2 MiB here, 128 KiB elsewhere."""
     orders = [an_order_as_json(message_id=f"HIS-{n}", clinical_information="x" * 2_000) for n in range(500)]

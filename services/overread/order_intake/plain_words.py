@@ -53,7 +53,9 @@ def _unknown(model: type[BaseModel], value: object, at: str, told: set[type[Base
 
 
 def _no_such_field(model: type[BaseModel], told: set[type[BaseModel]]) -> str:
-    known = "" if model in told else f"; there are {', '.join(model.model_fields)}"
+    known = (
+        "" if model in told else f"; there are {', '.join(name for name in model.model_fields if name != 'cleared')}"
+    )
     told.add(model)
     return f"There is no field of this name here{known}."
 

@@ -15,6 +15,11 @@ from overread.protocols.fhir.service_request import Names
 from overread.runtime.passes import visitor_with
 from overread.runtime.service import Service
 
+_FHIR_DOES = (
+    "Orders are sent by POST or PUT to /fhir/ServiceRequest, or in a Bundle by POST to /fhir; nothing can be read here."
+)
+_JSON_DOES = "Orders are sent by POST to /api/v1/orders; nothing can be read here."
+
 
 def build(service: Service, settings: OrderIntakeSettings, secret: bytes, intake: Intake) -> FastAPI:
     """Return the app; it is reached through the front alone, which knows `secret` too."""
@@ -38,9 +43,14 @@ def build(service: Service, settings: OrderIntakeSettings, secret: bytes, intake
 async def _http(request: Request, error: Exception) -> JSONResponse:
     """Answer for a pass that is missing, and for a route or method that is not there, in the words of who asked."""
     status = error.status_code if isinstance(error, HTTPException) else 500
+    is_fhir = request.url.path.startswith("/fhir")
     sentence = str(error.detail) if isinstance(error, HTTPException) else ""
+    if status in (404, 405):
+        sentence = _FHIR_DOES if is_fhir else _JSON_DOES
     refused = problems.Refused(status, "http", sentence, "See docs/orders.md for what there is.")
-    return fhir_api.refusal(refused) if request.url.path.startswith("/fhir") else problems.answer(refused)
+    answer = fhir_api.refusal(refused) if is_fhir else problems.answer(refused)
+    answer.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+    return answer
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -42,6 +42,7 @@ _ANSWERED = (
     "cache-control",
     "vary",
     "retry-after",
+    "allow",
 )
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -166,7 +167,7 @@ async def messages(request: Request, reader: Reader, path: str) -> Response:
     return await _front(request).pass_on(request, "assembly", f"/messages/{path}", reader)
 
 
-@router.post("/api/v1/orders")
+@router.api_route("/api/v1/orders", methods=_METHODS)
 async def orders(request: Request, reader: Reader) -> Response:
     """Pass on to order_intake: orders as plain JSON are placed by machines that may."""
     reader.must_be_one_of(ORDER_PLACERS)

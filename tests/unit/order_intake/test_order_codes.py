@@ -12,7 +12,7 @@ from overread.order_intake.folder_settings import FolderLink
 from overread.order_intake.order_rows import RowRefused
 from overread.protocols.tables.rows import Row
 from tests.builders.order_files import a_folder_link
-from tests.fakes.order_intake import an_order_as_json
+from tests.fakes.order_intake import OrderBroker, an_order_as_json, an_order_intake, an_orders_client
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 PATIENT = {"identifiers": [{"id_number": "BN1"}]}
@@ -55,3 +55,22 @@ def test_a_row_whose_modality_is_a_word_goes_back() -> None:
 def _a_row(link: FolderLink) -> Row:
     said = {"placer_order_number": "P1", "patient_id": "BN1", "service_text": "CT ngực"}
     return Row(1, 2, b"", {link.columns.named()[field]: value for field, value in said.items()}, None)
+
+
+async def test_orders_are_read_from_no_address() -> None:
+    """REQ-NON-03: who asks is told how they are sent, and 405 names the method (RFC 9110, 15.5.6)."""
+    async with an_orders_client(an_order_intake(OrderBroker())) as client:
+        answer = await client.get("/api/v1/orders")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["title"] == "Orders are sent by POST to /api/v1/orders; nothing can be read here."
+
+
+def test_the_fields_that_there_are_are_those_that_may_be_sent() -> None:
+    """REQ-NON-03: `cleared` is said by null, and refused by its name."""
+    with pytest.raises(NotAnOrder) as refused:
+        json_orders.read(an_order_as_json(acession_number="A1"))
+
+    (fault,) = refused.value.faults
+    assert "accession_number" in fault.sentence
+    assert "cleared" not in fault.sentence

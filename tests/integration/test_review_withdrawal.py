@@ -388,3 +388,36 @@ async def test_patient_of_a_final_report_who_was_merged_is_no_other_patient(benc
 
     row = await the_row(bench)
     assert (row["status"], row["task"]) == ("final", None)
+
+
+async def test_order_detached_while_a_newer_draft_is_read_asks_about_the_final(bench: ReviewBench) -> None:
+    """REQ-DSK-09: the draft may be rejected, and the final stands under an order that is not the case's."""
+    await new_images(bench)
+    await answered(bench, "read-again")
+
+    await orders_are(bench, 9)
+    while_drafted = await the_row(bench)
+    await bench.ask("claim")
+    rejected = await bench.ask("reject", {"reason": "wrong_patient", "comment": ""})
+    row = await the_row(bench)
+    done = await answered(bench, "no-change", {"reason": "the order was a repeat"})
+
+    assert (while_drafted["status"], while_drafted["task"]["kind"]) == ("drafted", "other_order")
+    assert (rejected.status_code, row["task"]["kind"], (await bench.states())[0]) == (200, "other_order", "final")
+    assert (done.status_code, (await the_row(bench))["task"]) == (200, None)
+
+
+async def test_draft_under_the_other_orders_that_is_signed_answers_the_question(bench: ReviewBench) -> None:
+    """REQ-DSK-09: the next revision takes the final's place."""
+    await new_images(bench)
+    await answered(bench, "read-again")
+    detached = an_order_changed_on_case(revision=9, identity_version=9, orders=(), study=a_study(study_revision=2))
+    await bench.hears(CASES_CHANGED, detached)
+    asked = await the_row(bench)
+
+    await bench.sign()
+    await bench.hears_of_a_delivery(a_gate_decided(report_id=bench.report_id, report_revision=3))
+
+    assert asked["task"]["kind"] == "other_order"
+    row = await the_row(bench)
+    assert (row["status"], row["task"], await bench.states()) == ("final", None, ["replaced", "superseded", "final"])

@@ -223,6 +223,7 @@ class Desk:
 
         async def decide(tx: Transaction, head: Head, newest: Revision) -> Revision:
             await _must_be_asked(tx, head, task_id)
+            _must_be_free(reader, newest)
             drafted = await self._draft_again(tx, head, newest)
             await task_store.answer(
                 tx.connection, head, tasks.READ_AGAIN, reason="", actor=reader.subject, now=tx.clock()
@@ -340,6 +341,14 @@ async def _resubmitted(_tx: Transaction, _reader: Identity, revision: Revision) 
 def _gate_must_have_answered(newest: Revision) -> None:
     if newest.state is ReportState.HELD and newest.awaits_gate:
         raise GateSilent("the gate has not answered yet, try again in a moment")
+
+
+def _must_be_free(reader: Identity, newest: Revision) -> None:
+    """Raise why the newest revision may not give way to a new draft: somebody reads it, or it is signed."""
+    if newest.state is ReportState.IN_REVIEW:
+        _must_be_claimant(reader, newest)
+    if newest.state in tasks.SIGNED_ON_ITS_WAY:
+        raise CaseMoved("the next revision of this report is signed: decide about that one first")
 
 
 async def _must_be_asked(tx: Transaction, head: Head, task_id: UUID) -> None:

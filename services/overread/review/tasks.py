@@ -22,21 +22,40 @@ NO_CHANGE = "no_change"
 NO_LONGER = "no_longer_final"
 AS_BEFORE = "as_before"
 
+SIGNED_ON_ITS_WAY = frozenset({ReportState.SIGNED, ReportState.HELD})
+"""A next revision of which the gate or a person decides first."""
+
 
 async def look(tx: Transaction, head: Head, facts: Facts, newest: Revision | None) -> Task | None:
     """Ask what a final report raises, unless that was asked before; return the open question.
 
-    A question about a report that is no longer the newest word answers itself.
+    A final stands until the next revision takes its place: a draft beside it, which may be rejected, keeps nobody from
+    being asked about its orders. A question about a report that is final no longer answers itself.
     """
     if newest is None:
         return None
-    if newest.state is not ReportState.FINAL:
-        await task_store.answer(tx.connection, head, NO_LONGER, reason="", actor="", now=tx.clock())
+    final = await _standing(tx, head, newest)
+    if final is None:
+        await _no_longer(tx, head)
         return None
-    await _look_at_images(tx, head, facts, newest)
-    await _look_at_orders(tx, head, facts.case, newest)
+    if newest is final:
+        await _look_at_images(tx, head, facts, final)
+    else:
+        await _no_longer(tx, head, NEW_IMAGES)
+    if newest.state not in SIGNED_ON_ITS_WAY:
+        await _look_at_orders(tx, head, facts.case, final)
     asked = await task_store.newest(tx.connection, head.site_id, head.report_id)
     return asked if asked and asked.is_open else None
+
+
+async def _standing(tx: Transaction, head: Head, newest: Revision) -> Revision | None:
+    if newest.state is ReportState.FINAL:
+        return newest
+    return await final_revision(tx, head) if newest.report_revision > 1 else None
+
+
+async def _no_longer(tx: Transaction, head: Head, kind: str = "") -> None:
+    await task_store.answer(tx.connection, head, NO_LONGER, reason="", actor="", now=tx.clock(), kind=kind)
 
 
 async def _look_at_images(tx: Transaction, head: Head, facts: Facts, final: Revision) -> None:
@@ -49,8 +68,11 @@ async def _look_at_images(tx: Transaction, head: Head, facts: Facts, final: Revi
 
 async def _look_at_orders(tx: Transaction, head: Head, case: Case, final: Revision) -> None:
     """Ask once about each time that the orders came to be other ones; take it back when they are as before."""
+    if case.identity_version <= final.identity_version:
+        await _no_longer(tx, head, OTHER_ORDER)
+        return
     asked = await task_store.newest(tx.connection, head.site_id, head.report_id, OTHER_ORDER)
-    if case.identity_version <= max(final.identity_version, asked.identity_version if asked else 0):
+    if asked and case.identity_version <= asked.identity_version:
         return
     merged = await merge_store.merged_numbers(tx.connection, head.site_id, head.case_id)
     if is_of_other_identity(final, case, merged):

@@ -81,10 +81,11 @@ class Intake:
         ) as client:
             yield client
 
-    async def received(self) -> Sequence[Event[Any]]:
-        """Return what the link's statements became, oldest first."""
+    async def received(self, link: str = "") -> Sequence[Event[Any]]:
+        """Return what the statements of a link, else of its own, became, oldest first."""
         since = datetime.now(UTC) - timedelta(hours=1)
-        newest_first = tail(self.settings, ORDERS_RECEIVED.name, self.link.encode(), most=100_000, since=since)
+        key = (link or self.link).encode()
+        newest_first = tail(self.settings, ORDERS_RECEIVED.name, key, most=100_000, since=since)
         return [codec.decode(value, ORDERS_RECEIVED.bodies) async for value in newest_first][::-1]
 
     async def set_aside(self) -> list[DeadLetter]:
@@ -133,17 +134,18 @@ def intake(stack: Any) -> Intake:
 
 async def test_a_his_that_speaks_kafka_offers_orders_and_each_ends_once(intake: Intake) -> None:
     """REQ-NON-10: good ones are received once, in their order; bad ones are set aside with the reason."""
+    link = f"kafka-{intake.link}"
     values = [intake.offered("1"), b'{"link_id":"%s"}' % intake.link.encode(), intake.offered("2", action="cancel")]
 
     with intake.running():
         await intake.is_ready()
         faults = await asyncio.to_thread(intake.offer, *values, values[0])
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(await intake.received()) < 2 or not await intake.set_aside():  # noqa: ASYNC110 - asked of the broker
+            while len(await intake.received(link)) < 2 or not await intake.set_aside():  # noqa: ASYNC110 - asked of the broker
                 await asyncio.sleep(0.1)
 
     assert faults == []
-    assert [event.data.message_id for event in await intake.received()] == ["1", "2"]
+    assert [event.data.message_id for event in await intake.received(link)] == ["1", "2"]
     (letter,) = await intake.set_aside()
     assert letter.record.value == values[1]
     assert "/statement: This is missing." in letter.reason

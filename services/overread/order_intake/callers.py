@@ -1,10 +1,8 @@
 """Who may place orders, under which link what they say is kept, and by which key a repeat is known."""
 
-import re
-
 from fastapi import Request
 
-from overread.contracts import codec
+from overread.order_intake.link_names import token_link
 from overread.order_intake.problems import Refused
 from overread.runtime.passes import Visitor
 
@@ -14,15 +12,11 @@ PLACERS = frozenset({"order_placer"})
 LONGEST_KEY = 150
 """An Idempotency-Key may be so long; of an array, each item's id is the key and its place."""
 
-_LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-
 
 def link_of(request: Request) -> str:
-    """Return the link of who asks: the token's subject, or where that can be no link's name, a short digest of it."""
+    """Return the link of who asks."""
     visitor: Visitor = request.state.visitor
-    if _LINK.fullmatch(visitor.subject):
-        return visitor.subject
-    return f"subject-{codec.sha256(visitor.subject.encode())[:16]}"
+    return token_link(visitor.subject)
 
 
 def idempotency_key(request: Request) -> str:

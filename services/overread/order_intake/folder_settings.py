@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from overread.order_intake.columns import Codes, Columns
+from overread.order_intake.link_names import own_name
 from overread.order_intake.order_rows import Reading
 from overread.order_intake.words import Language
 from overread.protocols.tables.csv_rows import CsvForm
@@ -20,7 +21,7 @@ from overread.protocols.tables.xml_rows import XmlForm, checked_place, checked_r
 UNFINISHED: Sequence[str] = (".*", "~*", "*.tmp", "*.part", "*.partial", "*.filepart", "*.crdownload", "*.writing")
 """Names of files that somebody still writes, whatever the link's pattern is."""
 
-LinkName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+LinkName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$"), AfterValidator(own_name)]
 
 
 def _pattern(pattern: str) -> str:

@@ -14,6 +14,7 @@ from overread.contracts.identifiers import deterministic_id
 from overread.order_intake import json_orders
 from overread.order_intake.checks import Fault, NotAnOrder
 from overread.order_intake.intake import Intake
+from overread.order_intake.link_names import kafka_link
 from overread.order_intake.plain_words import faults_in, unknown_fields
 from overread.runtime.clock import Clock
 from overread.runtime.consume import Delivered
@@ -31,6 +32,11 @@ class Offer(Body):
     message_id: str
     raw: bytes
     said: bytes
+
+    @property
+    def link_id(self) -> str:
+        """Return the link of who wrote the record."""
+        return kafka_link(self.offered.link_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,9 @@ class Offers:
         offer = _offer(json_orders.parse(record.value), record.value, place)
         return event_of(
             offer,
-            source=offer.offered.link_id,
+            source=offer.link_id,
             time=self.clock(),
-            subject=offer.offered.link_id,
+            subject=offer.link_id,
             site_id=self.site_id,
             traceparent=new_traceparent(),
             own_key=place,
@@ -72,7 +78,7 @@ class Offers:
             offer.raw,
             form=OrderForm.KAFKA,
             media_type=MEDIA_TYPE,
-            link_id=offer.offered.link_id,
+            link_id=offer.link_id,
             message_id=offer.message_id,
             said=offer.said,
         )

@@ -14,7 +14,7 @@ from overread.runtime.consume import Delivered
 from overread.runtime.dead_letter import SourceRecord
 from overread.runtime.inbox import Transaction
 from tests.builders.events import NOON, SITE
-from tests.fakes.order_intake import OrderBroker, an_order_as_json, an_order_intake
+from tests.fakes.order_intake import OrderBroker, an_order_as_json, an_order_intake, an_orders_client
 
 
 def a_record(offset: int = 7, **changed: Any) -> SourceRecord:
@@ -42,14 +42,14 @@ async def take(offers: Offers, *records: SourceRecord) -> None:
 
 
 async def test_an_offered_order_is_kept_with_the_bytes_of_its_record() -> None:
-    """REQ-NON-10: under the sender's link and message id."""
+    """REQ-NON-10: under the sender's name and message id."""
     broker = OrderBroker()
     record = a_record()
 
     await take(some_offers(broker), record)
 
     (event,) = broker.events
-    assert (event.data.link_id, event.data.message_id, event.data.form) == ("his", "HIS-1", OrderForm.KAFKA)
+    assert (event.data.link_id, event.data.message_id, event.data.form) == ("kafka-his", "HIS-1", OrderForm.KAFKA)
     assert json.loads(record.value)["statement"]["placer"] == event.data.statement.placer.model_dump()
 
 
@@ -83,6 +83,33 @@ async def test_null_in_the_statement_asks_to_delete() -> None:
     await take(some_offers(broker), a_record(statement=an_order_as_json(message_id="ABSENT", priority=None)))
 
     assert broker.events[0].data.statement.cleared == (Clearable.PRIORITY,)
+
+
+@pytest.mark.parametrize("subject", ["his", "kafka-his"])
+async def test_a_record_takes_no_message_id_of_who_speaks_http(subject: str) -> None:
+    """REQ-NON-10: who may write the topic can say any name in it, and must not keep out another's own order."""
+    broker = OrderBroker()
+    intake = an_order_intake(broker)
+    await take(
+        Offers(intake, SITE, lambda: NOON), a_record(statement=an_order_as_json(message_id="ABSENT", modality="MR"))
+    )
+
+    async with an_orders_client(intake, subject=subject) as client:
+        answer = await client.post("/api/v1/orders", json=an_order_as_json())
+
+    assert answer.status_code == 202
+    assert len(broker.records) == 2
+
+
+async def test_a_name_that_is_too_long_with_what_is_put_before_it_has_a_digest() -> None:
+    """REQ-NON-10: two long names stay two links."""
+    broker = OrderBroker()
+
+    await take(some_offers(broker), a_record(7, link_id="h" * 64), a_record(8, link_id="h" * 63 + "i"))
+
+    links = {event.data.link_id for event in broker.events}
+    assert len(links) == 2
+    assert all(link.startswith("kafka-") for link in links)
 
 
 @pytest.mark.parametrize(

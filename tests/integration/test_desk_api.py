@@ -221,6 +221,7 @@ async def test_dismissed_entry_stays_away_until_the_doubt_is_another_one(desk: D
         "subject": entry["subject"],
         "case_id": entry["case_id"],
         "entry_reason": entry["reason"],
+        "version": entry["version"],
     }
 
     reasonless = await desk.sends("/desk/dismissals", asked | {"reason": " "})
@@ -513,3 +514,25 @@ async def test_undoing_attaches_another_patients_order_on_a_persons_word_alone(d
 
     assert (bare.status_code, bare.json()["type"]) == (409, "urn:overread:problem:patients-conflict")
     assert (done.status_code, len(await desk.assembly.links())) == (200, 1)
+
+
+async def dismisses(desk: Desk, entry: dict[str, Any]) -> httpx.Response:
+    """Dismiss an entry as it was shown."""
+    seen = {name: entry[name] for name in ("kind", "subject", "case_id", "version")}
+    return await desk.sends("/desk/dismissals", seen | {"entry_reason": entry["reason"], "reason": "a test"})
+
+
+async def test_doubt_about_somebody_who_was_not_on_the_screen_is_not_dismissed(desk: Desk) -> None:
+    """REQ-DSK-05: the reason reads the same, and the order is a third patient's meanwhile."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    [seen] = (await desk.shown("/desk/entries"))["items"]
+    await desk.assembly.hears_orders(an_order(1, "XO", patient_id="TEST-7777^^^HIS^PI"))
+
+    refused = await dismisses(desk, seen)
+    [entry] = (await desk.shown("/desk/entries"))["items"]
+    done = await dismisses(desk, entry)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:overread:problem:stale")
+    assert (done.status_code, await desk.assembly.desk()) == (200, [])
+    assert (await dismisses(desk, entry | {"subject": "no order"})).status_code == 404

@@ -82,6 +82,7 @@ class Entry:
     subject: str
     case_id: UUID | None
     reason: str
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,12 @@ class Pair:
     def version(self) -> str:
         """Return what a decision must have seen: who and what the case is about, the order, what was decided."""
         number = max((one.number for one in self.made), default=0) * 2 + sum(one.is_undone for one in self.made)
-        return f"{self.case.identity_version}.{self.stored.revision}.{number}"
+        return f"{self.entry_version}.{number}"
+
+    @property
+    def entry_version(self) -> str:
+        """Return what a dismissal of the doubt about them must have seen."""
+        return f"{self.case.identity_version}.{self.stored.revision}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +280,7 @@ async def dismiss(tx: Transaction, actor: str, entry: Entry, reason: str) -> Dec
     """Take an entry from the desk for good, with a reason; the same doubt stays away, a new one comes."""
     if not reason.strip():
         raise ReasonOwed
+    await _must_be_as_seen(tx, entry)
     if entry.kind in WITHOUT_A_ROW:
         await _must_not_be_dismissed(tx, entry)
     elif not await store.take_from_desk(tx, tx.site_id, entry.case_id, entry.kind, entry.subject, entry.reason):
@@ -297,6 +304,23 @@ async def dismiss(tx: Transaction, actor: str, entry: Entry, reason: str) -> Dec
     await decision_store.keep(tx.connection, tx.site_id, decision)
     _record(tx, decision, "desk entry", entry.subject)
     return decision
+
+
+async def _must_be_as_seen(tx: Transaction, entry: Entry) -> None:
+    """Hold the order that a doubt is about, and its study; the same words may be about another patient by now."""
+    pair = await _pair_of(tx, entry.kind, entry.case_id, entry.subject)
+    if pair is not None and entry.version != pair.entry_version:
+        raise Stale
+
+
+async def _pair_of(tx: Transaction, kind: str, case_id: UUID | None, subject: str) -> Pair | None:
+    """Return the pair that an entry is about, held; None where it is about none."""
+    if kind != "order" or case_id is None:
+        return None
+    try:
+        return await held_pair(tx, case_id, UUID(subject))
+    except ValueError:
+        raise NotFound from None
 
 
 async def _must_not_be_dismissed(tx: Transaction, entry: Entry) -> None:

@@ -44,7 +44,7 @@ class PairRequest(BaseModel):
 
 
 class DismissRequest(BaseModel):
-    """An entry that needs nobody; `entry_reason` is the reason for which it lay there."""
+    """An entry that needs nobody; `entry_reason` is the reason for which it lay there, `version` as it was shown."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,6 +52,7 @@ class DismissRequest(BaseModel):
     subject: Annotated[str, Field(max_length=64), PLAIN]
     case_id: UUID | None = None
     entry_reason: Reason = ""
+    version: Version = ""
     reason: Reason
 
 
@@ -146,7 +147,8 @@ class DeskApi:
 
     async def dismiss(self, visitor: Asking, asked: DismissRequest) -> DecisionView:
         """Take an entry from the desk, with a reason."""
-        entry = deciding.Entry(kind=asked.kind, subject=asked.subject, case_id=asked.case_id, reason=asked.entry_reason)
+        seen = {"reason": asked.entry_reason, "version": asked.version}
+        entry = deciding.Entry(kind=asked.kind, subject=asked.subject, case_id=asked.case_id, **seen)
         async with self._deciding(visitor.subject, "dismiss", asked.subject) as tx:
             return await self._kept(tx, await deciding.dismiss(tx, visitor.subject, entry, asked.reason))
 

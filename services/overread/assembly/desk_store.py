@@ -14,9 +14,14 @@ DOUBT, NO_ORDER, NO_IMAGES = "doubt", "no_order", "no_images"
 RECENT = timedelta(days=60)
 """Studies without an order and orders without images are shown for so long; doubts until they are settled."""
 
+_VERSION = (
+    "CASE WHEN entries.kind = 'order' THEN (SELECT c.identity_version || '.' || o.revision FROM cases c, orders o"
+    " WHERE (c.site_id, c.case_id, o.site_id, o.order_id) = ($1, entries.case_id, $1, entries.subject::uuid)) END"
+)
 _ENTRIES = {
     DOUBT: (
-        "SELECT * FROM (SELECT kind, subject, case_id, reason, raised_at FROM desk WHERE site_id = $1"
+        f"SELECT *, coalesce({_VERSION}, '') AS version FROM"  # noqa: S608 - constants
+        " (SELECT kind, subject, case_id, reason, raised_at FROM desk WHERE site_id = $1"
         " UNION ALL SELECT kind, subject::text, NULL, reason, raised_at FROM patient_desk WHERE site_id = $1) entries"
         " WHERE ($2::timestamptz IS NULL OR (raised_at, subject) > ($2, $3))"
         " AND $4::timestamptz IS NOT NULL AND $6::text IS NOT NULL"
@@ -47,13 +52,17 @@ KINDS = tuple(_ENTRIES)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing on the desk; `subject` is an order's or case's id, a series' UID, a SOPInstanceUID, by `kind`."""
+    """One thing on the desk; `subject` is an order's or case's id, a series' UID, a SOPInstanceUID, by `kind`.
+
+    Of a doubt about an order `version` is what order and study are now: who dismisses it has seen that.
+    """
 
     kind: str
     subject: str
     case_id: UUID | None
     reason: str
     raised_at: datetime
+    version: str = ""
 
 
 async def entries(

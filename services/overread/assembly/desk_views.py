@@ -12,7 +12,7 @@ from overread.contracts.events.orders import OrderStatus, Patient, PatientIdenti
 
 
 class EntryView(BaseModel):
-    """One thing on the desk."""
+    """One thing on the desk; of a doubt about an order `version` is what a dismissal must have seen."""
 
     kind: str
     subject: str
@@ -20,6 +20,7 @@ class EntryView(BaseModel):
     order_id: UUID | None
     reason: str
     raised_at: datetime
+    version: str
 
 
 class PageView(BaseModel):
@@ -148,6 +149,7 @@ def entry_view(entry: Entry) -> EntryView:
         order_id=UUID(entry.subject) if is_order else None,
         reason=entry.reason,
         raised_at=entry.raised_at,
+        version=entry.version,
     )
 
 

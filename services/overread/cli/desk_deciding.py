@@ -102,6 +102,7 @@ def run_dismiss(told: argparse.Namespace) -> int:
         "subject": entry["subject"],
         "case_id": None if is_missing_something else entry["case_id"],
         "entry_reason": entry["reason"],
+        "version": entry["version"],
         "reason": told.reason,
     }
     return _print_kept(desk.post("dismissals", body))

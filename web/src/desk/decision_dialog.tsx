@@ -1,28 +1,35 @@
 /** Every decision is confirmed, with its reason; two patients need the word that they are one. */
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { t, tOf } from "../i18n";
 import { Dialog } from "../parts/dialog";
-import { decide, dismiss, pair, undo } from "./state";
+import { decide, dismiss, pair, undo, undoAttaches } from "./state";
 
 export type Deed = "attach" | "keep_apart" | "detach" | "dismiss" | "undo";
 
 export function DecisionDialog({ deed, onClose }: { deed: Deed; onClose: () => void }) {
   const [reason, setReason] = useState("");
   const [isOnePatient, setOnePatient] = useState(false);
-  const isConflict = deed === "attach" && Boolean(pair.value?.conflict);
+  const attaches = deed === "attach" || (deed === "undo" && undoAttaches());
+  const isConflict = attaches && Boolean(pair.value?.conflict);
   const isReady = reason.trim() !== "" && (!isConflict || isOnePatient);
+  const form = useRef<HTMLFormElement>(null);
+  const send = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || !event.ctrlKey || event.isComposing) return;
+    event.preventDefault();
+    form.current?.requestSubmit();
+  };
   const doIt = async (event: Event) => {
     event.preventDefault();
     if (!isReady) return;
     onClose();
     if (deed === "dismiss") await dismiss(reason.trim());
-    else if (deed === "undo") await undo(reason.trim());
+    else if (deed === "undo") await undo(reason.trim(), isOnePatient);
     else await decide(deed, reason.trim(), isOnePatient);
   };
   return (
     <Dialog title={tOf("desk.deed", deed)} onClose={onClose}>
       <p>{tOf("desk.deed_means", deed)}</p>
-      <form onSubmit={(event) => void doIt(event)}>
+      <form ref={form} onSubmit={(event) => void doIt(event)} onKeyDown={send}>
         <label>
           {t("reason.words")}
           <textarea
@@ -38,6 +45,7 @@ export function DecisionDialog({ deed, onClose }: { deed: Deed; onClose: () => v
           <label class="check">
             <input
               type="checkbox"
+              required
               checked={isOnePatient}
               onChange={(event) => setOnePatient(event.currentTarget.checked)}
             />
@@ -46,7 +54,7 @@ export function DecisionDialog({ deed, onClose }: { deed: Deed; onClose: () => v
         )}
         <div class="dialog-deeds">
           <button type="submit" class="primary" disabled={!isReady}>
-            {tOf("desk.deed", deed)}
+            {tOf("desk.deed", deed)} <kbd>Ctrl Enter</kbd>
           </button>
           <button type="button" onClick={onClose}>
             {t("cancel")} <kbd>Esc</kbd>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { language, moment, t, tOf } from "../i18n";
 import { useKeys } from "../keys";
+import { announce } from "../parts/announcer";
 import { Help, openHelp } from "../parts/help";
 import { CandidateList } from "./candidate_list";
 import { DecisionDialog, type Deed } from "./decision_dialog";
@@ -28,6 +29,7 @@ export function DeskPage() {
   }, [language.value]);
   const begin = (deed: Deed) => () => {
     if (deedsFor(chosen.value, pair.value).includes(deed)) setAsked(deed);
+    else if (chosen.value && !pair.value) sayWhatIsMissing();
   };
   useKeys({
     j: () => move(1),
@@ -122,6 +124,12 @@ function move(by: number): void {
   if (!to) return;
   choose(to);
   document.querySelector<HTMLElement>(`[data-subject="${to.subject}"]`)?.focus();
+}
+
+/** A decision is about two sides: say that the other one is not chosen yet, or that there is none. */
+function sayWhatIsMissing(): void {
+  const found = candidates.value;
+  if (found) announce(t(found.candidates.length > 0 ? "desk.choose_first" : "desk.no_candidate"));
 }
 
 /** Compare with the candidate beside the one that is shown. */

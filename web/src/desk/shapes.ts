@@ -8,6 +8,7 @@ export interface Entry {
   case_id: string | null;
   order_id: string | null;
   reason: string;
+  version: string;
   raised_at: string;
 }
 

@@ -71,7 +71,7 @@ function History({ made }: { made: Decision[] }) {
       <ul aria-labelledby="decided">
         {made.map((one) => (
           <li key={one.decision_id} class={one.is_undone ? "quiet" : ""}>
-            <strong>{tOf("desk.deed", one.kind)}</strong> · {one.decided_by} · {moment(one.decided_at)} · {one.reason}
+            <strong>{tOf("desk.deed", one.kind)}</strong> · {one.decided_by} · {moment(one.decided_at)} · {one.reason}{" "}
             {one.is_undone && <span class="state">{t("desk.undone")}</span>}
           </li>
         ))}

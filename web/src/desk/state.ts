@@ -1,7 +1,7 @@
 /** What lies on the desk, which entry one looks at, and what one decides. Nothing of it is in the address. */
 import { signal } from "@preact/signals";
 import { ask, Problem } from "../api";
-import { t, tOf } from "../i18n";
+import { t, tOf, type Word } from "../i18n";
 import { announce } from "../parts/announcer";
 import { noteEnd } from "../session";
 import type { Candidates, Entry, EntryKind, Page, Pair } from "./shapes";
@@ -77,24 +77,34 @@ export async function decide(deed: string, reason: string, isOnePatient: boolean
 }
 
 /** Let the decision that holds about the pair hold no more. */
-export async function undo(reason: string): Promise<void> {
+export async function undo(reason: string, isOnePatient: boolean): Promise<void> {
   const standing = pair.value?.decisions.find((one) => !one.is_undone);
-  if (standing) await perform("/desk/undo", { decision_id: standing.decision_id, version: pair.value?.version, reason });
+  if (!standing) return;
+  const { decision_id } = standing;
+  const asked = { decision_id, version: pair.value?.version, reason, despite_conflict: isOnePatient };
+  await perform("/desk/undo", asked, "desk.done_undo");
+}
+
+/** Say whether undoing the decision that holds attaches the order again. */
+export function undoAttaches(): boolean {
+  const [, before] = pair.value?.decisions.filter((one) => !one.is_undone) ?? [];
+  return before?.kind === "attach";
 }
 
 /** Take the chosen entry from the desk. */
 export async function dismiss(reason: string): Promise<void> {
   const entry = chosen.value;
   if (!entry) return;
-  const { kind: of, subject, case_id, reason: entry_reason } = entry;
+  const { kind: of, subject, case_id, reason: entry_reason, version } = entry;
   const place = of === "no_order" || of === "no_images" ? null : case_id;
-  if (await perform("/desk/dismissals", { kind: of, subject, case_id: place, entry_reason, reason })) choose(null);
+  const seen = { kind: of, subject, case_id: place, entry_reason, version };
+  if (await perform("/desk/dismissals", { ...seen, reason })) choose(null);
 }
 
-async function perform(path: string, body: object): Promise<boolean> {
+async function perform(path: string, body: object, word: Word = "desk.done"): Promise<boolean> {
   const seen = pair.value;
   const done = await tried(() => ask<object>("POST", path, body));
-  if (done) announce(t("desk.done"));
+  if (done) announce(t(word));
   if (seen) await compare(seen.study.case_id, seen.order.order_id);
   await refresh();
   return done !== null;

@@ -13,12 +13,12 @@ HEADINGS: Mapping[Language, tuple[str, str, str]] = {
 
 SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "not_in_charset": (
-        "Tệp không phải bảng mã {charset} như đã khai báo cho đường nối; hãy xuất lại bằng UTF-8.",
+        "Tệp không phải bảng mã {charset} như đã khai báo cho kênh; hãy xuất lại bằng UTF-8.",
         "The file is not in {charset}, as the link says that it is; export it in UTF-8.",
         "Le fichier n'est pas en {charset}, comme la liaison le dit ; exportez-le en UTF-8.",
     ),
     "row_not_in_charset": (
-        "Dòng có ký tự không đọc được theo bảng mã của đường nối; hãy xuất lại bằng bảng mã đó hoặc UTF-8.",
+        "Dòng có ký tự không đọc được theo bảng mã của kênh; hãy xuất lại bằng bảng mã đó hoặc UTF-8.",
         "The row has characters that are not in the link's character set; export it in that one, or in UTF-8.",
         "La ligne a des caractères hors du jeu de la liaison ; exportez-la dans ce jeu ou en UTF-8.",
     ),
@@ -89,12 +89,12 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Le XML est trop imbriqué, ou une demande a trop d'éléments.",
     ),
     "too_large": (
-        "Tệp lớn hơn mức đường nối cho phép ({limit} byte); hãy chia nhỏ.",
+        "Tệp lớn hơn mức kênh cho phép ({limit} byte); hãy chia nhỏ.",
         "The file is larger than the link takes ({limit} bytes); divide it.",
         "Le fichier dépasse ce que la liaison prend ({limit} octets) ; divisez-le.",
     ),
     "too_many_rows": (
-        "Tệp có nhiều dòng hơn mức đường nối cho phép ({limit}); hãy chia nhỏ.",
+        "Tệp có nhiều dòng hơn mức kênh cho phép ({limit}); hãy chia nhỏ.",
         "The file has more rows than the link takes ({limit}); divide it.",
         "Le fichier a plus de lignes que la liaison n'en prend ({limit}) ; divisez-le.",
     ),
@@ -104,12 +104,12 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Le fichier ne contient aucune demande : vérifiez le chemin de l'élément ou le séparateur.",
     ),
     "no_date": (
-        "Không phải ngày giờ theo mẫu của đường nối ({formats}).",
+        "Không phải ngày giờ theo mẫu của kênh ({formats}).",
         "It is no date in a format of the link ({formats}).",
         "Ce n'est pas une date dans un format de la liaison ({formats}).",
     ),
     "code_unknown": (
-        "Mã chưa được khai báo cho đường nối: thêm vào codes trong tệp cấu hình.",
+        "Mã chưa được khai báo cho kênh: thêm vào codes trong tệp cấu hình.",
         "The link does not say what this code means: add it to codes in its file.",
         "La liaison ne dit pas ce que ce code signifie : ajoutez-le à codes dans son fichier.",
     ),

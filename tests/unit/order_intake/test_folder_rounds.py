@@ -108,7 +108,7 @@ async def test_good_rows_are_kept_and_bad_ones_go_back_with_their_reasons(tmp_pa
     assert names(tmp_path) == ["refused/a.csv", "refused/a.csv.reasons.csv"]
     assert reasons(tmp_path / "refused" / "a.csv.reasons.csv") == [
         ["dòng", "cột", "lý do"],
-        ["3", "NgaySinh", "Không phải ngày giờ theo mẫu của đường nối (%d/%m/%Y)."],
+        ["3", "NgaySinh", "Không phải ngày giờ theo mẫu của kênh (%d/%m/%Y)."],
         ["5", "", reasons(tmp_path / "refused" / "a.csv.reasons.csv")[2][2]],
     ]
 

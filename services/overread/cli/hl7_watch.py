@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing
+from typing import Any
 from uuid import UUID
 
 from overread.cli import options
@@ -18,8 +19,10 @@ from overread.contracts.events.intake import HL7Received
 from overread.contracts.events.orders import OrderChanged
 from overread.contracts.topics import CASES_CHANGED, HL7_RECEIVED, ORDERS_CHANGED, Topic
 from overread.embedded.endpoints import Endpoints
+from overread.hl7_intake.link_view import PATH
 from overread.protocols.hl7.explain import printable
 from overread.runtime.following import Passed, follow
+from overread.runtime.health import answer_at
 from overread.runtime.settings import ServiceSettings
 
 WATCHED: tuple[Topic, ...] = (HL7_RECEIVED, ORDERS_CHANGED, CASES_CHANGED)
@@ -127,8 +130,18 @@ def run(told: argparse.Namespace) -> int:
     return 0
 
 
+def unknown_link(link_id: str | None, view: Any) -> str:
+    """Say that a running intake has no such link; it may be added while one watches."""
+    there = [link["link_id"] for link in view["links"]] if view else []
+    if link_id is None or not there or link_id in there:
+        return ""
+    return f"there is no link {link_id} now; there are {', '.join(there)}"
+
+
 async def _watch(told: argparse.Namespace) -> None:
     watch, endpoints = Watch(told.link), Endpoints.of(told.data)
+    if unknown := unknown_link(told.link, answer_at(endpoints.health_socket("hl7_intake"), PATH)):
+        sys.stderr.write(f"{unknown}\n")
     settings = ServiceSettings(
         kafka_bootstrap=endpoints.kafka_bootstrap,
         kafka_username="ops",

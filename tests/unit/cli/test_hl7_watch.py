@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from overread.cli.hl7_watch import Watch
+from overread.cli.hl7_watch import Watch, unknown_link
 from overread.contracts import codec
 from overread.contracts.envelope import Body
 from overread.contracts.topics import CASES_CHANGED, HL7_RECEIVED, ORDERS_CHANGED, Topic
@@ -87,3 +87,12 @@ def test_a_record_that_is_none_of_ours_is_named_and_passed() -> None:
     (line,) = said([Passed(topic=HL7_RECEIVED, value=b"not an event", at=NOON, letter=None)])
 
     assert line.startswith(f"a record of {HL7_RECEIVED.name} can't be read")
+
+
+def test_a_link_that_is_not_there_is_told_with_those_that_are() -> None:
+    """Whoever mistypes a name would wait for ever."""
+    view = {"links": [{"link_id": "his"}, {"link_id": "ris"}]}
+
+    assert unknown_link("hsi", view) == "there is no link hsi now; there are his, ris"
+    assert [unknown_link(known, view) for known in ("his", None)] == ["", ""]
+    assert unknown_link("hsi", None) == ""

@@ -19,6 +19,12 @@ SUPPORTING = frozenset({"Patient", "Practitioner", "PractitionerRole", "Encounte
 
 MOST_ENTRIES = 500
 
+NOT_KEPT = frozenset({"text", "photo"})
+"""Elements of what comes along that no order needs: its narrative repeats the others (R4, Narrative)."""
+
+MOST_ALONG_BYTES = 64 * 1024
+"""What one order refers to in its Bundle is kept with it, and a Bundle may have many orders that refer to one thing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirOrder:
@@ -35,6 +41,7 @@ class Along:
 
     by_name: Mapping[str, Element]
     used: set[str] = field(default_factory=set)
+    _bytes: dict[str, bytes] = field(default_factory=dict)
 
     def resolver(self, request: Element, found: list[Element]) -> Callable[[str], Element | None]:
         """Return what resolves the references of `request`: contained resources first (R4, References)."""
@@ -52,6 +59,20 @@ class Along:
 
         return resolve
 
+    def written(self, found: Sequence[Element], request: Element) -> Sequence[bytes]:
+        """Write each resource of `found` once, or raise `NotUnderstood` where it is too much to be kept with every order."""
+        resources = {one.expression: one.value for one in found}
+        for expression, value in resources.items():
+            if expression not in self._bytes:
+                self._bytes[expression] = codec.json_bytes({n: v for n, v in value.items() if n not in NOT_KEPT})
+        brought = [self._bytes[expression] for expression in resources]
+        if sum(map(len, brought)) > MOST_ALONG_BYTES:
+            sentence = (
+                f"What it refers to is longer than {MOST_ALONG_BYTES // 1024} KiB, which is kept with each order."
+            )
+            raise NotUnderstood(FhirFault(request.expression, "too-costly", sentence))
+        return brought
+
 
 NOTHING_ALONG: Mapping[str, Element] = {}
 
@@ -65,8 +86,12 @@ def read(request: Element, along: Along, names: Names) -> FhirOrder:
     statement = service_request.read(request, along.resolver(request, found), names)
     if faults := [*_faults(request, statement)]:
         raise NotUnderstood(*faults)
-    resources = {one.expression: one.value for one in found}
-    return FhirOrder(statement=statement, said=codec.json_bytes([request.value, *resources.values()]), request=request)
+    return FhirOrder(statement=statement, said=_said(request, along.written(found, request)), request=request)
+
+
+def _said(request: Element, brought: Sequence[bytes]) -> bytes:
+    """Write a request and what it refers to as one list."""
+    return b"[%s]" % b",".join([codec.json_bytes(request.value), *brought])
 
 
 def _faults(request: Element, statement: OrderStatement) -> Iterator[FhirFault]:

@@ -1,5 +1,6 @@
 """ServiceRequest in, without front and broker: what each element becomes, each answer, each refusal with its place."""
 
+import base64
 import json
 from datetime import UTC, date, datetime
 from typing import Any
@@ -234,6 +235,41 @@ async def test_a_batch_answers_each_for_itself() -> None:
     assert len(broker.records) == 1
 
 
+def some_orders_of_one_patient(count: int, **changed: Any) -> dict[str, Any]:
+    """Return a Bundle whose orders all refer to the patient in its first entry."""
+    requests = [
+        a_fhir_request(
+            contained=ABSENT, encounter=ABSENT, requester=ABSENT, subject=to(0), reasonCode=[{"text": str(n)}]
+        )
+        for n in range(count)
+    ]
+    return a_fhir_bundle(a_fhir_patient(**changed), *requests, kind="batch")
+
+
+async def test_the_narrative_and_the_picture_of_a_patient_are_not_kept_with_each_order() -> None:
+    """REQ-NON-12: a body of 2 MiB whose orders share one patient would be kept as hundreds."""
+    broker = OrderBroker()
+    told = {"text": {"status": "generated", "div": "x" * 100_000}, "photo": [{"data": "eHh4" * 25_000}]}
+
+    (answer,) = await sent(broker, some_orders_of_one_patient(3, **told), path="/fhir")
+
+    assert [entry["response"]["status"] for entry in answer.json()["entry"]] == ["201 Created"] * 4
+    assert [event.data.statement.patient.family_name for event in broker.events] == ["THỬ NGHIỆM"] * 3
+    assert max(len(base64.b64decode(event.data.raw_base64)) for event in broker.events) < 10_000
+
+
+async def test_an_order_that_refers_to_too_much_is_refused_and_nothing_of_it_kept() -> None:
+    """REQ-NON-12: what is kept with each order is bounded, and said to be."""
+    broker = OrderBroker()
+    told = {"extension": [{"url": "https://his.test/x", "valueString": "x" * 100_000}]}
+
+    (answer,) = await sent(broker, some_orders_of_one_patient(2, **told), path="/fhir")
+
+    statuses = [entry["response"]["status"] for entry in answer.json()["entry"]]
+    assert statuses == ["201 Created", "422", "422"]
+    assert broker.records == []
+
+
 async def test_an_order_that_replaces_another_and_a_child_name_them() -> None:
     """ServiceRequest.replaces and basedOn, by identifier."""
     statement = await read(
@@ -272,6 +308,7 @@ async def test_what_is_not_done_here_is_said_in_fhirs_words(method: str, path: s
     (answer,) = await sent(OrderBroker(), {}, path=path, method=method)
 
     assert (answer.status_code, answer.json()["resourceType"]) == (status, "OperationOutcome")
+    assert "sent by POST or PUT to /fhir/ServiceRequest" in answer.text
 
 
 @pytest.mark.parametrize("body", [b'{"resourceType": "\\ud800"}', b'{"resourceType": %s}' % (b"9" * 5_000)])

@@ -536,3 +536,17 @@ async def test_doubt_about_somebody_who_was_not_on_the_screen_is_not_dismissed(d
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:overread:problem:stale")
     assert (done.status_code, await desk.assembly.desk()) == (200, [])
     assert (await dismisses(desk, entry | {"subject": "no order"})).status_code == 404
+
+
+async def test_dismissal_ends_when_its_doubt_has_settled(desk: Desk) -> None:
+    """REQ-DSK-06: it was the right patient's order in between; a third patient is another doubt in the same words."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    [entry] = (await desk.shown("/desk/entries"))["items"]
+    await dismisses(desk, entry)
+
+    await desk.assembly.hears_orders(an_order(1, "XO"))
+    await desk.assembly.hears_orders(an_order(2, "XO", patient_id="TEST-7777^^^HIS^PI"))
+
+    assert await desk.assembly.told_of_cases() == ["OrderLinked", "OrderChangedOnCase"]
+    assert await desk.assembly.desk() == [entry["reason"]]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -46,6 +47,22 @@ async def is_dismissed(
         reason,
     )
     return row is not None
+
+
+async def note_settled(
+    connection: "Connection", site_id: str, case_id: UUID, kind: str, subject: str, *, now: datetime
+) -> None:
+    """Note that what was dismissed has settled itself since."""
+    await connection.execute(
+        "INSERT INTO desk_settled (site_id, decision_id, settled_at) SELECT site_id, decision_id, $5 FROM desk_decisions"
+        " WHERE site_id = $1 AND case_id = $2 AND kind = 'dismiss' AND entry_kind = $3 AND entry_subject = $4"
+        " ON CONFLICT DO NOTHING",
+        site_id,
+        case_id,
+        kind,
+        subject,
+        now,
+    )
 
 
 async def of_pair(connection: "Connection", site_id: str, case_id: UUID, order_id: UUID) -> list[Decision]:

@@ -176,7 +176,7 @@ async def is_linked(tx: Transaction, site_id: str, case_id: UUID, order_id: UUID
 async def to_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, subject: str, reason: str) -> None:
     """Put what a person must decide on the desk, once, with its newest reason; one that was dismissed stays away."""
     if await decision_store.is_dismissed(tx.connection, site_id, case_id, kind, subject, reason):
-        await off_the_desk(tx, site_id, case_id, kind, subject)
+        await _delete_from_desk(tx, site_id, case_id, kind, subject)
         return
     await tx.connection.execute(
         "INSERT INTO desk (site_id, case_id, kind, subject, reason, raised_at) VALUES ($1, $2, $3, $4, $5, $6)"
@@ -191,7 +191,12 @@ async def to_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, s
 
 
 async def off_the_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, subject: str) -> None:
-    """Take from the desk what has settled itself."""
+    """Take from the desk what has settled itself; where it was dismissed, a doubt to come is another one."""
+    await _delete_from_desk(tx, site_id, case_id, kind, subject)
+    await decision_store.note_settled(tx.connection, site_id, case_id, kind, subject, now=tx.clock())
+
+
+async def _delete_from_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, subject: str) -> None:
     await tx.connection.execute(
         "DELETE FROM desk WHERE site_id = $1 AND case_id = $2 AND kind = $3 AND subject = $4",
         site_id,

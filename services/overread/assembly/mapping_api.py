@@ -159,6 +159,7 @@ class MappingApi:
         self._service = service
         self._reach = reach
         self._models = models
+        self._reading = asyncio.Lock()
 
     @classmethod
     def of(cls, service: Service) -> "MappingApi":
@@ -264,7 +265,8 @@ class MappingApi:
 
     async def _read(self, request: Request) -> tuple[MappingRow, ...]:
         content = await request.body()
-        return await asyncio.to_thread(mapping_files.read, content, models=self._models)
+        async with self._reading:  # a large file takes seconds and a hundred megabytes: one at a time
+            return await asyncio.to_thread(mapping_files.read, content, models=self._models)
 
     async def _compare(self, change: Change) -> Made:
         async with self._service.transaction() as tx:

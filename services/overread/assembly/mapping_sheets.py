@@ -14,9 +14,11 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from overread.assembly.mapping_faults import Fault, Faulty
+from overread.assembly.workbook_parts import MOST_IN_A_ROW, Counter, Declares, Overfull
 
-MOST_UNPACKED_BYTES = 64 * 1024 * 1024
+MOST_UNPACKED_BYTES = 32 * 1024 * 1024
 MOST_PARTS = 200
+CHUNK_BYTES = 64 * 1024
 MOST_COLUMNS = 40
 SHEET = "mapping"
 WORKBOOK_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -59,23 +61,29 @@ def table_of(content: bytes, *, most_rows: int) -> list[list[str]]:
 
 
 def _check_bounds(content: bytes) -> None:
-    """Refuse what would unpack to more than a mapping is, and entities that grow (a document type is never there)."""
+    """Refuse what would unpack or grow to more than a mapping is, before anything of it is built."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            parts = packed.infolist()
-            if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
-                raise Faulty(
-                    [Fault(row=0, fault="too_large", said=f"{MOST_UNPACKED_BYTES // 1024 // 1024} MB unpacked")]
-                )
-            if any(_declares_entities(packed, part) for part in parts):
-                raise Faulty([Fault(row=0, fault="not_a_workbook")])
-    except _BROKEN:
+            _count(packed)
+    except Overfull:
+        said = f"{MOST_UNPACKED_BYTES // 1024 // 1024} MB unpacked, or than {MOST_IN_A_ROW} cells in a row"
+        raise Faulty([Fault(row=0, fault="too_large", said=said)]) from None
+    except (Declares, *_BROKEN):
         raise Faulty([Fault(row=0, fault="not_a_workbook")]) from None
 
 
-def _declares_entities(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+def _count(packed: zipfile.ZipFile) -> None:
+    parts, counter = packed.infolist(), Counter()
+    if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
+        raise Overfull
+    for part in parts:
+        counter.count(_chunks(packed, part))
+
+
+def _chunks(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
     with packed.open(part) as opened:
-        return b"<!DOCTYPE" in opened.read(4096).replace(b"\0", b"")
+        while chunk := opened.read(CHUNK_BYTES):
+            yield chunk
 
 
 def _texts(number: int, row: Sequence[Any], faults: list[Fault]) -> Iterator[str]:

@@ -107,4 +107,4 @@ def _shuffled_between_moments(told: list[OrderMessage], shuffling: Any) -> list[
 
 
 def _without_link(order: Any) -> Any:
-    return order.model_copy(update={"link_id": ""}) if "link_id" in type(order).model_fields else order
+    return order.model_copy(update=dict.fromkeys(("link_id", "location_link_id", "provider_link_id"), ""))

@@ -73,10 +73,10 @@ class SiteMapping:
             yield Key(Kind.SERVICE, order.link_id, service.identifier, service.coding_system), service.text
         if service and self._is_unknown_system(order.link_id, service.coding_system):
             yield Key(Kind.CODE_SYSTEM, order.link_id, service.coding_system, ""), ""
-        if ward and self.find(Kind.WARD, order.link_id, ward) is None:
-            yield Key(Kind.WARD, order.link_id, ward, ""), ""
-        if doctor and doctor.identifier and self.find(Kind.DOCTOR, order.link_id, doctor.identifier) is None:
-            yield Key(Kind.DOCTOR, order.link_id, doctor.identifier, ""), doctor.text.replace("^", " ")
+        if ward and self.find(Kind.WARD, _link_of_ward(order), ward) is None:
+            yield Key(Kind.WARD, _link_of_ward(order), ward, ""), ""
+        if doctor and doctor.identifier and self.find(Kind.DOCTOR, _link_of_doctor(order), doctor.identifier) is None:
+            yield Key(Kind.DOCTOR, _link_of_doctor(order), doctor.identifier, ""), doctor.text.replace("^", " ")
 
     def names(self, key: Key) -> bool:
         """Say whether the mapping names the code by now."""
@@ -111,7 +111,7 @@ class SiteMapping:
         return bool(said and self._canonical(order.link_id, said.coding_system) in STANDARD_SYSTEMS)
 
     def _location(self, order: ServiceRequest) -> NamedCode | None:
-        row = self.find(Kind.WARD, order.link_id, ward_of(order))
+        row = self.find(Kind.WARD, _link_of_ward(order), ward_of(order))
         if row is None:
             return None
         vi, en, fr = (
@@ -121,7 +121,7 @@ class SiteMapping:
 
     def _requester(self, order: ServiceRequest) -> CodedElement | None:
         said = order.ordering_provider
-        row = self.find(Kind.DOCTOR, order.link_id, said.identifier) if said else None
+        row = self.find(Kind.DOCTOR, _link_of_doctor(order), said.identifier) if said else None
         return CodedElement(identifier=row.to_code or row.code, text=row.vi or said.text) if row and said else None
 
     def _canonical(self, link: str, system: str) -> str:
@@ -137,6 +137,14 @@ class SiteMapping:
         if not system or system == LOCAL_SYSTEM or system.startswith("99"):
             return False
         return self._system_row(link, system) is None and system not in STANDARD_SYSTEMS | self._systems
+
+
+def _link_of_ward(order: ServiceRequest) -> str:
+    return order.location_link_id or order.link_id
+
+
+def _link_of_doctor(order: ServiceRequest) -> str:
+    return order.provider_link_id or order.link_id
 
 
 def ward_of(order: ServiceRequest) -> str:

@@ -134,6 +134,8 @@ def _unchecked_order(
     service = request.universal_service_identifier
     provider = request.ordering_provider
     visit = request.visit
+    location = "^".join(visit.assigned_patient_location) if visit else ""
+    link_id = (message.link_id if service else "") or old.link_id
     return contract.ServiceRequest(
         order_id=order_id,
         status=_status(old.status, request),
@@ -149,7 +151,7 @@ def _unchecked_order(
         ordering_provider=_said("ordering_provider", provider and _provider(provider), old.ordering_provider, cleared),
         visit_number=visit.visit_number.id_number if visit and visit.visit_number else old.visit_number,
         patient_class=(visit.patient_class if visit else None) or old.patient_class,
-        patient_location="^".join(visit.assigned_patient_location if visit else ()) or old.patient_location,
+        patient_location=location or old.patient_location,
         clinical_information=_said(
             "relevant_clinical_information", request.relevant_clinical_information, old.clinical_information, cleared
         )
@@ -159,9 +161,22 @@ def _unchecked_order(
             "scheduled_at", request.scheduled_at and request.scheduled_at.utc, old.scheduled_at, cleared
         ),
         parent_order_number=request.parent.entity_identifier if request.parent else old.parent_order_number,
-        link_id=(message.link_id if service else "") or old.link_id,
+        link_id=link_id,
         body_part=_coded(request.body_part) if request.body_part else old.body_part,
+        location_link_id=_other_link(
+            link_id,
+            message.link_id if location else old.location_link_id or (old.link_id if old.patient_location else ""),
+        ),
+        provider_link_id=_other_link(
+            link_id,
+            message.link_id if provider else old.provider_link_id or (old.link_id if old.ordering_provider else ""),
+        ),
     )
+
+
+def _other_link(link_id: str, said_by: str | None) -> str:
+    """Return the link that said a code, where it is another than the one that said what is asked."""
+    return said_by if said_by and said_by != link_id else ""
 
 
 def _status(before: Status, request: OrderRequest) -> Status:
@@ -258,4 +273,5 @@ def moves_identity(before: StoredOrder | None, after: StoredOrder) -> bool:
 def _meaning(stored: StoredOrder) -> tuple[contract.ServiceRequest, contract.Patient]:
     is_cancelled = stored.order.status is contract.OrderStatus.CANCELLED
     status = contract.OrderStatus.CANCELLED if is_cancelled else contract.OrderStatus.ACTIVE
-    return stored.order.model_copy(update={"status": status, "scheduled_at": None, "link_id": ""}), stored.patient
+    links = dict.fromkeys(("link_id", "location_link_id", "provider_link_id"), "")
+    return stored.order.model_copy(update={"status": status, "scheduled_at": None, **links}), stored.patient

@@ -1,12 +1,19 @@
 """What a sender's codes mean at the site: which row counts, what stays, what no row names."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from overread.assembly.mapping import SiteMapping
 from overread.assembly.mapping_rows import Key, Kind, MappingRow
+from overread.assembly.orders import OrderMessage
 from overread.contracts.events.orders import CodedElement, ServiceRequest
 from tests.builders.events import a_service_request
 from tests.builders.mappings import a_code_system, a_doctor, a_service, a_ward
+from tests.builders.orders import a_message, an_order, fully_folded
+
+CODES = ((a_ward, "K01"), (a_doctor, "D1"))
 
 
 def asked(code: str = "CTNGUC", system: str = "99HIS", **said: object) -> ServiceRequest:
@@ -105,3 +112,21 @@ def test_code_system_is_told_when_nobody_can_know_it(system: str, *, is_told: bo
     found = [key.kind for key, _ in SiteMapping((a_service(),)).unmapped(asked(system=system))]
 
     assert (Kind.CODE_SYSTEM in found) is is_told
+
+
+def told(control: str, link_id: str, *, without: Sequence[str] = (), **put: str) -> OrderMessage:
+    """Return the order of one message as a link said it."""
+    places = {name.replace("_", "-"): value for name, value in put.items()}
+    return replace(a_message(an_order(5 if without else 0, control, without, places)), link_id=link_id)
+
+
+def test_ward_and_doctor_are_read_by_the_mapping_of_the_link_that_said_them() -> None:
+    """REQ-MAP-01: a RIS that tells the state of the HIS's order, and what is asked, says nothing of the ward."""
+    rows = [row(code=code, vi=f"{link} {code}", link=link) for row, code in CODES for link in ("his", "ris")]
+    said = told("NW", "his", PV1_3="K01", ORC_12="D1^BS")
+
+    order = fully_folded([said, told("SC", "ris", without=("PV1", "ORC-12"))]).order
+
+    shown = SiteMapping(tuple(rows)).shown(order)
+    assert (order.link_id, shown.location and shown.location.text) == ("ris", "his K01, Nhà A")
+    assert getattr(shown.requester, "text", None) == "his D1"

@@ -68,7 +68,8 @@ class ServiceRequest(Value):
     `service`, `patient_location` and `ordering_provider` are the sender's own, and go back to it. What the site's mapping
     makes of them is `procedure`, `location` and `requester`, and the names of `models` that are to read the study; each is
     absent where nothing is mapped, or in what was told before there was a mapping. `link_id` is the link whose mapping
-    counts: the one that said last what is asked; empty where that was not noted.
+    counts: the one that said last what is asked; empty where that was not noted. `location_link_id` and
+    `provider_link_id` are the links that said ward and doctor; empty where that is `link_id`.
     """
 
     order_id: UUID
@@ -96,6 +97,8 @@ class ServiceRequest(Value):
     requester: CodedElement | None = None
     link_id: str = ""
     body_part: CodedElement | None = None
+    location_link_id: str = ""
+    provider_link_id: str = ""
 
 
 class OrderChanged(Body):

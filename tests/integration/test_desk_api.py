@@ -550,3 +550,29 @@ async def test_dismissal_ends_when_its_doubt_has_settled(desk: Desk) -> None:
 
     assert await desk.assembly.told_of_cases() == ["OrderLinked", "OrderChangedOnCase"]
     assert await desk.assembly.desk() == [entry["reason"]]
+
+
+async def test_order_whose_numbers_moved_away_lies_on_the_desk_until_somebody_decides(desk: Desk) -> None:
+    """REQ-OUT-04: a word about its priority settles nothing."""
+    away: dict[str, Any] = {"accession": "OTHER-ACC", "study": "1.2.3.4"}
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.assembly.hears_orders(an_order(1, "XO", **away))
+
+    await desk.assembly.hears_orders(an_order(2, "XO", priority="S", **away))
+    undecided = await desk.assembly.desk()
+    await desk.decides("keep_apart", "another examination")
+
+    assert undecided == ["the order was linked, and its numbers no longer agree with the study"]
+    assert await desk.assembly.desk() == []
+
+
+async def test_order_whose_numbers_come_back_leaves_the_desk(desk: Desk) -> None:
+    """REQ-OUT-04: it settled itself."""
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.assembly.hears_orders(an_order(1, "XO", accession="OTHER-ACC", study="1.2.3.4"))
+
+    await desk.assembly.hears_orders(an_order(2, "XO"))
+
+    assert (await desk.assembly.desk(), len(await desk.assembly.links())) == ([], 1)

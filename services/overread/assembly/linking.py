@@ -135,7 +135,15 @@ async def _decide(
     if standing is None and isinstance(decided, matching.Link):
         attached = {one for one, decision in holding.items() if decision.attaches}
         return await _beside_others(tx, site_id, case_id, stored, attached) or decided
+    if standing is None and isinstance(decided, matching.NoMatch):
+        return await _still_moved_away(tx, site_id, case_id, order_id) or decided
     return decided
+
+
+async def _still_moved_away(tx: Transaction, site_id: str, case_id: UUID, order_id: UUID) -> matching.ToTheDesk | None:
+    """Keep on the desk an order that was let go, until its numbers agree again or a person decides."""
+    place = (tx, site_id, case_id, "order", str(order_id), matching.MOVED_AWAY)
+    return matching.ToTheDesk(order_id, matching.MOVED_AWAY) if await store.lies_on_desk(*place) else None
 
 
 async def _beside_others(

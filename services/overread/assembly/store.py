@@ -236,6 +236,19 @@ async def back_to_desk(
     )
 
 
+async def lies_on_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str, subject: str, reason: str) -> bool:
+    """Say whether exactly this entry lies on the desk."""
+    row = await tx.connection.fetchrow(
+        "SELECT FROM desk WHERE site_id = $1 AND case_id = $2 AND kind = $3 AND subject = $4 AND reason = $5",
+        site_id,
+        case_id,
+        kind,
+        subject,
+        reason,
+    )
+    return row is not None
+
+
 async def subjects_on_desk(tx: Transaction, site_id: str, case_id: UUID, kind: str) -> set[str]:
     """Return what of one kind lies on the desk about the case."""
     rows = await tx.connection.fetch(

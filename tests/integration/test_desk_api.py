@@ -576,3 +576,39 @@ async def test_order_whose_numbers_come_back_leaves_the_desk(desk: Desk) -> None
     await desk.assembly.hears_orders(an_order(2, "XO"))
 
     assert (await desk.assembly.desk(), len(await desk.assembly.links())) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("later", "lies", "links"),
+    [
+        ({}, [], 1),
+        (OTHERS, ["patient identifiers differ"], 0),
+        (OTHERS | {"put": {"PID-7": "19500101"}}, ["patient identifiers differ"], 0),
+    ],
+)
+async def test_undone_dismissal_puts_back_what_is_in_doubt_now(
+    desk: Desk, later: dict[str, Any], lies: list[str], links: int
+) -> None:
+    """REQ-DSK-06: nothing, where the order has become the right patient's and is linked."""
+    await desk.assembly.hears_orders(an_order(**OTHERS))
+    await desk.assembly.hears_images(desk.assembly.image())
+    [entry] = (await desk.shown("/desk/entries"))["items"]
+    dismissal = (await dismisses(desk, entry)).json()
+    await desk.assembly.hears_orders(an_order(1, "XO", **later))
+
+    undone = await desk.sends("/desk/undo", {"decision_id": dismissal["decision_id"], "reason": "no test"})
+
+    assert (undone.status_code, await desk.assembly.desk(), len(await desk.assembly.links())) == (200, lies, links)
+
+
+async def test_undone_dismissal_of_an_order_that_was_let_go_puts_it_back(desk: Desk) -> None:
+    """REQ-DSK-06: its numbers agree no more than before."""
+    await desk.assembly.hears_orders(an_order())
+    await desk.assembly.hears_images(desk.assembly.image())
+    await desk.assembly.hears_orders(an_order(1, "XO", accession="OTHER-ACC", study="1.2.3.4"))
+    [entry] = (await desk.shown("/desk/entries"))["items"]
+    dismissal = (await dismisses(desk, entry)).json()
+
+    undone = await desk.sends("/desk/undo", {"decision_id": dismissal["decision_id"], "reason": "no test"})
+
+    assert (undone.status_code, await desk.assembly.desk()) == (200, [entry["reason"]])

@@ -19,7 +19,7 @@ from overread.assembly import (
     store,
 )
 from overread.assembly.candidates import score
-from overread.assembly.decisions import AGREES, Decision, DecisionKind, obeying, verdict_of
+from overread.assembly.decisions import AGREES, NO_NUMBER, Decision, DecisionKind, obeying, verdict_of
 from overread.assembly.door import NotFound, Refused
 from overread.assembly.order_folding import StoredOrder
 from overread.assembly.seen_patients import Persons
@@ -115,6 +115,11 @@ class Pair:
     def verdict(self) -> str:
         """Return what matching says by itself."""
         return verdict_of(self.matched)
+
+    def is_still_away(self, reason: str) -> bool:
+        """Say whether the doubt is of an order that was let go, whose numbers agree no more than then."""
+        is_undecided = self.standing is None and not self.is_linked
+        return reason == matching.MOVED_AWAY and is_undecided and self.verdict == NO_NUMBER
 
     @property
     def version(self) -> str:
@@ -341,11 +346,20 @@ async def undo_dismissal(tx: Transaction, actor: str, decision_id: UUID, reason:
     decision = _undoing(before, actor, reason, tx)
     await decision_store.keep(tx.connection, tx.site_id, decision)
     if before.entry_kind not in WITHOUT_A_ROW:
-        await store.back_to_desk(
-            tx, tx.site_id, before.case_id, before.entry_kind, before.entry_subject, before.entry_reason
-        )
+        await _settle_anew(tx, before, decision)
     _record(tx, decision, "desk entry", before.entry_subject)
     return decision
+
+
+async def _settle_anew(tx: Transaction, dismissed: Decision, undo: Decision) -> None:
+    """Put back what is still in doubt: of an order as it compares now, which may be settled."""
+    entry = (dismissed.case_id, dismissed.entry_kind, dismissed.entry_subject)
+    pair = await _pair_of(tx, dismissed.entry_kind, dismissed.case_id, dismissed.entry_subject)
+    if pair is None or pair.is_still_away(dismissed.entry_reason):
+        await store.back_to_desk(tx, tx.site_id, *entry, dismissed.entry_reason)
+        return
+    cause = _Cause(id=undo.decision_id, site_id=tx.site_id, traceparent=new_traceparent())
+    await linking.settle_pair(tx, cause, pair.stored, pair.case.case_id)
 
 
 def _undoing(before: Decision, actor: str, reason: str, tx: Transaction) -> Decision:

@@ -140,3 +140,27 @@ async def test_a_cancellation_without_a_time_holds_against_hl7_whose_clock_is_ah
     await bench.hears(ORDERS_RECEIVED, arriving(bench, 1, **UNTIMED))
 
     assert [order.status for order in await bench.orders()] == [OrderStatus.CANCELLED]
+
+
+@pytest.mark.parametrize("form", [OrderForm.CSV, OrderForm.XML])
+async def test_a_row_that_comes_again_with_its_mended_file_revives_nothing(
+    bench: AssemblyBench, form: OrderForm
+) -> None:
+    """REQ-NON-24: the whole file is dropped again, and meanwhile one of its good rows was cancelled."""
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 0, form, stated_at=None))
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 1, **UNTIMED))
+
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 2, form, stated_at=None))
+
+    assert [order.status for order in await bench.orders()] == [OrderStatus.CANCELLED]
+
+
+async def test_a_row_with_its_time_opens_again_what_was_cancelled(bench: AssemblyBench) -> None:
+    """REQ-NON-24: its sender says that it is a later word."""
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 0, OrderForm.CSV, stated_at=None))
+    await bench.hears(ORDERS_RECEIVED, arriving(bench, 1, **UNTIMED))
+
+    again = arriving(bench, 3, OrderForm.CSV, stated_at=NOON + timedelta(minutes=2))
+    await bench.hears(ORDERS_RECEIVED, again)
+
+    assert [order.status for order in await bench.orders()] == [OrderStatus.ACTIVE]

@@ -138,7 +138,7 @@ def _unchecked_order(
     link_id = (message.link_id if service else "") or old.link_id
     return contract.ServiceRequest(
         order_id=order_id,
-        status=_status(old.status, request),
+        status=_status(old.status, request, may_be_old=message.may_be_old),
         placer_order_number=placer.entity_identifier if placer else old.placer_order_number,
         placer_namespace=placer.namespace_id if placer else old.placer_namespace,
         filler_order_number=filler.entity_identifier if filler else old.filler_order_number,
@@ -179,14 +179,14 @@ def _other_link(link_id: str, said_by: str | None) -> str:
     return said_by if said_by and said_by != link_id else ""
 
 
-def _status(before: Status, request: OrderRequest) -> Status:
+def _status(before: Status, request: OrderRequest, *, may_be_old: bool) -> Status:
     """Return what ORC-1, and where it only tells a state ORC-5, make of the status.
 
     What was cancelled is revived only by a new order, or by the filler's word that it could not be cancelled.
     """
     match CONTROLS[request.order_control].effect:
         case Effect.OPENS:
-            return Status.ACTIVE
+            return before if may_be_old else Status.ACTIVE
         case Effect.CANCELS:
             return Status.CANCELLED
         case Effect.STANDS:

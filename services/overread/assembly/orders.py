@@ -59,7 +59,8 @@ class OrderMessage:
     """One order as one message says it, and the numbers that name it.
 
     `suffix` tells apart the orders of a message that asks for several studies under one number. `link_id` is where it
-    came in, and `sender` who sent it, by link, MSH-3 and MSH-4; empty in what was kept before that was noted.
+    came in, and `sender` who sent it, by link, MSH-3 and MSH-4; empty in what was kept before that was noted. Where it
+    `may_be_old`, being without a time and in a file that may be dropped again, it opens nothing that was cancelled.
     """
 
     request: OrderRequest
@@ -68,6 +69,7 @@ class OrderMessage:
     suffix: str = ""
     link_id: str = ""
     sender: str = ""
+    may_be_old: bool = False
 
     @property
     def numbers(self) -> tuple[Number, ...]:

@@ -12,6 +12,7 @@ from overread.assembly.orders import OrderMessage
 from overread.contracts.events import orders as contract
 from overread.contracts.events.order_statements import (
     OrderAction,
+    OrderForm,
     OrderNumber,
     OrderReceived,
     OrderStatement,
@@ -40,6 +41,9 @@ PRIORITIES: Mapping[RequestPriority, str] = {
 }
 """TQ1-9 (table HL70485) that says the same."""
 
+_IN_FILES = frozenset({OrderForm.CSV, OrderForm.XML})
+"""A file that was mended is dropped again whole, with rows that were taken before."""
+
 _FIELDS = {"clinical_information": "relevant_clinical_information"}
 """What HL7 calls by another name."""
 
@@ -53,6 +57,7 @@ def read(received: OrderReceived) -> list[OrderMessage]:
             received_at=received.received_at,
             link_id=received.link_id,
             sender=bare_numbers.sender_on(received.link_id),
+            may_be_old=received.statement.stated_at is None and received.form in _IN_FILES,
         )
         for request in _requests(received)
     ]

@@ -5,20 +5,19 @@ another one of the same name meanwhile overwrites nothing that was not read. Fil
 through a link, so that a name can lead nowhere else. Moves are renames inside the folder: whole or not at all.
 """
 
-import hashlib
 import heapq
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 
 from overread.contracts.errors import Unavailable
+from overread.order_intake.folder_places import Place, opened, opened_in
 from overread.order_intake.folder_settings import FolderLink
-from overread.runtime.synced_files import sync
 
 TAKING, DONE, REFUSED = "taking", "done", "refused"
 REASONS = ".reasons.csv"
@@ -87,6 +86,13 @@ class Folder:
             if place.is_symlink():
                 raise Unavailable(f"the folder's {name} is a link: it must be a folder of its own")
 
+    @contextmanager
+    def _opened(self, *names: str) -> Iterator[list[Place]]:
+        """Open folders in the link's, which come first in the list; none that is a link by now."""
+        with ExitStack() as stack:
+            outer = stack.enter_context(opened(self._link.folder))
+            yield [outer, *(stack.enter_context(opened_in(outer, name)) for name in names)]
+
     def _rank(self, found: Found) -> tuple[int, str]:
         return (found.look.changed if self._link.order_by == "time" else 0, found.name)
 
@@ -110,43 +116,43 @@ class Folder:
         if found.folder == self._taking:
             return found
         taken = replace(found, folder=self._taking)
-        if taken.path.exists():
-            return None
-        try:
-            found.path.rename(taken.path)
-        except FileNotFoundError:  # its sender took it away again
-            return None
+        with self._opened(TAKING) as (dropped, taking):
+            if taking.status(found.name) is not None:
+                return None
+            try:
+                os.rename(found.name, found.name, src_dir_fd=dropped.descriptor, dst_dir_fd=taking.descriptor)
+            except FileNotFoundError:  # its sender took it away again
+                return None
         self._since[taken.path] = self._since.pop(found.path)
         return taken
 
     def finish(self, found: Found, digest: str, reasons: Iterable[bytes] | None) -> None:
         """Put the file into `done`, or, with reasons, into `refused` beside them, for good.
 
-        A name that is taken there by another file gets a part of the digest; the same file again takes its own place,
+        A name that is taken there by something else gets a part of the digest; the same file again takes its own place,
         so that a repeat after a crash leaves one. Raise `Unavailable` when the folder does not let it.
         """
-        place = self._link.folder / (DONE if reasons is None else REFUSED)
-        with _explained(self._link.folder):
-            target = place / found.name
-            if target.exists() and _digest_of(target) != digest:
-                target = place / f"{target.stem}.{digest[:12]}{target.suffix}"
+        name = DONE if reasons is None else REFUSED
+        with _explained(self._link.folder), self._opened(TAKING, name) as (_, taking, place):
+            target = place.name_for(found.name, digest, REASONS)
             if reasons is not None:
-                _write(target.with_name(target.name + REASONS), reasons)
-            found.path.replace(target)
-            for folder in (place, found.folder):
-                sync(folder)
+                place.write(target + REASONS, reasons)
+            os.replace(found.name, target, src_dir_fd=taking.descriptor, dst_dir_fd=place.descriptor)
+            place.sync()
+            taking.sync()
         self._since.pop(found.path, None)
 
 
 def open_found(found: Found) -> BufferedReader:
     """Open a file as it was found, or raise `FileMoved`; nothing but a plain file is opened."""
     try:
-        descriptor = os.open(found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with opened(found.folder.parent) as outer, opened_in(outer, found.folder.name) as place:
+            file = place.open(found.name)
     except OSError as error:
         raise FileMoved from error
-    file = os.fdopen(descriptor, "rb")
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or _look(status) != found.look:
+    if file is None:
+        raise FileMoved
+    if _look(os.fstat(file.fileno())) != found.look:
         file.close()
         raise FileMoved
     return file
@@ -171,32 +177,12 @@ def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
         return None
 
 
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _make_place(place: Path, *, is_ours: bool) -> None:
     """Make a folder in the link's: who may read the link's reads it too, unless it is ours alone, whatever the umask."""
     place.mkdir(exist_ok=True)
     if not is_ours:
-        _let_read(place, stat.S_IMODE(place.parent.stat().st_mode))
-
-
-def _let_read(path: Path, mode: int) -> None:
-    with suppress(PermissionError):  # a share that knows no modes
-        path.chmod(mode)
-
-
-def _write(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a file that whoever may read its folder reads too."""
-    half = path.with_name(f"{path.name}.writing")
-    with half.open("wb") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    _let_read(half, 0o600 | stat.S_IMODE(path.parent.stat().st_mode) & 0o044)
-    half.replace(path)
+        with opened(place.parent) as outer, opened_in(outer, place.name) as made:
+            made.let_read(outer)
 
 
 @contextmanager

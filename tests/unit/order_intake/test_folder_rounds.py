@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,56 @@ async def test_links_and_other_things_are_not_followed(tmp_path: Path) -> None:
     assert warning == "3 names in the folder are no plain files and are not taken"
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.reasons.csv", "a.csv.reasons.csv.writing"])
+async def test_nothing_that_lies_in_the_places_is_written_through(tmp_path: Path, name: str) -> None:
+    """REQ-NON-23: who may drop files may lay links to what the service alone may write."""
+    victim, inside = tmp_path / "victim", tmp_path / "in"
+    victim.write_text("precious")
+    (inside / "refused").mkdir(parents=True)
+    (inside / "refused" / name).symlink_to(victim)
+    (inside / "a.csv").write_bytes(a_file(a_row(SoPhieu="")))
+
+    await one_round(inside, Keeper())
+
+    assert victim.read_text() == "precious"
+    written = [path for path in (inside / "refused").iterdir() if not path.is_symlink()]
+    assert len(written) == 2
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_a_names_place_holds_nothing_up(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """REQ-NON-23: the file is done under another name; a pipe that is opened would be waited for for ever."""
+    (tmp_path / "a.csv").write_bytes(a_file(a_row()))
+    folder = Folder(a_folder_link(tmp_path))
+    (found,) = folder.take_whole(0.0)
+    make(tmp_path / "done" / "a.csv")
+
+    finishing = threading.Thread(target=folder.finish, args=(found, "0" * 64, None), daemon=True)
+    finishing.start()
+    finishing.join(10)
+
+    done = [path for path in (tmp_path / "done").iterdir() if path.is_file()]
+    assert [path.read_bytes() for path in done] == [a_file(a_row())]
+
+
+async def test_a_place_that_becomes_a_link_meanwhile_is_not_used(tmp_path: Path) -> None:
+    """REQ-NON-23: who owns the folder can change it between a look and a move."""
+    outside, inside = tmp_path / "outside", tmp_path / "in"
+    outside.mkdir()
+    inside.mkdir()
+    (inside / "a.csv").write_bytes(a_file(a_row()))
+    folder = Folder(a_folder_link(inside))
+    (found,) = folder.take_whole(0.0)
+    (inside / "done").rmdir()
+    (inside / "done").symlink_to(outside)
+
+    with pytest.raises(Unavailable):
+        folder.finish(found, "0" * 64, None)
+
+    assert not list(outside.iterdir())
+    assert found.path.exists()
+
+
 async def test_a_place_that_is_a_link_is_refused(tmp_path: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "in"
     outside.mkdir()
@@ -342,10 +393,10 @@ async def keep(statement, raw, **named):
         die()
 
 if point == "move":
-    pathlib.Path.replace = die
+    os.replace = die
 if point == "moved":
-    import overread.order_intake.folder_files as files
-    files.sync = die
+    from overread.order_intake.folder_places import Place
+    Place.sync = die
 rounds = FolderRounds(a_folder_link(folder), keep, ZoneInfo("Asia/Ho_Chi_Minh"), lambda: 0.0)
 asyncio.run(rounds.round())
 """

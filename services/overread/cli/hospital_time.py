@@ -13,8 +13,11 @@ def local(moment: datetime) -> datetime:
 
 
 def said(moment: str | None, timespec: str = "seconds") -> str:
-    """Return an ISO 8601 moment in the hospital's time; without an offset it is that already."""
+    """Return an ISO 8601 moment in the hospital's time; without an offset it is that already, and what is none stays."""
     if not moment:
         return NEVER
-    at = datetime.fromisoformat(moment)
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:  # a scanner's own words for a time
+        return moment
     return (local(at) if at.tzinfo else at).replace(tzinfo=None).isoformat(" ", timespec)

@@ -18,7 +18,7 @@ from tests.fakes.assembly import AssemblyBench, an_assembly_bench, slices
 
 pytestmark = pytest.mark.stack
 
-ELSEWHERE = {"accession": "", "study": "", "patient_id": "TEST-9999^^^CLINIC^PI"}
+ELSEWHERE: dict[str, Any] = {"accession": "", "study": "", "patient_id": "TEST-9999^^^CLINIC^PI"}
 OTHER = a_patient(identifiers=(an_identifier("TEST-9999^^^CLINIC^PI"),), family_name="KHÁC", given_name="NGƯỜI")
 
 
@@ -86,7 +86,8 @@ async def test_number_that_another_hands_back_means_its_order(bench: AssemblyBen
     await hears(bench, an_order(placer="1001"))
     await hears(bench, an_order(1, placer="1001", **ELSEWHERE), "clinic", "CLINIC")
 
-    for minute, known in ((5, {}), (6, ELSEWHERE)):
+    unsaid: dict[str, Any] = {}
+    for minute, known in ((5, unsaid), (6, ELSEWHERE)):
         await hears(bench, an_order(minute, "SC", placer="1001", put={"ORC-5": "CM"}, **known), "ris", "RIS")
 
     assert await statuses(bench) == [OrderStatus.COMPLETED, OrderStatus.COMPLETED]

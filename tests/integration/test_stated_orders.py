@@ -109,7 +109,7 @@ async def test_a_merge_reaches_who_was_named_by_a_statement(bench: AssemblyBench
     assert an_identifier(MR) in changed.patient.identifiers
 
 
-UNTIMED = {"stated_at": None, "action": OrderAction.CANCEL, "service": None}
+UNTIMED: dict[str, Any] = {"stated_at": None, "action": OrderAction.CANCEL, "service": None}
 
 
 def arriving(bench: AssemblyBench, minute: int, form: OrderForm = OrderForm.JSON, **said: Any) -> Event[Body]:

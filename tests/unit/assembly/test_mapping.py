@@ -1,6 +1,5 @@
 """What a sender's codes mean at the site: which row counts, what stays, what no row names."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -114,7 +113,7 @@ def test_code_system_is_told_when_nobody_can_know_it(system: str, *, is_told: bo
     assert (Kind.CODE_SYSTEM in found) is is_told
 
 
-def told(control: str, link_id: str, *, without: Sequence[str] = (), **put: str) -> OrderMessage:
+def told(control: str, link_id: str, *, without: tuple[str, ...] = (), **put: str) -> OrderMessage:
     """Return the order of one message as a link said it."""
     places = {name.replace("_", "-"): value for name, value in put.items()}
     return replace(a_message(an_order(5 if without else 0, control, without, places)), link_id=link_id)

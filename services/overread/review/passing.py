@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from overread.contracts.errors import Unavailable
@@ -72,6 +72,7 @@ class Front:
 
     async def pass_on(self, request: Request, name: str, path: str, reader: Identity) -> Response:
         """Return the answer of the service called `name`, streamed, or raise `Unavailable`."""
+        must_stay(path)
         behind = self._named(name)
         asked = behind.client.build_request(
             request.method,
@@ -107,6 +108,12 @@ class Front:
     def _pass(self, name: str, reader: Identity) -> dict[str, str]:
         visitor = Visitor(subject=reader.subject, site_id=reader.site_id, roles=reader.roles)
         return {PASS_HEADER: issue(visitor, audience=name, secret=self._secret, now=self._clock())}
+
+
+def must_stay(path: str) -> None:
+    """Refuse what would be another path behind us, or none (RFC 3986, 5.2.4): the role was judged by this one."""
+    if {".", ".."} & set(path.split("/")) or not path.isprintable():
+        raise HTTPException(404, "no path here has '.' or '..' as a part of it, or a control character")
 
 
 def _headers(answer: httpx.Response) -> dict[str, str]:

@@ -33,10 +33,13 @@ def reconciler(browser: Browser, hospital: Hospital) -> Iterator[Hands]:
 
 @pytest.fixture
 def mistyped(hospital: Hospital) -> Visit:
-    """Return a visit whose order came with two digits of the accession number in each other's place."""
+    """Return a visit whose order came with two characters of the accession number in each other's place.
+
+    A letter and a digit: two digits would make the number of another visit.
+    """
     visit = hospital.admit()
     number = visit.accession_number
-    swapped = f"{number[:-2]}{number[-1]}{number[-2]}" if number[-1] != number[-2] else f"{number[:-1]}9"
+    swapped = f"{number[:-5]}{number[-4]}{number[-5]}{number[-3:]}"
     hospital.order(visit, an_omi(**visit.known | {"accession": swapped, "study": f"2.25.{uuid4().int}"}))
     hospital.scan(visit)
     hospital.user().draft(visit, has_order=False, seconds=DRAFT_SECONDS)

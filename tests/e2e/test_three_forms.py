@@ -345,7 +345,7 @@ def test_report_of_the_wrong_patients_order_is_withdrawn_in_every_form_and_sent_
     _documents(records, other.accession_number, "T02")
 
     shown = desk.types("show", case_id, order_id)
-    assert ("attached" in shown, "identifiers_differ" in shown, "cùng tên, cùng ngày sinh" in shown) == (True,) * 3
+    assert ("attached" in shown, "patient numbers differ" in shown, "cùng tên, cùng ngày sinh" in shown) == (True,) * 3
     assert desk.types("detach", case_id, order_id, "--reason", "chỉ định của người bệnh khác").startswith("detach  ")
     assert _question(hospital, case_id) == "other_order"
     assert _about(hospital.emr, visit, other.accession_number) == ["R", "F"]

@@ -99,4 +99,4 @@ async def test_the_file_is_followed_while_messages_go_on(stack: StackThread, tmp
         assert await on_b.is_closed()
         assert await is_answered(on_a, "A3")
 
-    assert fault.startswith(f"{file}, link added, idle: there is no such setting")
+    assert fault.startswith(f"{file}, line 7, link added, idle: there is no such setting; write idle_seconds")

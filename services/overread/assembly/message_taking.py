@@ -13,7 +13,7 @@ from overread.assembly.message_index import IndexedMessage, digests_under, index
 from overread.assembly.settings import AssemblySettings
 from overread.contracts import codec
 from overread.contracts.envelope import Event
-from overread.contracts.errors import Malformed
+from overread.contracts.errors import Malformed, Unavailable
 from overread.contracts.events.intake import HL7Received
 from overread.contracts.topics import HL7_RECEIVED
 from overread.runtime.consume import Delivered, Handler
@@ -24,6 +24,7 @@ from overread.runtime.service import Service
 from overread.runtime.telemetry import log
 
 PRUNE_SECONDS = 600.0
+AWAY_SECONDS = 1.0
 DEAD_LETTERS_STAY = timedelta(days=90)
 """As long as a dead letter is kept it can be mended."""
 MENDED_STAY = 2 * DEAD_LETTERS_STAY
@@ -119,10 +120,14 @@ class Forgetting:
         self._service = service
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Forget until cancelled; what is away is waited for."""
         while True:
-            await self.forget()
-            await asyncio.sleep(PRUNE_SECONDS)
+            try:
+                await self.forget()
+                await asyncio.sleep(PRUNE_SECONDS)
+            except Unavailable as away:
+                log.warning("messages_wait", reason=str(away))
+                await asyncio.sleep(AWAY_SECONDS)
 
     async def forget(self) -> None:
         """Forget what is older than the topic's retention, or than that of its dead letters, some at a time."""
